@@ -1,0 +1,62 @@
+"""The arithmetic of windows: how much padding, how many outputs. One axis at a time."""
+
+__all__ = ["pair", "resolve_padding", "resolve_padding_2d", "output_size"]
+
+
+def pair(value, name="value"):
+    """One number for both axes, or a pair (rows, columns).
+
+    >>> pair(3), pair((2, 1))
+    ((3, 3), (2, 1))
+    """
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError(f"{name}: expected a number or a pair, got {value!r}")
+        return int(value[0]), int(value[1])
+    return int(value), int(value)
+
+
+def resolve_padding(padding, size, kernel, stride):
+    """Cells to add (before, after) along an axis of `size` cells.
+
+    - "valid": none.
+    - "same": TensorFlow's rule. The output has ceil(size / stride) cells; an odd cell goes to the end.
+    - a number: so many on both sides; a pair: before, after.
+
+    >>> resolve_padding("same", 48, 3, 1), resolve_padding("same", 9, 2, 2), resolve_padding(2, 9, 5, 1)
+    ((1, 1), (0, 1), (2, 2))
+    """
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        outputs = -(-size // stride)
+        total = max((outputs - 1) * stride + kernel - size, 0)
+        return total // 2, total - total // 2
+    if isinstance(padding, str):
+        raise ValueError(f'padding: expected "valid", "same", a number or a pair, got {padding!r}')
+    before, after = pair(padding, "padding")
+    if before < 0 or after < 0:
+        raise ValueError(f"padding: must not be negative, got {padding!r}")
+    return before, after
+
+
+def resolve_padding_2d(padding, sizes, kernels, strides):
+    """`resolve_padding` for rows and columns: ((top, bottom), (left, right)).
+
+    A pair means (rows, columns), each the same on both of its sides, as in PyTorch.
+
+    >>> resolve_padding_2d((1, 2), (8, 8), (3, 5), (1, 1))
+    ((1, 1), (2, 2))
+    """
+    rows, columns = (padding, padding) if isinstance(padding, str) else pair(padding, "padding")
+    return (resolve_padding(rows, sizes[0], kernels[0], strides[0]),
+            resolve_padding(columns, sizes[1], kernels[1], strides[1]))
+
+
+def output_size(size, kernel, stride, pads):
+    """Windows that fit an axis: floor((size + before + after − kernel) / stride) + 1.
+
+    >>> output_size(48, 3, 1, (0, 0)), output_size(48, 2, 2, (0, 0))
+    (46, 24)
+    """
+    return (size + pads[0] + pads[1] - kernel) // stride + 1

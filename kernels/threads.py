@@ -1,0 +1,131 @@
+"""Running NumPy kernels on every core.
+
+NumPy releases the interpreter lock inside copies, ufuncs and matrix products, so plain Python threads
+do run side by side there. A kernel cuts its work into blocks of whole images (or rows) that fit the
+level-2 cache, and `parallel` hands the blocks to the threads. While they run, the BLAS library is held to
+one thread: two Python threads with one BLAS thread each share the machine better than one with two, because
+everything between the matrix products (gathering columns, adding the bias) runs in parallel as well.
+
+How the work is cut never depends on the number of threads, so the result is the same bits on any machine
+with the same BLAS.
+"""
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+__all__ = ["parallel", "row_blocks", "set_num_threads", "get_num_threads"]
+
+BLOCK_BYTES = 256 * 1024
+
+_lock = threading.Lock()
+_pool = None
+_blas = None
+_local = threading.local()
+_num_threads = None
+
+
+def available_cores():
+    """Cores this process may use (a container or `taskset` may allow fewer than the machine has)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def get_num_threads():
+    """Threads that kernels run on: `set_num_threads`, else OMP_NUM_THREADS, else the cores there are."""
+    global _num_threads
+    if _num_threads is None:
+        wanted = os.environ.get("OMP_NUM_THREADS", "")
+        _num_threads = int(wanted) if wanted.isdigit() and int(wanted) > 0 else available_cores()
+    return _num_threads
+
+
+def set_num_threads(n):
+    """Use `n` threads from now on. Raises ValueError where `n` is not a positive integer."""
+    global _num_threads, _pool
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_num_threads: expected a positive integer, got {n!r}")
+    with _lock:
+        _num_threads = n
+        if _pool is not None:
+            _pool.shutdown(wait=True)
+            _pool = None
+
+
+def _workers():
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(get_num_threads(), thread_name_prefix="nanoemo")
+        return _pool
+
+
+def _forget_pool_after_fork():
+    """A forked child inherits the pool object but none of its threads."""
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool_after_fork)
+
+
+class _OneBlasThread:
+    """Context in which each BLAS call uses one thread; the setting found is put back at the end."""
+
+    def __enter__(self):
+        global _blas
+        if _blas is None:
+            from threadpoolctl import ThreadpoolController
+            _blas = ThreadpoolController().select(user_api="blas").lib_controllers
+        self.before = [library.get_num_threads() for library in _blas]
+        for library in _blas:
+            library.set_num_threads(1)
+
+    def __exit__(self, *error):
+        for library, threads in zip(_blas, self.before):
+            library.set_num_threads(threads)
+
+
+def row_blocks(rows, bytes_per_row, block_bytes=BLOCK_BYTES):
+    """Cut `rows` rows into slices of about `block_bytes` each, at least one row a slice.
+
+    >>> row_blocks(5, 100_000)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, block_bytes // max(1, bytes_per_row))
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def parallel(work, items):
+    """Call `work(item)` for every item, on all threads; return the results in order.
+
+    Called from inside a worker, or with one item, or with one thread, it is a plain loop. An exception in
+    any call is raised here.
+    """
+    threads = get_num_threads()
+    if getattr(_local, "inside", False):
+        return [work(item) for item in items]
+    if threads == 1 or len(items) <= 1:
+        return [work(item) for item in items]
+    results = [None] * len(items)
+    counter = iter(range(len(items)))        # next() on it is atomic, so idle threads take the next block
+
+    def take_blocks():
+        _local.inside = True
+        try:
+            for index in counter:
+                results[index] = work(items[index])
+        finally:
+            _local.inside = False
+
+    with _OneBlasThread():
+        futures = [_workers().submit(take_blocks) for _ in range(min(threads, len(items)) - 1)]
+        try:
+            take_blocks()                    # the calling thread works too
+        finally:
+            for future in futures:
+                future.exception()           # wait for all before BLAS gets its threads back
+        for future in futures:
+            future.result()
+    return results

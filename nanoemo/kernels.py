@@ -1,0 +1,87 @@
+"""The door to the kernels: raw arrays in, raw arrays out.
+
+The kernels themselves lie in the folder `kernels/` at the top of the project, where a reader sees them first;
+in an installed package they lie inside `nanoemo/kernels/`. Either way `nanoemo.kernels.conv` is the file
+`kernels/conv.py`. Each family has a NumPy file and, for the GPU, a twin `<family>_cupy.py` with the same names
+and signatures.
+
+>>> from nanoemo import kernels
+>>> relu_forward = kernels.find("relu_forward")
+>>> y, cache = relu_forward(__import__("numpy").array([-1.0, 2.0]))
+>>> y.tolist()
+[0.0, 2.0]
+"""
+import difflib
+import importlib
+import inspect
+from contextlib import contextmanager
+from pathlib import Path
+
+_beside_package = Path(__file__).resolve().parent.parent / "kernels"
+_inside_package = Path(__file__).resolve().parent / "kernels"
+__path__ = [str(_inside_package if _inside_package.is_dir() else _beside_package)]
+
+FAMILIES = ("conv", "pool", "norm", "dropout", "dense", "activation", "recurrent", "loss", "optim", "resample")
+
+_tables = {}        # device -> {kernel name: function}
+_overrides = {}     # kernel name -> function, on either device
+
+
+def _table(device):
+    if device not in _tables:
+        suffix = "" if device == "cpu" else "_cupy"
+        table = {}
+        for family in FAMILIES:
+            module = importlib.import_module(f"nanoemo.kernels.{family}{suffix}")
+            table.update({name: getattr(module, name) for name in module.__all__})
+        _tables[device] = table
+    return _tables[device]
+
+
+def find(name, device="cpu"):
+    """The kernel of that name for a device: the one given to `override`, else the project's own."""
+    if name in _overrides:
+        return _overrides[name]
+    return _table(device)[name]
+
+
+def names():
+    """Names of all kernels that can be overridden, sorted."""
+    return sorted(_table("cpu"))
+
+
+@contextmanager
+def override(**functions):
+    """Use your own kernels inside a `with` block, on either backend.
+
+    A replacement takes the arguments of the kernel it replaces. The keyword `needs` (which gradients are wanted)
+    may be left out of a backward kernel: then it computes them all. Raises KeyError for a name that no kernel has.
+
+    >>> from nanoemo import Tensor, kernels
+    >>> def shouting_relu(x):
+    ...     print("relu of", x.shape)
+    ...     return x * (x > 0), x
+    >>> with kernels.override(relu_forward=shouting_relu, relu_backward=lambda dy, x: dy * (x > 0)):
+    ...     y = Tensor([-1.0, 2.0]).relu()
+    relu of (2,)
+    """
+    known = _table("cpu")
+    for name in functions:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 3)
+            hint = f"; did you mean {', '.join(close)}?" if close else "; kernels.names() lists them"
+            raise KeyError(f"override: there is no kernel called {name!r}{hint}")
+    before = dict(_overrides)
+    _overrides.update({name: _without_needs(function) for name, function in functions.items()})
+    try:
+        yield
+    finally:
+        _overrides.clear()
+        _overrides.update(before)
+
+
+def _without_needs(function):
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.name == "needs" or p.kind is p.VAR_KEYWORD for p in parameters):
+        return function
+    return lambda *args, needs=None: function(*args)
