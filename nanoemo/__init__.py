@@ -1,0 +1,17 @@
+"""nanoemo: a neural-network engine written to be read, and the emotion-recognition models of five papers.
+
+>>> import nanoemo
+>>> x = nanoemo.Tensor([3.0], requires_grad=True)
+>>> (x * x).backward()
+>>> x.grad
+Tensor([6.])
+"""
+from nanoemo import backend, kernels, ops, random
+from nanoemo.backend import get_num_threads, set_default_device, set_num_threads
+from nanoemo.gradcheck import gradcheck
+from nanoemo.random import manual_seed
+from nanoemo.tensor import Tensor, detect_anomaly, is_grad_enabled, no_grad
+
+__version__ = "0.1.0"
+__all__ = ["Tensor", "backend", "detect_anomaly", "get_num_threads", "gradcheck", "is_grad_enabled", "kernels",
+           "manual_seed", "no_grad", "ops", "random", "set_default_device", "set_num_threads"]

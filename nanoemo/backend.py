@@ -1,0 +1,106 @@
+"""Which array library, and which kernels, a tensor uses.
+
+A device is a word, "cpu" or "cuda". Arrays on "cpu" are NumPy's, arrays on "cuda" are CuPy's; the rest of the
+library asks here and never imports CuPy itself. Nothing moves between devices unless somebody asks for it.
+"""
+import ctypes
+import sys
+
+import numpy as np
+
+from nanoemo import kernels
+from nanoemo.kernels.threads import get_num_threads, set_num_threads
+
+__all__ = ["array_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda", "set_default_device",
+           "default_device", "get_num_threads", "set_num_threads"]
+
+_default_device = "cpu"
+_cupy = None
+
+
+def why_no_cuda():
+    """What is missing for device "cuda" and what to install; an empty string where nothing is."""
+    global _cupy
+    if _cupy is not None:
+        return ""
+    try:
+        import cupy
+    except ImportError:
+        return ("device 'cuda' needs CuPy, which is not installed: "
+                "pip install 'nanoemo[cuda12]' (or [cuda13], to match your driver)")
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"CuPy is installed, but there is no usable CUDA device ({error})"
+    _cupy = cupy
+    return ""
+
+
+def check_device(device):
+    """Raise ValueError for a word that is no device, RuntimeError for "cuda" where there is none."""
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"device: expected 'cpu' or 'cuda', got {device!r}")
+    if device == "cuda" and why_no_cuda():
+        raise RuntimeError(why_no_cuda())
+    return device
+
+
+def set_default_device(device):
+    """Device of tensors created from now on: "cpu" or "cuda".
+
+    Raises ValueError for another word, RuntimeError where CuPy or a CUDA device is missing.
+
+    >>> import nanoemo
+    >>> nanoemo.set_default_device("cpu")
+    """
+    global _default_device
+    _default_device = check_device(device)
+
+
+def default_device():
+    """The device that `set_default_device` chose; "cpu" at the start."""
+    return _default_device
+
+
+def device_of(array):
+    """ "cpu" for NumPy's arrays, "cuda" for CuPy's."""
+    return "cpu" if isinstance(array, (np.ndarray, np.generic)) else "cuda"
+
+
+def array_module(array):
+    """NumPy or CuPy, whichever made `array`."""
+    return np if device_of(array) == "cpu" else _cupy
+
+
+def to_device(array, device):
+    """`array` on `device`; the same object where it is there already."""
+    here = device_of(array)
+    if here == check_device(device):
+        return array
+    return _cupy.asarray(array) if device == "cuda" else _cupy.asnumpy(array)
+
+
+def kernel(name, device):
+    """The kernel of that name for a device (see nanoemo.kernels)."""
+    return kernels.find(name, device)
+
+
+def keep_freed_memory():
+    """Tell glibc's malloc to keep freed arrays for the next step instead of returning them to the system.
+
+    Every training step allocates the same large arrays again. By default each comes as fresh pages from the
+    system, and touching them for the first time costs about as much as the arithmetic done on them.
+    Other C libraries are left as they are.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4                     # from <malloc.h>
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+keep_freed_memory()

@@ -1,0 +1,149 @@
+"""What a data set arrives in: a folder, one file, or a zip of either, read by one set of calls.
+
+A reader asks a source for the names of its files and for their bytes, and need not know which it is.
+Nothing is unpacked to disk.
+"""
+import difflib
+import io
+import os
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+
+__all__ = ["DataError", "Source", "open_source"]
+
+
+class DataError(ValueError):
+    """A data set cannot be read; the message names the file, the row, and what was expected there."""
+
+
+class Source:
+    """A folder, or a single file seen as a folder with that file alone.
+
+    `names` are the files in it, as sorted paths with forward slashes, without hidden files.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        if path.is_file():
+            self.root, self.names = path.parent, [path.name]
+        else:
+            files = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+            self.root, self.names = path, visible(os.path.relpath(file, path).replace(os.sep, "/") for file in files)
+
+    def describe(self, name):
+        """How an error calls the file: its path, and for a zip the name inside it."""
+        return str(self.root / name)
+
+    def open(self, name):
+        """The file opened for reading bytes."""
+        try:
+            return open(self.root / name, "rb")
+        except OSError as error:
+            raise DataError(f"{self.describe(name)}: cannot be read: {error.strerror}") from error
+
+    def read(self, name):
+        """The bytes of the file."""
+        with self.open(name) as file:
+            return file.read()
+
+    def close(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+class ZipSource(Source):
+    """A zip archive. A name that leads out of the archive, an encrypted or a damaged file is an error."""
+
+    def __init__(self, path):
+        self.path = path
+        try:
+            self.archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            raise DataError(f"{path}: not a readable zip archive ({error}); if it is cut short, download it "
+                            "again") from error
+        for info in self.archive.infolist():
+            self._check(info)
+        self.names = visible(info.filename for info in self.archive.infolist() if not info.is_dir())
+
+    def _check(self, info):
+        name = PurePosixPath(info.filename.replace("\\", "/"))
+        climbs_out = name.is_absolute() or ".." in name.parts or ":" in name.parts[0:1]
+        link = stat.S_ISLNK(info.external_attr >> 16)
+        problem = ("leads out of the archive" if climbs_out else "is a link" if link
+                   else "is encrypted" if info.flag_bits & 1 else None)
+        if problem:
+            self.archive.close()
+            raise DataError(f"{self.path}: entry {info.filename!r} {problem}; such an archive is not read")
+
+    def describe(self, name):
+        return f"{self.path}, in it {name}"
+
+    def open(self, name):
+        try:
+            return _CheckedMember(self.archive.open(name), self.describe(name))
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+            raise damaged(self.describe(name), error) from error
+
+    def close(self):
+        self.archive.close()
+
+
+class _CheckedMember(io.RawIOBase):
+    """A file inside a zip, whose checksum or decompression failure becomes a DataError."""
+
+    def __init__(self, member, description):
+        self.member, self.description = member, description
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        try:
+            return self.member.readinto(buffer)
+        except (zipfile.BadZipFile, zipfile.zlib.error, EOFError, OSError) as error:
+            raise damaged(self.description, error) from error
+
+    def close(self):
+        self.member.close()
+        super().close()
+
+
+def damaged(description, error):
+    return DataError(f"{description}: damaged ({error or 'it ends too early'}); download the archive again")
+
+
+def visible(names):
+    """Sorted names without hidden files and the extra files that macOS puts into archives."""
+    return sorted(name for name in names
+                  if not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")))
+
+
+def open_source(path):
+    """The source at `path`, to be used in a `with` statement.
+
+    Raises DataError where there is nothing at `path` (naming the nearest thing there is) or where it is a
+    zip that cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder{_suggestion(path)}")
+    if path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
+        return ZipSource(path)
+    return Source(path)
+
+
+def _suggestion(path):
+    """"; did you mean …" for the nearest name in the deepest folder of `path` that exists."""
+    missing = path
+    while missing.parent != missing and not missing.parent.is_dir():
+        missing = missing.parent
+    if not missing.parent.is_dir():
+        return ""
+    near = difflib.get_close_matches(missing.name, os.listdir(missing.parent), n=1)
+    return f"; did you mean {missing.parent / near[0]}?" if near else f" (in {missing.parent})"

@@ -1,0 +1,34 @@
+"""Differentiable operations on tensors, as functions; the common ones are also methods and operators of Tensor."""
+from nanoemo.ops import arithmetic, reduce, shape
+from nanoemo.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from nanoemo.ops.arithmetic import abs, add, clip, div, exp, log, matmul, maximum, minimum, mul, neg, pow, sqrt, sub
+from nanoemo.ops.conv import conv1d, conv2d
+from nanoemo.ops.dense import linear, lstm
+from nanoemo.ops.loss import binary_cross_entropy, cross_entropy, mse_loss
+from nanoemo.ops.norm import batch_norm, dropout
+from nanoemo.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d, min_pool2d, upsample2d
+from nanoemo.ops.reduce import max, mean, min, sum
+from nanoemo.ops.shape import concat, flatten, getitem, reshape, stack, transpose
+from nanoemo.tensor import Tensor
+
+__all__ = ["abs", "add", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "clip", "concat", "conv1d",
+           "conv2d", "cross_entropy", "div", "dropout", "exp", "flatten", "getitem", "leaky_relu", "linear", "log",
+           "log_softmax", "lstm", "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "min", "min_pool2d",
+           "minimum", "mse_loss", "mul", "neg", "pow", "relu", "reshape", "sigmoid", "softmax", "sqrt", "stack", "sub",
+           "sum", "tanh", "transpose", "upsample2d"]
+
+_METHODS = (abs, clip, exp, flatten, leaky_relu, log, log_softmax, matmul, max, mean, min, pow, relu, reshape, sigmoid,
+            softmax, sqrt, sum, tanh, transpose)
+
+_OPERATORS = {
+    "__add__": add, "__radd__": add, "__sub__": sub, "__rsub__": lambda a, b: sub(b, a),
+    "__mul__": mul, "__rmul__": mul, "__truediv__": div, "__rtruediv__": lambda a, b: div(b, a),
+    "__matmul__": matmul, "__rmatmul__": lambda a, b: matmul(b, a), "__pow__": pow, "__neg__": neg, "__abs__": abs,
+    "__getitem__": getitem, "__setitem__": shape.setitem,
+}
+
+for _method in _METHODS:
+    setattr(Tensor, _method.__name__, _method)
+for _name, _operator in _OPERATORS.items():
+    setattr(Tensor, _name, _operator)
+Tensor.T = property(transpose, doc="The tensor with its axes reversed.")

@@ -1,0 +1,64 @@
+"""Activations. Their equations and kernels are in kernels/activation.py."""
+from nanoemo.ops.common import kernel_op
+
+__all__ = ["relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax"]
+
+
+def relu(x):
+    """max(x, 0).
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.relu(Tensor([-1.0, 0.0, 2.0]))
+    Tensor([0. 0. 2.])
+    """
+    return kernel_op("relu", {"x": x})
+
+
+def leaky_relu(x, slope=0.01):
+    """x where it is positive, slope · x elsewhere.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.leaky_relu(Tensor([-1.0, 2.0]), slope=0.5)
+    Tensor([-0.5  2. ])
+    """
+    return kernel_op("leaky_relu", {"x": x}, slope)
+
+
+def sigmoid(x):
+    """1 / (1 + e⁻ˣ), computed so that no exponential overflows.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.sigmoid(Tensor([-1000.0, 0.0]))
+    Tensor([0.  0.5])
+    """
+    return kernel_op("sigmoid", {"x": x})
+
+
+def tanh(x):
+    """(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ).
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.tanh(Tensor([0.0]))
+    Tensor([0.])
+    """
+    return kernel_op("tanh", {"x": x})
+
+
+def softmax(x):
+    """Probabilities along the last axis: eˣⁱ / Σⱼ eˣʲ.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.softmax(Tensor([[1.0, 1.0]]))
+    Tensor([[0.5 0.5]])
+    """
+    return kernel_op("softmax", {"x": x})
+
+
+def log_softmax(x):
+    """Logarithm of softmax along the last axis: xᵢ − log Σⱼ eˣʲ.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.log_softmax(Tensor([[1000.0, 1000.0]]))
+    Tensor([[-0.6931472 -0.6931472]])
+    """
+    return kernel_op("log_softmax", {"x": x})

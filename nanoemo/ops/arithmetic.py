@@ -1,0 +1,172 @@
+"""Element by element: + − × ÷ powers, exp, log, sqrt, |x|, maximum, clip; and the matrix product.
+
+Shapes broadcast as in NumPy. Where a shape was stretched, its gradient is summed back (`unbroadcast`).
+"""
+import numbers
+
+import numpy as np
+
+from nanoemo import backend
+from nanoemo.ops.common import operands, unbroadcast
+from nanoemo.tensor import Tensor
+
+__all__ = ["add", "sub", "mul", "div", "neg", "pow", "matmul", "exp", "log", "sqrt", "abs", "maximum", "minimum", "clip"]
+
+
+# NaN and infinity are results here, as in PyTorch and CuPy; `detect_anomaly` finds them.
+def _quiet():
+    return np.errstate(divide="ignore", invalid="ignore", over="ignore")
+
+
+def _binary(name, a, b, function, gradients, saves=True):
+    """y = function(a, b); gradients(dy, a, b, y) gives those before broadcasting is undone."""
+    a, b = operands(name, a, b)
+    try:
+        with _quiet():
+            y = function(a.array, b.array)
+    except ValueError:
+        raise ValueError(f"{name}: shapes {a.shape} and {b.shape} do not broadcast; "
+                         f"axes must be equal, or 1, counted from the last") from None
+
+    def backward(dy):
+        da, db = gradients(dy, a.array, b.array, y)
+        return unbroadcast(da, a.shape), unbroadcast(db, b.shape)
+
+    return Tensor.from_op(name, y, (a, b), backward, saved=None if saves else ())
+
+
+def add(a, b):
+    """a + b.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.add(Tensor([1.0, 2.0]), 10)
+    Tensor([11. 12.])
+    """
+    return _binary("add", a, b, lambda a, b: a + b, lambda dy, a, b, y: (dy, dy), saves=False)
+
+
+def sub(a, b):
+    """a − b."""
+    return _binary("sub", a, b, lambda a, b: a - b, lambda dy, a, b, y: (dy, -dy), saves=False)
+
+
+def mul(a, b):
+    """a × b: ∂a = dy·b, ∂b = dy·a."""
+    return _binary("mul", a, b, lambda a, b: a * b, lambda dy, a, b, y: (dy * b, dy * a))
+
+
+def div(a, b):
+    """a ÷ b: ∂a = dy/b, ∂b = −dy·y/b."""
+    return _binary("div", a, b, lambda a, b: a / b, lambda dy, a, b, y: (dy / b, -dy * y / b))
+
+
+def maximum(a, b):
+    """The larger of a and b; where they are equal each gets half of the gradient."""
+    return _binary("maximum", a, b, lambda a, b: backend.array_module(a).maximum(a, b), _share_by(lambda a, b: a > b))
+
+
+def minimum(a, b):
+    """The smaller of a and b; where they are equal each gets half of the gradient."""
+    return _binary("minimum", a, b, lambda a, b: backend.array_module(a).minimum(a, b), _share_by(lambda a, b: a < b))
+
+
+def _share_by(wins):
+    def gradients(dy, a, b, y):
+        half = 0.5 * (a == b).astype(dy.dtype)
+        return dy * (wins(a, b).astype(dy.dtype) + half), dy * (wins(b, a).astype(dy.dtype) + half)
+    return gradients
+
+
+def pow(x, exponent):
+    """x to a constant power: ∂x = dy · n · xⁿ⁻¹. TypeError for an exponent that is a tensor (use exp and log).
+
+    >>> from nanoemo import Tensor
+    >>> Tensor([1.0, 2.0, 3.0]) ** 2
+    Tensor([1. 4. 9.])
+    """
+    if not isinstance(exponent, numbers.Real):
+        raise TypeError(f"pow: the exponent must be a number, got {type(exponent).__name__}; use exp(log(x) * y)")
+    return Tensor.from_op("pow", x.array ** exponent, (x,),
+                          lambda dy: (dy * (exponent * x.array ** (exponent - 1) if exponent else 0 * x.array),))
+
+
+def neg(x):
+    """−x."""
+    return Tensor.from_op("neg", -x.array, (x,), lambda dy: (-dy,), saved=())
+
+
+def exp(x):
+    """eˣ: ∂x = dy · y."""
+    with _quiet():
+        y = backend.array_module(x.array).exp(x.array)
+    return Tensor.from_op("exp", y, (x,), lambda dy: (dy * y,))
+
+
+def log(x):
+    """Natural logarithm: ∂x = dy / x."""
+    with _quiet():
+        y = backend.array_module(x.array).log(x.array)
+    return Tensor.from_op("log", y, (x,), lambda dy: (dy / x.array,))
+
+
+def sqrt(x):
+    """√x: ∂x = dy / (2y)."""
+    with _quiet():
+        y = backend.array_module(x.array).sqrt(x.array)
+    return Tensor.from_op("sqrt", y, (x,), lambda dy: (dy / (2 * y),))
+
+
+def abs(x):
+    """|x|: ∂x = dy · sign(x), 0 at 0."""
+    xp = backend.array_module(x.array)
+    return Tensor.from_op("abs", xp.abs(x.array), (x,), lambda dy: (dy * xp.sign(x.array),))
+
+
+def clip(x, low=None, high=None):
+    """x held between `low` and `high` (numbers or None); no gradient where it was cut off."""
+    if low is None and high is None:
+        raise ValueError("clip: give low, high or both")
+    xp = backend.array_module(x.array)
+
+    def backward(dy):
+        inside = xp.ones(x.shape, bool)
+        if low is not None:
+            inside &= x.array >= low
+        if high is not None:
+            inside &= x.array <= high
+        return (xp.where(inside, dy, dy.dtype.type(0)),)
+
+    return Tensor.from_op("clip", xp.clip(x.array, low, high), (x,), backward)
+
+
+def matmul(a, b):
+    """Matrix product of the last two axes, the others broadcast: ∂a = dy bᵀ, ∂b = aᵀ dy.
+
+    a: (..., n, k) or (k,); b: (..., k, m) or (k,). ValueError where the inner sizes differ.
+
+    >>> from nanoemo import Tensor
+    >>> (Tensor([[1.0, 2.0]]) @ Tensor([[3.0], [4.0]])).item()
+    11.0
+    """
+    a, b = operands("matmul", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape}: a single number has no matrix product, use *")
+    try:
+        y = a.array @ b.array
+    except ValueError:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit: the last axis of the first must equal "
+                         f"the last but one of the second") from None
+
+    def backward(dy):
+        left = a.array[None, :] if a.ndim == 1 else a.array
+        right = b.array[:, None] if b.ndim == 1 else b.array
+        dy = dy[..., None, :] if a.ndim == 1 and b.ndim > 1 else dy
+        dy = dy[..., None] if b.ndim == 1 else dy
+        dy = dy[None, :] if dy.ndim == 1 else dy
+        da = dy @ right.swapaxes(-1, -2)
+        db = left.swapaxes(-1, -2) @ dy
+        da = da.reshape(da.shape[:-2] + da.shape[-1:]) if a.ndim == 1 else da
+        db = db.reshape(db.shape[:-1]) if b.ndim == 1 else db
+        return unbroadcast(da, a.shape), unbroadcast(db, b.shape)
+
+    return Tensor.from_op("matmul", y, (a, b), backward)

@@ -1,0 +1,54 @@
+"""Losses: one number to make small. Their equations and kernels are in kernels/loss.py."""
+import numpy as np
+
+from nanoemo import backend
+from nanoemo.ops.common import kernel_op, same_device
+from nanoemo.tensor import Tensor
+
+__all__ = ["cross_entropy", "mse_loss", "binary_cross_entropy"]
+
+
+def _target(name, target, prediction):
+    """The target's array, on the prediction's device; a plain list becomes an array there."""
+    if isinstance(target, Tensor):
+        same_device(name, prediction=prediction, target=target)
+        return target.array
+    if isinstance(target, (list, tuple)):
+        return backend.to_device(np.asarray(target), prediction.device)
+    same_device(name, prediction=prediction, target=Tensor(target))
+    return target
+
+
+def cross_entropy(logits, labels):
+    """Mean of −log softmax(logits)[label] over the batch; softmax is part of it.
+
+    logits: (N, K); labels: N class numbers, or (N, K) one-hot rows or probabilities
+    Raises ValueError for a label that is no class, naming its row.
+
+    >>> from nanoemo import Tensor, ops
+    >>> loss = ops.cross_entropy(Tensor([[0.0] * 7]), [3])     # seven classes, none preferred: ln 7
+    >>> round(loss.item(), 4)
+    1.9459
+    """
+    return kernel_op("cross_entropy", {"logits": logits}, _target("cross_entropy", labels, logits))
+
+
+def mse_loss(prediction, target):
+    """Mean of (prediction − target)², over all values; both of one shape.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.mse_loss(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).item()
+    2.0
+    """
+    return kernel_op("mse_loss", {"prediction": prediction}, _target("mse_loss", target, prediction))
+
+
+def binary_cross_entropy(probability, target):
+    """Mean of −t log p − (1 − t) log(1 − p); logarithms are held at −100, as in PyTorch.
+
+    >>> from nanoemo import Tensor, ops
+    >>> round(ops.binary_cross_entropy(Tensor([0.5]), Tensor([1.0])).item(), 4)
+    0.6931
+    """
+    return kernel_op("binary_cross_entropy", {"probability": probability},
+                     _target("binary_cross_entropy", target, probability))

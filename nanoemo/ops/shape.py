@@ -1,0 +1,140 @@
+"""The same values in another arrangement: reshape, transpose, flatten, slicing, concat, stack.
+
+Where NumPy can it gives a view, not a copy.
+"""
+import math
+
+import numpy as np
+
+from nanoemo import backend
+from nanoemo.ops.common import same_device, same_dtype
+from nanoemo.tensor import Tensor
+
+__all__ = ["reshape", "transpose", "flatten", "getitem", "concat", "stack"]
+
+
+def _rearranged(name, x, y, backward):
+    """A result that may be a view of x's memory, whose gradient needs no values."""
+    shared = backend.array_module(y).may_share_memory(x.array, y)
+    return Tensor.from_op(name, y, (x,), backward, saved=(), view_of=x if shared else None)
+
+
+def reshape(x, *shape):
+    """The values in order, in another shape; one size may be −1.
+
+    >>> from nanoemo import Tensor
+    >>> Tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
+    (2, 2)
+    """
+    shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    try:
+        y = x.array.reshape(shape)
+    except ValueError:
+        raise ValueError(f"reshape: {x.size} values of shape {x.shape} do not fit shape {shape}") from None
+    return _rearranged("reshape", x, y, lambda dy: (dy.reshape(x.shape),))
+
+
+def transpose(x, *axes):
+    """Axes in another order; reversed unless given.
+
+    >>> from nanoemo import Tensor
+    >>> Tensor([[1.0, 2.0, 3.0]]).transpose().shape
+    (3, 1)
+    """
+    axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+    axes = axes or tuple(reversed(range(x.ndim)))
+    if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: {axes} is not an order of the {x.ndim} axes of shape {x.shape}")
+    back = np.argsort([a % x.ndim for a in axes])
+    return _rearranged("transpose", x, x.array.transpose(axes), lambda dy: (dy.transpose(tuple(back)),))
+
+
+def flatten(x, start_axis=1):
+    """Merge the axes from `start_axis` on, (N, H, W, C) to (N, H·W·C)."""
+    if not 0 <= start_axis < x.ndim:
+        raise ValueError(f"flatten: start_axis {start_axis} is out of range for shape {x.shape}")
+    return reshape(x, *x.shape[:start_axis], math.prod(x.shape[start_axis:]))
+
+
+def getitem(x, key):
+    """x[key], with slices, integers, masks and integer arrays as in NumPy; repeated indices add up in the gradient.
+
+    >>> from nanoemo import Tensor
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> x[[0, 0, 2]].sum().backward()
+    >>> x.grad
+    Tensor([2. 0. 1.])
+    """
+    key = _raw_key(key)
+    xp = backend.array_module(x.array)
+    try:
+        y = xp.asarray(x.array[key])
+    except IndexError as error:
+        raise IndexError(f"getitem: {error} (the tensor has shape {x.shape})") from None
+
+    def backward(dy):
+        dx = xp.zeros_like(x.array)
+        if _is_basic(key):
+            dx[key] = dy
+        else:
+            xp.add.at(dx, key, dy)
+        return (dx,)
+
+    return _rearranged("getitem", x, y, backward)
+
+
+def setitem(x, key, value):
+    """x[key] = value, for tensors outside the graph. RuntimeError for one that an operation made."""
+    if x.node is not None:
+        raise RuntimeError(f"x[...] = ...: this tensor was made by {x.node.name}, and writing into it would falsify its "
+                           f"gradient; write into x.detach(), or build the value with ops.concat or ops.maximum")
+    x.array[_raw_key(key)] = value.array if isinstance(value, Tensor) else value
+    x.changed_in_place()
+
+
+def _raw_key(key):
+    if isinstance(key, tuple):
+        return tuple(_raw_key(k) for k in key)
+    return key.array if isinstance(key, Tensor) else key
+
+
+def _is_basic(key):
+    """True for integers, slices, None and ...: then no element is taken twice."""
+    keys = key if isinstance(key, tuple) else (key,)
+    return all(k is None or k is Ellipsis or isinstance(k, (int, np.integer, slice)) and not isinstance(k, bool) for k in keys)
+
+
+def concat(tensors, axis=-1):
+    """Tensors one after the other along `axis`; their other axes must agree.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.concat([Tensor([[1.0]]), Tensor([[2.0, 3.0]])]).numpy().tolist()
+    [[1.0, 2.0, 3.0]]
+    """
+    arguments = {f"tensors[{i}]": tensor for i, tensor in enumerate(tensors)}
+    if not arguments:
+        raise ValueError("concat: expected at least one tensor, got none")
+    same_device("concat", **arguments)
+    same_dtype("concat", **arguments)
+    arrays = [tensor.array for tensor in tensors]
+    xp = backend.array_module(arrays[0])
+    try:
+        y = xp.concatenate(arrays, axis=axis)
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"concat: shapes {shapes} may differ only along axis {axis}") from None
+    ends = np.cumsum([array.shape[axis] for array in arrays])[:-1]
+    return Tensor.from_op("concat", y, tuple(tensors), lambda dy: tuple(xp.split(dy, ends.tolist(), axis=axis)), saved=())
+
+
+def stack(tensors, axis=0):
+    """Tensors of one shape side by side along a new axis."""
+    tensors = list(tensors)
+    if len({tensor.shape for tensor in tensors}) > 1:
+        raise ValueError(f"stack: shapes differ: {', '.join(str(tensor.shape) for tensor in tensors)}")
+    return concat([_new_axis(tensor, axis) for tensor in tensors], axis=axis)
+
+
+def _new_axis(x, axis):
+    at = axis % (x.ndim + 1)
+    return reshape(x, *x.shape[:at], 1, *x.shape[at:])

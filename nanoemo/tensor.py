@@ -1,0 +1,423 @@
+"""Tensor, the graph, and backward(): the whole of automatic differentiation.
+
+A tensor that an operation made remembers its `node`: the operation's name, its inputs, and a function that turns
+the gradient of the output into gradients of the inputs (the chain rule for that one operation). `backward` orders
+the nodes so that each comes before those it was computed from, walks that list once, and adds up, for every
+tensor, the gradients that arrive along all of its uses:
+
+    ∂L/∂x = Σ over uses y of x of (∂y/∂x)ᵀ ∂L/∂y
+"""
+import sys
+import threading
+import traceback
+from contextlib import ContextDecorator
+from pathlib import Path
+
+import numpy as np
+
+from nanoemo import backend
+
+__all__ = ["Tensor", "no_grad", "detect_anomaly", "is_grad_enabled"]
+
+
+class _Modes(threading.local):
+    grad_enabled = True
+    anomaly = False
+
+
+_modes = _Modes()
+
+
+class _Mode(ContextDecorator):
+    """Set one attribute of `_modes` inside a `with` block or a decorated function."""
+
+    def __enter__(self):
+        self.before = getattr(_modes, self.attribute)
+        setattr(_modes, self.attribute, self.value)
+        return self
+
+    def __exit__(self, *error):
+        setattr(_modes, self.attribute, self.before)
+
+    def _recreate_cm(self):
+        return type(self)()
+
+
+class no_grad(_Mode):
+    """Inside `with no_grad():` no graph is recorded, so nothing is kept for a backward pass.
+
+    >>> from nanoemo import Tensor, no_grad
+    >>> x = Tensor([1.0], requires_grad=True)
+    >>> with no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
+    attribute, value = "grad_enabled", False
+
+
+class detect_anomaly(_Mode):
+    """Inside `with detect_anomaly():` the first operation that makes a NaN or an infinity raises.
+
+    The FloatingPointError names the operation, forward or backward, and the line of your code that called it.
+    It checks every result, so it is slow; switch it on to look for a fault.
+
+    >>> from nanoemo import Tensor, detect_anomaly
+    >>> with detect_anomaly():
+    ...     Tensor([0.0]).log()
+    Traceback (most recent call last):
+    ...
+    FloatingPointError: log: the output of shape (1,) has 1 value that is NaN or infinite, first at index (0,) ...
+    """
+    attribute, value = "anomaly", True
+
+
+def is_grad_enabled():
+    """False inside `no_grad()`."""
+    return _modes.grad_enabled
+
+
+class _Guard:
+    """What a tensor and its views share, to notice a change that would falsify a gradient.
+
+    `version` counts changes in place; `savers` counts the nodes waiting to use the values in their backward.
+    """
+    __slots__ = ("version", "savers")
+
+    def __init__(self):
+        self.version = 0
+        self.savers = 0
+
+
+class _Node:
+    """One operation in the graph."""
+    __slots__ = ("name", "inputs", "backward", "guards", "versions", "call_site")
+
+    def __init__(self, name, inputs, backward, guards):
+        self.name = name
+        self.inputs = inputs
+        self.backward = backward
+        self.guards = guards
+        self.versions = tuple(guard.version for guard in guards)
+        self.call_site = _call_site() if _modes.anomaly else None
+        for guard in guards:
+            guard.savers += 1
+
+    def check_saved_values(self):
+        for guard, version in zip(self.guards, self.versions):
+            if guard.version != version:
+                raise RuntimeError(
+                    f"backward: a value that {self.name} saved for its gradient was changed in place after the "
+                    f"forward pass; change it after backward(), or change a copy of it")
+
+    def release(self):
+        """Let go of everything the backward pass needed."""
+        for guard in self.guards:
+            guard.savers -= 1
+        self.inputs, self.backward, self.guards, self.versions = (), None, (), ()
+
+    __del__ = release
+
+
+class Tensor:
+    """An array that can be differentiated with respect to.
+
+    data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array of that dtype and device)
+    requires_grad: whether `backward` should fill in `.grad`
+    dtype: Python numbers and lists become float32 unless it says otherwise; arrays keep their own
+    device: "cpu" or "cuda"; an array stays where it is, other data goes to the default device
+
+    Raises TypeError for data that is not numeric and for a gradient wanted of integers.
+
+    >>> from nanoemo import Tensor
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2. 4. 6.])
+    """
+    __slots__ = ("array", "grad", "requires_grad", "node", "guard", "__weakref__")
+    __array_ufunc__ = None      # so that `ndarray * tensor` asks the tensor
+
+    def __init__(self, data, requires_grad=False, dtype=None, device=None):
+        self.array = _as_array(data, dtype, device)
+        if requires_grad and self.array.dtype.kind != "f":
+            raise TypeError(f"Tensor: only float tensors can require gradients, this one is {self.array.dtype}")
+        self.requires_grad = bool(requires_grad)
+        self.grad = None
+        self.node = None
+        self.guard = _Guard()
+
+    @classmethod
+    def from_op(cls, name, array, inputs, backward, saved=None, view_of=None):
+        """The output of an operation.
+
+        name: of the operation, for error messages
+        array: the result
+        inputs: the tensors it was computed from (None allowed, for an absent bias)
+        backward: function from the output's gradient (array) to a tuple of the inputs' gradients (array or None)
+        saved: those inputs whose values `backward` uses; all of them unless given
+        view_of: the input whose memory the result shares, if any
+        """
+        if _modes.anomaly:
+            _check_finite(name, "the output", array, None)
+        out = cls.__new__(cls)
+        out.array = array
+        out.grad = None
+        out.node = None
+        out.guard = _Guard() if view_of is None else view_of.guard
+        out.requires_grad = _modes.grad_enabled and any(t is not None and t.requires_grad for t in inputs)
+        if out.requires_grad:
+            saved = inputs if saved is None else saved
+            out.node = _Node(name, inputs, backward, tuple(t.guard for t in saved if t is not None))
+        return out
+
+    # ---- what it is -------------------------------------------------------------------------------------------
+
+    @property
+    def data(self):
+        """The values, as NumPy's or CuPy's array.
+
+        Read-only while an unfinished graph needs them, so that a change in place fails where it is made instead of
+        giving a wrong gradient later. After `backward`, or inside `no_grad`, it can be written to.
+        """
+        if self.guard.savers and isinstance(self.array, np.ndarray):
+            view = self.array.view()
+            view.flags.writeable = False
+            return view
+        return self.array
+
+    @data.setter
+    def data(self, value):
+        value = value.array if isinstance(value, Tensor) else value
+        if not hasattr(value, "dtype"):
+            value = _as_array(value, self.dtype, self.device)
+        if self.grad is not None and value.shape != self.shape:
+            raise ValueError(f"data: shape {value.shape} does not fit the gradient of shape {self.grad.shape}; "
+                             f"call zero_grad() first")
+        if self.guard.savers and value is self.array:
+            self.changed_in_place()
+        self.array = value
+
+    def changed_in_place(self):
+        """Tell the graph that the values were overwritten; a backward that had saved them will refuse."""
+        self.guard.version += 1
+
+    @property
+    def shape(self):
+        return self.array.shape
+
+    @property
+    def ndim(self):
+        return self.array.ndim
+
+    @property
+    def size(self):
+        return self.array.size
+
+    @property
+    def dtype(self):
+        return self.array.dtype
+
+    @property
+    def device(self):
+        return backend.device_of(self.array)
+
+    @property
+    def is_leaf(self):
+        """True where no recorded operation made it: `backward` fills `.grad` of leaves only."""
+        return self.node is None
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of a tensor with no axes")
+        return self.shape[0]
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self):
+        if self.size != 1:
+            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; use .numpy() and any() or all()")
+        return bool(self.item())
+
+    def __repr__(self):
+        values = np.array2string(backend.to_device(self.array, "cpu"), separator=" ", threshold=20, prefix="Tensor(")
+        extras = ["" if self.dtype == np.float32 else f", dtype={self.dtype}",
+                  "" if self.device == "cpu" else f", device='{self.device}'",
+                  ", requires_grad=True" if self.requires_grad and self.is_leaf else "",
+                  f", op={self.node.name}" if self.node else ""]
+        return f"Tensor({values}{''.join(extras)})"
+
+    # ---- out of the graph -------------------------------------------------------------------------------------
+
+    def detach(self):
+        """The same values outside the graph (memory is shared)."""
+        return Tensor.from_op("detach", self.array, (), None, view_of=self)
+
+    def numpy(self):
+        """The values as a NumPy array (shared memory). TypeError for a tensor on the GPU: call .cpu() first."""
+        if self.device != "cpu":
+            raise TypeError("numpy(): this tensor is on 'cuda'; bring it over with .cpu().numpy()")
+        return self.data
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        if dtype is not None and dtype != array.dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def item(self):
+        """The one value as a Python number; ValueError where there is not exactly one."""
+        if self.size != 1:
+            raise ValueError(f"item(): the tensor of shape {self.shape} has {self.size} values, not one")
+        return self.array.item()
+
+    def to(self, device):
+        """This tensor on `device`: itself where it is there already, else a copy that gradients flow back from."""
+        if self.device == backend.check_device(device):
+            return self
+        home = self.device
+        return Tensor.from_op("to", backend.to_device(self.array, device), (self,),
+                              lambda dy: (backend.to_device(dy, home),), saved=())
+
+    def cpu(self):
+        return self.to("cpu")
+
+    def cuda(self):
+        return self.to("cuda")
+
+    def zero_grad(self):
+        self.grad = None
+
+    # ---- backward ---------------------------------------------------------------------------------------------
+
+    def backward(self, grad=None):
+        """Fill in `.grad` of every leaf that this tensor depends on; what is there already is added to.
+
+        grad: gradient of the final result with respect to this tensor; 1 for a tensor of one value
+
+        Each operation is freed as soon as its gradient has been used, so a graph can be walked only once.
+        Raises RuntimeError where there is no graph, where it has been walked, where a shape of several values comes
+        without `grad`, and where a saved value was changed in place.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("backward: this tensor does not depend on any tensor with requires_grad=True "
+                               "(or was made inside no_grad())")
+        order = _topological_order(self)
+        gradients = {id(self): _first_gradient(self, grad)}
+        while order:
+            tensor = order.pop()
+            dy = gradients.pop(id(tensor))
+            if tensor.node is None:
+                tensor._accumulate(dy)
+                continue
+            for parent, gradient in _run_node(tensor.node, dy):
+                known = gradients.get(id(parent))
+                gradients[id(parent)] = gradient if known is None else known + gradient
+            tensor.node.release()
+
+    def _accumulate(self, gradient):
+        if self.grad is None:
+            self.grad = Tensor(gradient)
+        else:
+            self.grad = Tensor(self.grad.array + gradient)
+
+
+def _first_gradient(tensor, grad):
+    if grad is None:
+        if tensor.size != 1:
+            raise RuntimeError(f"backward: a tensor of shape {tensor.shape} has no single gradient; reduce it to one "
+                               f"value (.sum() or .mean()), or pass backward(grad) of that shape")
+        return backend.array_module(tensor.array).ones_like(tensor.array)
+    grad = _as_array(grad, tensor.dtype, tensor.device)
+    if grad.shape != tensor.shape:
+        raise RuntimeError(f"backward: grad has shape {grad.shape}, the tensor has {tensor.shape}")
+    return grad.copy()
+
+
+def _topological_order(root):
+    """Tensors that require gradients, each after all those it was computed from; iterative, for deep graphs."""
+    order, seen, stack = [], set(), [(root, False)]
+    while stack:
+        tensor, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(tensor)
+            continue
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        stack.append((tensor, True))
+        if tensor.node is not None:
+            if tensor.node.backward is None:
+                raise RuntimeError(f"backward: the graph behind {tensor.node.name} has been used and freed by an earlier "
+                                   f"backward(); run the forward pass again, or add the losses and call backward once")
+            for parent in tensor.node.inputs:
+                if parent is not None and parent.requires_grad and id(parent) not in seen:
+                    stack.append((parent, False))
+    return order
+
+
+def _run_node(node, dy):
+    """Pairs (input, its gradient) of one operation."""
+    node.check_saved_values()
+    gradients = node.backward(dy)
+    pairs, handed_out = [], [dy]
+    for parent, gradient in zip(node.inputs, gradients, strict=True):
+        if parent is None or not parent.requires_grad:
+            continue
+        if gradient is None or gradient.shape != parent.shape:
+            got = "no gradient" if gradient is None else f"a gradient of shape {gradient.shape}"
+            raise RuntimeError(f"backward of {node.name}: {got} for an input of shape {parent.shape}")
+        if _modes.anomaly:
+            _check_finite(f"backward of {node.name}", "the gradient", gradient, node.call_site)
+        if parent.is_leaf and _shares_memory(gradient, handed_out):
+            gradient = gradient.copy()      # two leaves must not share one .grad
+        handed_out.append(gradient)
+        pairs.append((parent, gradient))
+    return pairs
+
+
+def _shares_memory(array, others):
+    xp = backend.array_module(array)
+    return any(xp.may_share_memory(array, other) for other in others)
+
+
+def _as_array(data, dtype, device):
+    if isinstance(data, Tensor):
+        data = data.array
+    is_array = hasattr(data, "dtype") and hasattr(data, "shape")
+    array = data if is_array else np.asarray(data)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"Tensor: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+    if dtype is None and not is_array and array.dtype.kind == "f":
+        dtype = np.float32
+    if dtype is None and array.dtype == np.float16:
+        raise TypeError("Tensor: float16 is not supported; pass dtype='float32'")
+    if device is None:
+        device = backend.device_of(array) if is_array else backend.default_device()
+    array = backend.to_device(array, device)
+    array = array if dtype is None else array.astype(dtype, copy=False)
+    return np.asarray(array) if isinstance(array, np.generic) else array
+
+
+def _call_site():
+    """The innermost line of the stack that lies outside this package."""
+    package = str(Path(__file__).resolve().parent)
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back
+    if frame is None:
+        return "unknown place"
+    summary = traceback.extract_stack(frame, limit=1)[0]
+    return f"{summary.filename}:{summary.lineno}" + (f" ({summary.line})" if summary.line else "")
+
+
+def _check_finite(name, what, array, call_site):
+    if array.dtype.kind != "f":
+        return
+    bad = ~backend.array_module(array).isfinite(array)
+    count = int(bad.sum())
+    if count:
+        first = tuple(int(axis[0]) for axis in bad.nonzero())
+        values = "1 value that is" if count == 1 else f"{count} values that are"
+        raise FloatingPointError(f"{name}: {what} of shape {array.shape} has {values} NaN or infinite, "
+                                 f"first at index {first} ({array[first].item()}); called at {call_site or _call_site()}")

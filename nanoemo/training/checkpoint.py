@@ -1,0 +1,75 @@
+"""Checkpoints: named arrays and a dictionary of plain data, in one safetensors file. Never pickle.
+
+safetensors is a JSON header and the raw bytes of the arrays: reading one runs no code, and the arrays say nothing of
+the device they came from. Under `FORMAT` in the header's metadata we keep JSON with the caller's dictionary (epoch,
+step, random state, history …) and a checksum of the arrays, so that a file damaged in the middle is found out too.
+"""
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from nanoemo.training.files import write_file
+
+__all__ = ["CheckpointError", "save", "load"]
+
+FORMAT = "nanoemo.checkpoint.1"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file and what is wrong with it."""
+
+
+def save(path, arrays, meta):
+    """Write `arrays` (name -> NumPy array) and `meta` (JSON-able dictionary) to `path`, whole or not at all.
+
+    Raises CheckpointError where an array holds a NaN or an infinity (a good file must not be replaced by a ruined
+    one), OSError where the disk does not take it.
+    """
+    import safetensors.numpy
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise CheckpointError(f"{path}: not saved, because {name} holds a NaN or an infinity; "
+                                  "the checkpoint saved before stays as it is")
+    text = json.dumps({"meta": meta, "crc32": _checksum(arrays)})
+    write_file(path, safetensors.numpy.save(arrays, metadata={FORMAT: text}))
+
+
+def load(path):
+    """Read a checkpoint; returns (arrays, meta).
+
+    Raises FileNotFoundError, or CheckpointError where the file is cut short, damaged or no checkpoint of ours.
+    """
+    import safetensors
+
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such checkpoint")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged or cut short, cannot be read as safetensors ({error})") from None
+    if FORMAT not in metadata:
+        raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of a training run "
+                              "(to use bare weights, see nanoemo.load_weights)")
+    try:
+        content = json.loads(metadata[FORMAT])
+        meta, expected = content["meta"], content["crc32"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise CheckpointError(f"{path}: damaged, its header is not what was written") from None
+    if _checksum(arrays) != expected:
+        raise CheckpointError(f"{path}: damaged, its checksum does not match its contents")
+    return arrays, meta
+
+
+def _checksum(arrays):
+    value = 0
+    for name in sorted(arrays):
+        value = zlib.crc32(name.encode(), value)
+        value = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8), value)
+    return value

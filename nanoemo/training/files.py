@@ -1,0 +1,56 @@
+"""Writing files so that a reader, or a crash, never meets half a file.
+
+The bytes go to a temporary name in the same folder, are forced to the disk, and only then take the final name, in
+one step (`os.replace`). Whatever happens before that step (a full disk, a power cut, SIGKILL), the old file is intact.
+"""
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+__all__ = ["write_file", "write_json", "write_csv", "read_json"]
+
+
+def write_file(path, content):
+    """Write `content` (str or bytes) to `path`, whole or not at all.
+
+    Raises OSError (disk full, no permission …) whose message names `path`; the temporary file is then removed and
+    an older file of that name is as it was.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
+
+
+def write_json(path, value):
+    """Write `value` as indented JSON; NaN is not JSON, so it is a ValueError."""
+    write_file(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_csv(path, header, rows):
+    """Write a table as CSV, a line of names first."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_file(path, text.getvalue())
+
+
+def read_json(path):
+    """The value in a JSON file; ValueError that names the file where it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not readable as JSON ({error}); the file is damaged or not ours") from None

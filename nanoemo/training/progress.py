@@ -1,0 +1,111 @@
+"""Showing how training goes: a live bar on a terminal, plain lines anywhere else (a pipe, a log file).
+
+Both are callbacks of the trainer. Plain lines hold no control codes: one an epoch, and one about every ten seconds.
+"""
+import sys
+import time
+
+from nanoemo.training.callbacks import Callback
+
+__all__ = ["progress", "PlainProgress", "TerminalProgress", "duration", "epoch_line"]
+
+
+def progress(stream=None):
+    """The display that suits `stream` (standard output by default)."""
+    stream = stream or sys.stdout
+    return TerminalProgress(stream) if stream.isatty() else PlainProgress(stream)
+
+
+def duration(seconds):
+    """Seconds as a reader would say them.
+
+    >>> duration(7.6), duration(205), duration(7500)
+    ('8 s', '3 min 25 s', '2 h 05 min')
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+
+
+def epoch_line(row, epochs):
+    """One line for a finished epoch, from its row of the history."""
+    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}",
+             f"loss {row['loss']:.4f}  accuracy {100 * row['accuracy']:5.1f} %"]
+    if row["val_loss"] is not None:
+        parts.append(f"val_loss {row['val_loss']:.4f}  val_accuracy {100 * row['val_accuracy']:5.1f} %")
+    parts.append(f"{duration(row['seconds'])}, {row['images_per_second']:.0f} images/s")
+    return " | ".join(parts)
+
+
+class _Clock:
+    """Estimates the time left from the steps made since this process started."""
+
+    def __init__(self):
+        self.start = time.perf_counter()
+        self.steps = 0
+
+    def seconds_left(self, trainer):
+        to_do = (trainer.epochs - trainer.epoch) * trainer.steps_per_epoch - trainer.step
+        return (time.perf_counter() - self.start) / max(1, self.steps) * to_do
+
+
+class PlainProgress(Callback):
+    """Lines of text; `every` seconds at least pass between two lines within an epoch."""
+
+    def __init__(self, stream=None, every=10.0):
+        self.stream = stream or sys.stdout
+        self.every = every
+
+    def train_start(self, trainer):
+        self.clock = _Clock()
+        self.last = self.clock.start
+
+    def step_end(self, trainer):
+        self.clock.steps += 1
+        now = time.perf_counter()
+        if now - self.last < self.every:
+            return
+        self.last = now
+        print(f"epoch {trainer.epoch + 1}/{trainer.epochs}  step {trainer.step}/{trainer.steps_per_epoch}"
+              f"  loss {trainer.tally.loss:.4f}  accuracy {100 * trainer.tally.accuracy:.1f} %"
+              f"  {trainer.tally.images_per_second:.0f} images/s"
+              f"  {duration(self.clock.seconds_left(trainer))} left", file=self.stream, flush=True)
+
+    def epoch_end(self, trainer):
+        print(epoch_line(trainer.history[-1], trainer.epochs), file=self.stream, flush=True)
+
+
+class TerminalProgress(Callback):
+    """A live bar for the epoch under way, drawn by rich; finished epochs scroll up as lines."""
+
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stdout
+
+    def train_start(self, trainer):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self.clock = _Clock()
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(),
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}  {task.fields[figures]}"),
+            console=Console(file=self.stream, highlight=False), refresh_per_second=4, transient=True)
+        self.task = self.bar.add_task("", total=trainer.steps_per_epoch, completed=trainer.step,
+                                      epoch=f"{trainer.epoch + 1}/{trainer.epochs}", figures="")
+        self.bar.start()
+
+    def step_end(self, trainer):
+        self.clock.steps += 1
+        tally = trainer.tally
+        self.bar.update(self.task, completed=trainer.step, epoch=f"{trainer.epoch + 1}/{trainer.epochs}", figures=(
+            f"loss {tally.loss:.4f}  accuracy {100 * tally.accuracy:.1f} %  {tally.images_per_second:.0f} images/s"
+            f"  {duration(self.clock.seconds_left(trainer))} left"))
+
+    def epoch_end(self, trainer):
+        self.bar.console.print(epoch_line(trainer.history[-1], trainer.epochs))
+
+    def train_end(self, trainer):
+        self.bar.stop()

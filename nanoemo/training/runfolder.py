@@ -1,0 +1,121 @@
+"""The folder that holds everything a run leaves behind.
+
+    runs/njoku.cnn-1/
+      config.json               every setting, the data's fingerprint, versions, seed
+      summary.txt               the model's table
+      sanity.json               the two checks made before training
+      history.csv  history.json a line an epoch
+      checkpoints/              best.safetensors (weights of the best epoch), last.safetensors (to go on from)
+      loss.png  accuracy.png
+      validation/  test/        confusion matrix, classification report and accuracy a class, on that split
+      report.html               all of it on one page, in one file
+
+One process at a time writes to it: an advisory lock, which the system drops when the process ends, however it ends.
+"""
+import errno
+from pathlib import Path
+
+from nanoemo.training.files import read_json, write_csv, write_json
+
+__all__ = ["RunFolder", "RunFolderError"]
+
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "lr")
+
+
+class RunFolderError(ValueError):
+    """The folder cannot be used as asked; the message says why and what to do."""
+
+
+class RunFolder:
+    """A run's folder; make one with `RunFolder.create` (a new run) or `RunFolder.open` (one that exists).
+
+    Use it as a context manager to hold the lock while writing.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._lock = None
+
+    @classmethod
+    def create(cls, path=None, model="run"):
+        """A new folder at `path`, which may exist only if it is empty; None takes `runs/<model>-<n>`, the first n free.
+
+        Raises RunFolderError where the folder holds something already, OSError where it cannot be written.
+        """
+        if path is None:
+            path = _next_free(Path("runs"), model)
+        else:
+            path = Path(path)
+            if path.exists() and not path.is_dir():
+                raise RunFolderError(f"{path} is a file, but the run needs a folder; give another --out")
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                remedy = (f"go on with that run by `--resume {path}`, or give" if (path / "config.json").exists()
+                          else "give")
+                raise RunFolderError(f"{path} is not empty, and a run never overwrites another; "
+                                     f"{remedy} a new folder with --out")
+        (path / "checkpoints").mkdir(exist_ok=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path):
+        """The folder of an earlier run. Raises RunFolderError where `path` is not one."""
+        path = Path(path)
+        if not path.is_dir():
+            raise RunFolderError(f"{path}: there is no such folder" + _known_runs(path.parent))
+        if not (path / "config.json").is_file():
+            raise RunFolderError(f"{path} is not the folder of a run: it has no config.json" + _known_runs(path))
+        return cls(path)
+
+    config_path = property(lambda self: self.path / "config.json")
+    best_path = property(lambda self: self.path / "checkpoints" / "best.safetensors")
+    last_path = property(lambda self: self.path / "checkpoints" / "last.safetensors")
+
+    def __enter__(self):
+        import fcntl
+
+        self._lock = open(self.path / ".lock", "a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                raise RunFolderError(f"{self.path} is in use by another process; wait for it to end, "
+                                     "or train in another folder (--out)") from None
+            raise
+        return self
+
+    def __exit__(self, *error):
+        self._lock.close()
+
+    def config(self):
+        """The settings in config.json, as a dictionary."""
+        return read_json(self.config_path)
+
+    def write_config(self, settings):
+        write_json(self.config_path, settings)
+
+    def write_history(self, history):
+        """Write history.csv and history.json from the trainer's list of rows (dictionaries)."""
+        write_csv(self.path / "history.csv", HISTORY_COLUMNS,
+                  [["" if row[name] is None else row[name] for name in HISTORY_COLUMNS] for row in history])
+        write_json(self.path / "history.json", history)
+
+
+def _next_free(parent, model):
+    parent.mkdir(exist_ok=True)
+    number = 1
+    while True:
+        path = parent / f"{model}-{number}"
+        try:
+            path.mkdir()               # fails where it exists, so two runs started at once get two folders
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def _known_runs(folder):
+    runs = sorted(str(p.parent) for p in folder.glob("*/config.json")) if folder.is_dir() else []
+    return f"; runs there: {', '.join(runs[:8])}" if runs else "; `nanoemo train` makes one and prints its name"
+
+

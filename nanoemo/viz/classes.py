@@ -1,0 +1,64 @@
+"""Figures a class at a time: confusion matrices and per-class accuracy."""
+import numpy as np
+
+from nanoemo.viz.style import BLUE, TICK_SIZE, new_axes, remove_box
+
+__all__ = ["confusion_matrix", "per_class_accuracy"]
+
+
+def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"):
+    """Figure of a confusion matrix of counts, shape (K, K), rows = true class.
+
+    `normalised=True` prints each cell as the per cent of its row, so that the diagonal is the recall of each
+    class; the row of a class that does not occur stays empty. Raises ValueError where the shape is not (K, K).
+
+    >>> figure = confusion_matrix([[8, 2], [1, 9]], ["sad", "happy"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['8', '2', '1', '9']
+    """
+    counts = np.asarray(matrix)
+    size = len(classes)
+    if counts.shape != (size, size):
+        raise ValueError(f"confusion_matrix: {size} classes need a matrix of shape {(size, size)}, got {counts.shape}")
+    support = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
+
+    side = max(6.5, 3.0 + 0.8 * size)
+    figure, axes = new_axes(title, "predicted class", "true class", size=(side + 1, side))
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(size), classes, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(size), classes)
+    for (row, column), value in np.ndenumerate(share):
+        if np.isfinite(value) or not normalised:
+            text = f"{100 * value:.0f}" if normalised else f"{counts[row, column]}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=TICK_SIZE,
+                      color="white" if value > 0.55 else "black")
+    bar = figure.colorbar(image, ax=axes, fraction=0.045, ticks=[0, 0.25, 0.5, 0.75, 1])
+    bar.ax.set_yticklabels(["0", "25", "50", "75", "100"])
+    bar.set_label("share of the true class (%)", fontsize=TICK_SIZE)
+    bar.ax.tick_params(labelsize=TICK_SIZE)
+    return figure
+
+
+def per_class_accuracy(values, classes, title="Accuracy of each class"):
+    """Figure with a bar a class; `values` are shares in [0, 1], NaN for a class without samples.
+
+    >>> figure = per_class_accuracy([0.5, float("nan")], ["sad", "happy"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['50', 'no samples']
+    """
+    values = np.asarray(values, dtype=float)
+    if values.shape != (len(classes),):
+        raise ValueError(f"per_class_accuracy: {len(classes)} classes but values have shape {values.shape}")
+    figure, axes = new_axes(title, "accuracy (% of the class's images)", "", size=(8, 1.8 + 0.5 * len(classes)))
+    axes.barh(range(len(classes)), 100 * np.nan_to_num(values), color=BLUE, height=0.7)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.invert_yaxis()                      # first class on top, as in the tables
+    axes.set_xlim(0, 109)
+    axes.set_xticks(range(0, 101, 20))
+    for row, value in enumerate(values):
+        text = f"{100 * value:.0f}" if np.isfinite(value) else "no samples"
+        axes.text(100 * np.nan_to_num(value) + 1, row, text, va="center", fontsize=TICK_SIZE)
+    remove_box(axes)
+    axes.grid(False, axis="y")
+    return figure
