@@ -9,11 +9,14 @@ everything between the matrix products (gathering columns, adding the bias) runs
 How the work is cut never depends on the number of threads, so the result is the same bits on any machine
 with the same BLAS.
 """
+import math
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["parallel", "row_blocks", "set_num_threads", "get_num_threads"]
+import numpy as np
+
+__all__ = ["parallel", "row_blocks", "workspace", "set_num_threads", "get_num_threads"]
 
 BLOCK_BYTES = 256 * 1024
 
@@ -95,6 +98,19 @@ def row_blocks(rows, bytes_per_row, block_bytes=BLOCK_BYTES):
     """
     step = max(1, block_bytes // max(1, bytes_per_row))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def workspace(name, shape, dtype):
+    """An uninitialised array that this thread keeps from call to call, so that it stays in the cache.
+
+    Each name is one buffer a thread, grown where needed; what it holds is lost at the next call with that name.
+    """
+    size = math.prod(shape)
+    buffers = _local.__dict__.setdefault("buffers", {})
+    buffer = buffers.get((name, dtype))
+    if buffer is None or buffer.size < size:
+        buffer = buffers[name, dtype] = np.empty(size, dtype)
+    return buffer[:size].reshape(shape)
 
 
 def parallel(work, items):

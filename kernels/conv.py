@@ -1,0 +1,305 @@
+"""Convolution: a small window of weights slides over an image.
+
+    y[n, i, j, o] = b[o] + Σ over di, dj, c of  x[n, i·s + di, j·s + dj, c] · w[di, dj, c, o]
+
+Images are (N, H, W, C), weights (kh, kw, C, O), s is the stride, and x stands for the image with its padding.
+Strictly this is a cross-correlation: the window is not turned round. Every learning library calls it convolution.
+
+Gradients, from the chain rule on that sum:
+
+    dw[di, dj, c, o]          = Σ over n, i, j of  x[n, i·s + di, j·s + dj, c] · dy[n, i, j, o]
+    dx[n, i·s + di, j·s + dj, c] += Σ over o of    dy[n, i, j, o] · w[di, dj, c, o]
+    db[o]                     = Σ over n, i, j of  dy[n, i, j, o]
+
+The definitions below say just that. The fast versions, further down, turn the sums into matrix products: the
+window under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla et al. 2006), and then all the
+outputs of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole
+batch would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of
+about a megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next.
+
+A 1-D convolution is a 2-D one over images of one row.
+"""
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
+from nanoemo.kernels.threads import parallel, workspace
+
+__all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d_forward_plain",
+           "conv2d_backward", "conv2d_backward_plain", "conv2d_forward", "conv2d_forward_plain"]
+
+COLUMN_BYTES = 1 << 20      # columns gathered at a time, by each thread; half of a usual level-2 cache
+PARTIAL_SUMS = 8            # dw is summed in so many parts whatever the number of threads, for the same bits
+
+
+# ---- the definition -------------------------------------------------------------------------------------------
+
+
+def conv2d_forward_plain(x, w, b, stride, padding):
+    """Convolution as the equation says it. Shapes as in `conv2d_forward`."""
+    strides, pads = _check("conv2d", x, w, b, stride, padding)
+    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
+    height, width = _output_shape(x, w, strides, pads)
+    kh, kw = w.shape[:2]
+    y = np.zeros((x.shape[0], height, width, w.shape[3]), x.dtype)
+    for n in range(x.shape[0]):
+        for i in range(height):
+            for j in range(width):
+                window = padded[n, i * strides[0]:i * strides[0] + kh, j * strides[1]:j * strides[1] + kw]
+                for o in range(w.shape[3]):
+                    y[n, i, j, o] = (window * w[..., o]).sum()
+    if b is not None:
+        y += b
+    return y, (x, w, b is not None, strides, pads)
+
+
+def conv2d_backward_plain(dy, cache, needs=(True, True, True)):
+    """Gradients (dx, dw, db) as the equations say them."""
+    x, w, has_bias, strides, pads = cache
+    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
+    dpadded, dw = np.zeros_like(padded), np.zeros_like(w)
+    kh, kw = w.shape[:2]
+    for n, i, j, o in np.ndindex(dy.shape):
+        rows, columns = slice(i * strides[0], i * strides[0] + kh), slice(j * strides[1], j * strides[1] + kw)
+        dw[..., o] += padded[n, rows, columns] * dy[n, i, j, o]
+        dpadded[n, rows, columns] += dy[n, i, j, o] * w[..., o]
+    (top, _), (left, _) = pads
+    dx = dpadded[:, top:top + x.shape[1], left:left + x.shape[2]]
+    db = dy.sum(axis=(0, 1, 2)) if has_bias else None
+    return tuple(gradient if wanted else None for gradient, wanted in zip((dx, dw, db), needs))
+
+
+# ---- the fast version -----------------------------------------------------------------------------------------
+
+
+def conv2d_forward(x, w, b, stride, padding):
+    """Convolve images with weights.
+
+    x: (N, H, W, C); w: (kh, kw, C, O); b: (O,) or None; stride: a number or (rows, columns)
+    padding: "valid", "same", a number or (rows, columns)
+    Returns y (N, H', W', O) and the cache for `conv2d_backward`. Raises ValueError where shapes do not fit.
+
+    Floor: 2·N·H'·W'·kh·kw·C·O flops at the speed of the matrix product; x, y and w once through memory.
+
+    >>> import numpy as np
+    >>> y, cache = conv2d_forward(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), None, 1, "valid")
+    >>> y[0, :, :, 0].tolist()
+    [[4.0, 4.0], [4.0, 4.0]]
+    """
+    strides, pads = _check("conv2d", x, w, b, stride, padding)
+    return _correlate(x, w, b, strides, pads), (x, w, b is not None, strides, pads)
+
+
+def conv2d_backward(dy, cache, needs=(True, True, True)):
+    """Gradients (dx, dw, db); None for one that `needs` does not ask for, or for a bias that is not there.
+
+    Floor: twice the flops of the forward pass.
+    """
+    x, w, has_bias, strides, pads = cache
+    dy = np.ascontiguousarray(dy)
+    dx = _input_gradient(dy, x.shape, w, strides, pads) if needs[0] else None
+    dw, db = _weight_gradients(dy, x, w.shape, strides, pads) if needs[1] or needs[2] else (None, None)
+    return dx, dw if needs[1] else None, db if has_bias and needs[2] else None
+
+
+def _correlate(x, w, b, strides, pads):
+    """The convolution itself, padding given as ((top, bottom), (left, right))."""
+    height, width = _output_shape(x, w, strides, pads)
+    channels = w.shape[3]
+    weights = np.ascontiguousarray(w).reshape(-1, channels)
+    y = np.empty((x.shape[0], height, width, channels), x.dtype)
+
+    def work(block):
+        images, rows = block
+        columns = _gather(x, w.shape, strides, pads, images, rows, width)
+        out = y[images, rows].reshape(-1, channels)
+        np.matmul(columns, weights, out=out)
+        if b is not None:
+            np.add(out, b, out=out)
+
+    parallel(work, _blocks(x.shape[0], height, width, len(weights), x.itemsize))
+    return y
+
+
+def _weight_gradients(dy, x, w_shape, strides, pads):
+    """dw and db: for every block, columns transposed times dy, summed up."""
+    images, height, width, channels = dy.shape
+    blocks = _blocks(images, height, width, math.prod(w_shape[:3]), x.itemsize)
+    size = -(-len(blocks) // PARTIAL_SUMS)
+
+    def work(group):
+        dw = np.zeros((math.prod(w_shape[:3]), channels), x.dtype)
+        db = np.zeros(channels, x.dtype)
+        product = workspace("conv dw", dw.shape, x.dtype)
+        for block in group:
+            columns = _gather(x, w_shape, strides, pads, *block, width)
+            out = dy[block].reshape(-1, channels)
+            np.matmul(columns.T, out, out=product)
+            np.add(dw, product, out=dw)
+            db += np.ones(len(out), x.dtype) @ out      # a matrix product sums columns faster than .sum(axis=0)
+        return dw, db
+
+    parts = parallel(work, [blocks[start:start + size] for start in range(0, len(blocks), size)])
+    if not parts:
+        return np.zeros(w_shape, x.dtype), np.zeros(channels, x.dtype)
+    dw, db = parts[0]
+    for other_dw, other_db in parts[1:]:
+        dw += other_dw
+        db += other_db
+    return dw.reshape(w_shape), db
+
+
+def _input_gradient(dy, x_shape, w, strides, pads):
+    """dx. With stride 1 it is itself a convolution: of dy, padded, with the weights turned by 180°."""
+    kh, kw = w.shape[:2]
+    turned_pads = tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip((kh, kw), pads))
+    if strides == (1, 1) and min(map(min, turned_pads)) >= 0:
+        turned = w[::-1, ::-1].transpose(0, 1, 3, 2)
+        return _correlate(dy, turned, None, strides, turned_pads)
+    return _scatter_gradient(dy, x_shape, w, strides, pads)
+
+
+def _scatter_gradient(dy, x_shape, w, strides, pads):
+    """dx for any stride: the columns' gradient dy · wᵀ, each window added back where it came from ("col2im")."""
+    kh, kw, c, channels = w.shape
+    images, height, width, _ = dy.shape
+    weights = np.ascontiguousarray(w).reshape(-1, channels).T
+    (top, bottom), (left, right) = pads
+    dx = np.empty(x_shape, dy.dtype)
+
+    def work(n):
+        windows = (dy[n].reshape(-1, channels) @ weights).reshape(height, width, kh, kw, c)
+        padded = np.zeros((x_shape[1] + top + bottom, x_shape[2] + left + right, c), dy.dtype)
+        for di in range(kh):
+            for dj in range(kw):
+                target = padded[di:di + height * strides[0]:strides[0], dj:dj + width * strides[1]:strides[1]]
+                target[:height, :width] += windows[:, :, di, dj]
+        dx[n] = padded[top:top + x_shape[1], left:left + x_shape[2]]
+
+    parallel(work, range(images))
+    return dx
+
+
+# ---- blocks and columns ---------------------------------------------------------------------------------------
+
+
+def _blocks(images, height, width, column_size, itemsize):
+    """Cut the outputs into (images, rows) slices whose columns fill COLUMN_BYTES: rows of one image, or whole images."""
+    row_bytes = width * column_size * itemsize
+    rows = max(1, COLUMN_BYTES // row_bytes)
+    if rows >= height:
+        count = max(1, rows // height)
+        return [(slice(n, min(n + count, images)), slice(0, height)) for n in range(0, images, count)]
+    rows = -(-height // -(-height // rows))             # even slices rather than a thin last one
+    return [(slice(n, n + 1), slice(i, min(i + rows, height))) for n in range(images) for i in range(0, height, rows)]
+
+
+def _gather(x, w_shape, strides, pads, images, rows, width):
+    """Columns (positions, kh·kw·C) of a block of outputs."""
+    kh, kw, c, _ = w_shape
+    slab = _padded_slab(x, kh, strides, pads, images, rows)
+    count, height = slab.shape[0], rows.stop - rows.start
+    n, i, j, k = slab.strides
+    if c >= 8:
+        # A window's row is kw·C neighbouring numbers: long runs to copy.
+        shape, step = (count, height, width, kh, kw * c), (n, i * strides[0], j * strides[1], i, k)
+    else:
+        # Few channels: gather transposed, so that the runs go along the image's row instead.
+        shape, step = (kh, kw, c, count, height, width), (i, j, k, n, i * strides[0], j * strides[1])
+    columns = workspace("conv columns", shape, x.dtype)
+    np.copyto(columns, as_strided(slab, shape, step))
+    if c >= 8:
+        return columns.reshape(-1, kh * kw * c)
+    return columns.reshape(kh * kw * c, -1).T
+
+
+def _padded_slab(x, kh, strides, pads, images, rows):
+    """The rows of x, padding included, that a block of output rows looks at; a view where nothing is padded."""
+    (top, bottom), (left, right) = pads
+    first = rows.start * strides[0] - top
+    last = (rows.stop - 1) * strides[0] + kh - top
+    inside = slice(max(first, 0), max(min(last, x.shape[1]), 0))
+    if not any((top, bottom, left, right)):
+        return np.ascontiguousarray(x[images, inside])
+    slab = workspace("conv slab", (images.stop - images.start, last - first, x.shape[2] + left + right, x.shape[3]), x.dtype)
+    slab.fill(0)
+    slab[:, inside.start - first:inside.stop - first, left:left + x.shape[2]] = x[images, inside]
+    return slab
+
+
+# ---- checks, and one dimension --------------------------------------------------------------------------------
+
+
+def _check(name, x, w, b, stride, padding):
+    """Strides and padding as pairs; ValueError where the arguments do not fit together."""
+    axes = {"conv2d": ("(N, H, W, C)", "(kh, kw, C, O)"), "conv1d": ("(N, T, C)", "(k, C, O)")}[name]
+    rank = 4 if name == "conv2d" else 3
+    if x.ndim != rank or w.ndim != rank:
+        raise ValueError(f"{name}: expected x {axes[0]} and w {axes[1]}, got shapes {x.shape} and {w.shape}")
+    if x.shape[-1] != w.shape[-2]:
+        raise ValueError(f"{name}: x has {x.shape[-1]} channels (last axis of {x.shape}) but w expects {w.shape[-2]}; "
+                         f"w must be {axes[1]}, and is {w.shape}")
+    if b is not None and b.shape != w.shape[-1:]:
+        raise ValueError(f"{name}: b has shape {b.shape} but w makes {w.shape[-1]} channels: expected ({w.shape[-1]},)")
+    if name == "conv1d":
+        strides, sizes = (1, int(stride)), (1, x.shape[1])
+        kernels = (1, w.shape[0])
+        pads = ((0, 0), resolve_padding(padding, sizes[1], kernels[1], max(strides[1], 1)))
+    else:
+        strides, sizes, kernels = pair(stride, f"{name}: stride"), x.shape[1:3], w.shape[:2]
+        pads = resolve_padding_2d(padding, sizes, kernels, [max(s, 1) for s in strides])
+    if min(strides) < 1:
+        raise ValueError(f"{name}: stride must be at least 1, got {stride!r}")
+    for size, kernel, (before, after) in zip(sizes, kernels, pads):
+        if kernel < 1 or size + before + after < kernel:
+            raise ValueError(f"{name}: the window {w.shape[:rank - 2]} is larger than the padded input "
+                             f"(x {x.shape}, padding {padding!r}); use a smaller kernel or padding='same'")
+    return strides, pads
+
+
+def _output_shape(x, w, strides, pads):
+    return tuple(output_size(x.shape[1 + axis], w.shape[axis], strides[axis], pads[axis]) for axis in range(2))
+
+
+def _as_images(x, w):
+    return x[:, None], w[None]
+
+
+def conv1d_forward_plain(x, w, b, stride, padding):
+    """`conv1d_forward` by the 2-D definition."""
+    strides, pads = _check("conv1d", x, w, b, stride, padding)
+    padded = np.pad(x, ((0, 0), pads[1], (0, 0)))
+    y, _ = conv2d_forward_plain(*_as_images(padded, w), b, strides, "valid")
+    return y[:, 0], (*_as_images(x, w), b is not None, strides, pads)
+
+
+def conv1d_backward_plain(dy, cache, needs=(True, True, True)):
+    """`conv1d_backward` by the 2-D definition."""
+    return _without_row_axis(*conv2d_backward_plain(dy[:, None], cache, needs))
+
+
+def conv1d_forward(x, w, b, stride, padding):
+    """Convolve sequences with weights.
+
+    x: (N, T, C); w: (k, C, O); b: (O,) or None; stride: a number; padding: "valid", "same", a number or (before, after)
+    Returns y (N, T', O) and the cache for `conv1d_backward`. Raises ValueError where shapes do not fit.
+
+    >>> import numpy as np
+    >>> y, _ = conv1d_forward(np.array([[[1.0], [2.0], [3.0]]]), np.ones((2, 1, 1)), None, 1, "same")
+    >>> y.ravel().tolist()
+    [3.0, 5.0, 3.0]
+    """
+    strides, pads = _check("conv1d", x, w, b, stride, padding)
+    images, windows = _as_images(x, w)
+    return _correlate(images, windows, b, strides, pads)[:, 0], (images, windows, b is not None, strides, pads)
+
+
+def conv1d_backward(dy, cache, needs=(True, True, True)):
+    """Gradients (dx, dw, db), as `conv2d_backward`."""
+    return _without_row_axis(*conv2d_backward(dy[:, None], cache, needs))
+
+
+def _without_row_axis(dx, dw, db):
+    return None if dx is None else dx[:, 0], None if dw is None else dw[0], db

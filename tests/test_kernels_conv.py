@@ -1,0 +1,153 @@
+"""Convolution kernels: the definition, the fast version, and PyTorch say the same."""
+import numpy as np
+import pytest
+
+from nanoemo.kernels import conv
+
+# (N, H, W, C), (kh, kw, O), stride, padding
+CASES = [
+    ((1, 1, 1, 1), (1, 1, 1), 1, "valid"),
+    ((2, 5, 6, 3), (3, 3, 4), 1, "valid"),
+    ((2, 5, 6, 3), (3, 3, 4), 1, "same"),
+    ((1, 4, 4, 9), (4, 4, 2), 1, "valid"),          # kernel as large as the input
+    ((3, 7, 5, 1), (3, 3, 8), 1, "same"),
+    ((2, 9, 8, 2), (2, 3, 3), 2, "same"),
+    ((2, 9, 8, 10), (2, 2, 3), (3, 4), "valid"),    # stride larger than the kernel
+    ((2, 6, 7, 8), (5, 1, 3), 1, (2, 0)),
+    ((1, 3, 3, 12), (1, 1, 5), 1, 2),               # more padding than the kernel reaches
+    ((2, 8, 8, 16), (3, 3, 8), 1, "same"),
+    ((5, 11, 10, 8), (3, 3, 16), 1, "valid"),
+    ((2, 5, 5, 2), (3, 3, 2), 1, 1),
+]
+
+
+def make(rng, shape, window, dtype=np.float64):
+    kh, kw, o = window
+    return (rng.standard_normal(shape).astype(dtype), rng.standard_normal((kh, kw, shape[3], o)).astype(dtype),
+            rng.standard_normal(o).astype(dtype))
+
+
+@pytest.mark.parametrize("shape,window,stride,padding", CASES)
+@pytest.mark.parametrize("bias", [True, False])
+def test_fast_equals_definition(rng, shape, window, stride, padding, bias):
+    x, w, b = make(rng, shape, window)
+    b = b if bias else None
+    expected, plain_cache = conv.conv2d_forward_plain(x, w, b, stride, padding)
+    y, cache = conv.conv2d_forward(x, w, b, stride, padding)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    dy = rng.standard_normal(y.shape)
+    for got, wanted in zip(conv.conv2d_backward(dy, cache), conv.conv2d_backward_plain(dy, plain_cache)):
+        assert (got is None) == (wanted is None)
+        if got is not None:
+            np.testing.assert_allclose(got, wanted, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape,window,stride,padding", CASES)
+def test_pytorch_says_the_same(rng, torch, shape, window, stride, padding):
+    x, w, b = make(rng, shape, window)
+    y, cache = conv.conv2d_forward(x, w, b, stride, padding)
+    strides, pads = cache[3:]
+    tx, tw, tb = (torch.tensor(a, requires_grad=True) for a in (x.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1), b))
+    padded = torch.nn.functional.pad(tx, (*pads[1], *pads[0]))
+    ty = torch.nn.functional.conv2d(padded, tw, tb, stride=strides)
+    dy = rng.standard_normal(y.shape)
+    ty.backward(torch.tensor(dy.transpose(0, 3, 1, 2)))
+    dx, dw, db = conv.conv2d_backward(dy, cache)
+    np.testing.assert_allclose(y, ty.detach().numpy().transpose(0, 2, 3, 1), atol=1e-11)
+    np.testing.assert_allclose(dx, tx.grad.numpy().transpose(0, 2, 3, 1), atol=1e-11)
+    np.testing.assert_allclose(dw, tw.grad.numpy().transpose(2, 3, 1, 0), atol=1e-10)
+    np.testing.assert_allclose(db, tb.grad.numpy(), atol=1e-11)
+
+
+@pytest.mark.parametrize("size,kernel,stride", [(48, 3, 1), (48, 2, 2), (47, 2, 2), (9, 3, 2), (10, 3, 2), (5, 5, 5)])
+def test_same_padding_follows_tensorflow(rng, size, kernel, stride):
+    """ceil(size / stride) outputs; an odd cell of padding goes to the end."""
+    x = rng.standard_normal((1, size, 1, 1))
+    y, cache = conv.conv2d_forward(x, np.ones((kernel, 1, 1, 1)), None, (stride, 1), "same")
+    assert y.shape[1] == -(-size // stride)
+    before, after = cache[4][0]
+    assert after - before in (0, 1)
+
+
+@pytest.mark.parametrize("shape,k,o,stride,padding", [((2, 9, 3), 3, 4, 1, "same"), ((1, 1, 1), 1, 1, 1, "valid"),
+                                                     ((2, 10, 12), 5, 3, 2, "same"), ((3, 7, 8), 7, 2, 1, "valid"),
+                                                     ((2, 8, 2), 2, 2, 3, (1, 2))])
+def test_one_dimension(rng, torch, shape, k, o, stride, padding):
+    x, w, b = rng.standard_normal(shape), rng.standard_normal((k, shape[2], o)), rng.standard_normal(o)
+    y, cache = conv.conv1d_forward(x, w, b, stride, padding)
+    expected, plain_cache = conv.conv1d_forward_plain(x, w, b, stride, padding)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    dy = rng.standard_normal(y.shape)
+    gradients = conv.conv1d_backward(dy, cache)
+    for got, wanted in zip(gradients, conv.conv1d_backward_plain(dy, plain_cache)):
+        np.testing.assert_allclose(got, wanted, atol=1e-11)
+    tx, tw = torch.tensor(x.transpose(0, 2, 1), requires_grad=True), torch.tensor(w.transpose(2, 1, 0), requires_grad=True)
+    ty = torch.nn.functional.conv1d(torch.nn.functional.pad(tx, cache[4][1]), tw, torch.tensor(b), stride=stride)
+    ty.backward(torch.tensor(dy.transpose(0, 2, 1)))
+    np.testing.assert_allclose(y, ty.detach().numpy().transpose(0, 2, 1), atol=1e-11)
+    np.testing.assert_allclose(gradients[0], tx.grad.numpy().transpose(0, 2, 1), atol=1e-11)
+    np.testing.assert_allclose(gradients[1], tw.grad.numpy().transpose(2, 1, 0), atol=1e-11)
+
+
+def test_large_images_are_cut_into_row_blocks(rng, monkeypatch):
+    """Blocks of rows and of images, the last one smaller, give what one block gives."""
+    for shape in ((2, 23, 9, 8), (7, 5, 4, 8)):
+        x, w, b = make(rng, shape, (3, 3, 4))
+        whole, cache = conv.conv2d_forward(x, w, b, 1, "same")
+        dy = rng.standard_normal(whole.shape)
+        wanted = conv.conv2d_backward(dy, cache)
+        monkeypatch.setattr(conv, "COLUMN_BYTES", 9 * 9 * 8 * 8 * 4)
+        cut, cache = conv.conv2d_forward(x, w, b, 1, "same")
+        np.testing.assert_allclose(cut, whole, atol=1e-12)
+        for got, expected in zip(conv.conv2d_backward(dy, cache), wanted):
+            np.testing.assert_allclose(got, expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape,window,stride,padding", CASES)
+def test_float32_stays_float32(rng, shape, window, stride, padding):
+    x, w, b = make(rng, shape, window, np.float32)
+    y, cache = conv.conv2d_forward(x, w, b, stride, padding)
+    exact, _ = conv.conv2d_forward_plain(*(a.astype(np.float64) for a in (x, w, b)), stride, padding)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, exact, atol=1e-4)
+    assert [g.dtype for g in conv.conv2d_backward(np.ones_like(y), cache)] == [np.float32] * 3
+
+
+def test_only_wanted_gradients_are_computed(rng):
+    x, w, b = make(rng, (2, 5, 5, 3), (3, 3, 4))
+    y, cache = conv.conv2d_forward(x, w, b, 1, "valid")
+    dx, dw, db = conv.conv2d_backward(np.ones_like(y), cache, needs=(False, True, False))
+    assert dx is None and db is None and dw.shape == w.shape
+
+
+def test_same_bits_on_any_number_of_threads(rng):
+    from nanoemo.kernels import threads
+    x, w, b = make(rng, (9, 24, 24, 16), (3, 3, 32), np.float32)
+    results, before = [], threads.get_num_threads()
+    try:
+        for n in (1, 2, 3):
+            threads.set_num_threads(n)
+            y, cache = conv.conv2d_forward(x, w, b, 1, "same")
+            results.append([y, *conv.conv2d_backward(y, cache)])
+    finally:
+        threads.set_num_threads(before)
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
+
+
+def test_errors_say_what_to_do():
+    x, w = np.zeros((32, 48, 48, 3)), np.zeros((3, 3, 1, 8))
+    with pytest.raises(ValueError, match=r"conv2d: x has 3 channels \(last axis of \(32, 48, 48, 3\)\) but w expects 1"):
+        conv.conv2d_forward(x, w, None, 1, "valid")
+    with pytest.raises(ValueError, match=r"expected x \(N, H, W, C\)"):
+        conv.conv2d_forward(x[0], w, None, 1, "valid")
+    with pytest.raises(ValueError, match=r"b has shape \(3,\) but w makes 8 channels"):
+        conv.conv2d_forward(x[..., :1], w, np.zeros(3), 1, "valid")
+    with pytest.raises(ValueError, match="stride must be at least 1"):
+        conv.conv2d_forward(x[..., :1], w, None, 0, "same")
+    with pytest.raises(ValueError, match="larger than the padded input"):
+        conv.conv2d_forward(np.zeros((1, 2, 2, 1)), w, None, 1, "valid")
+    with pytest.raises(ValueError, match='expected "valid", "same"'):
+        conv.conv2d_forward(x[..., :1], w, None, 1, "full")
+    with pytest.raises(ValueError, match=r"conv1d: expected x \(N, T, C\)"):
+        conv.conv1d_forward(x, w, None, 1, "valid")
