@@ -42,6 +42,10 @@ class Source:
         except OSError as error:
             raise DataError(f"{self.describe(name)}: cannot be read: {error.strerror}") from error
 
+    def files(self, names):
+        """The files on disk that hold `names`: for a zip the archive itself."""
+        return [self.root / name for name in names]
+
     def read(self, name):
         """The bytes of the file."""
         with self.open(name) as file:
@@ -83,6 +87,9 @@ class ZipSource(Source):
 
     def describe(self, name):
         return f"{self.path}, in it {name}"
+
+    def files(self, names):
+        return [self.path]
 
     def open(self, name):
         try:
