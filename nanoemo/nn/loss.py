@@ -1,0 +1,41 @@
+"""Losses as modules: called with the prediction and the target, they give one number to make small."""
+from nanoemo import ops
+from nanoemo.nn.module import Module
+
+__all__ = ["CrossEntropyLoss", "MSELoss", "BCELoss"]
+
+
+class CrossEntropyLoss(Module):
+    """Mean of −log softmax(logits)[label]; see `ops.cross_entropy`.
+
+    >>> from nanoemo import Tensor, nn
+    >>> round(nn.CrossEntropyLoss()(Tensor([[0.0] * 7]), [3]).item(), 4)
+    1.9459
+    """
+
+    def forward(self, logits, labels):
+        return ops.cross_entropy(logits, labels)
+
+
+class MSELoss(Module):
+    """Mean of (prediction − target)²; see `ops.mse_loss`.
+
+    >>> from nanoemo import Tensor, nn
+    >>> nn.MSELoss()(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).item()
+    2.0
+    """
+
+    def forward(self, prediction, target):
+        return ops.mse_loss(prediction, target)
+
+
+class BCELoss(Module):
+    """Mean of −t log p − (1 − t) log(1 − p), for probabilities; see `ops.binary_cross_entropy`.
+
+    >>> from nanoemo import Tensor, nn
+    >>> round(nn.BCELoss()(Tensor([0.5]), Tensor([1.0])).item(), 4)
+    0.6931
+    """
+
+    def forward(self, probability, target):
+        return ops.binary_cross_entropy(probability, target)

@@ -1,0 +1,210 @@
+"""Module: a thing with parameters that can be called.
+
+A module's attributes are its registry. Whatever is assigned to `self` and is a `Parameter`, a `Buffer` or another
+`Module` belongs to it, in the order of assignment, and is found by walking `vars(self)`. A name in the state
+dictionary is the path of attributes that leads there: "0.weight", "encoder.lstm.bias".
+"""
+import numpy as np
+
+from nanoemo import backend
+from nanoemo.nn import trace
+from nanoemo.tensor import Tensor
+
+__all__ = ["Module", "Parameter", "Buffer"]
+
+
+class Parameter(Tensor):
+    """A tensor that is learned: `requires_grad` is set, and a module that holds it lists it.
+
+    >>> from nanoemo import nn
+    >>> nn.Parameter([1.0, 2.0])
+    Tensor([1. 2.], requires_grad=True)
+    """
+    __slots__ = ()
+
+    def __init__(self, data, dtype=None, device=None):
+        super().__init__(data, requires_grad=True, dtype=dtype, device=device)
+
+
+class Buffer(Tensor):
+    """A tensor that is saved with the module but not learned by gradient, such as a running mean.
+
+    >>> from nanoemo import nn
+    >>> nn.Buffer([0.0])
+    Tensor([0.])
+    """
+    __slots__ = ()
+
+
+class Module:
+    """Base of all layers and models: assign parameters and modules to attributes, write `forward`.
+
+    >>> import numpy as np
+    >>> from nanoemo import Tensor, nn
+    >>> class Scale(nn.Module):
+    ...     def __init__(self, channels):
+    ...         self.factor = nn.Parameter(np.full(channels, 2.0, np.float32))
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> scale = Scale(2)
+    >>> scale(Tensor([1.0, 5.0])).numpy()
+    array([ 2., 10.], dtype=float32)
+    >>> [name for name, _ in scale.named_parameters()]
+    ['factor']
+    """
+    training = True
+    frozen = False
+
+    def forward(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} defines no forward(); write what it computes there")
+
+    def __call__(self, *inputs):
+        output = self.forward(*inputs)
+        trace.report(self, output)
+        return output
+
+    def __setattr__(self, name, value):
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
+            raise TypeError(f"{type(self).__name__}.{name} is a Parameter; assigning {type(value).__name__} would take it "
+                            f"out of the module. Assign nn.Parameter(...), or set .{name}.data")
+        if isinstance(value, (list, tuple, dict)) and any(isinstance(item, Module) for item in value):
+            raise TypeError(f"{type(self).__name__}.{name}: modules inside a {type(value).__name__} are not found by "
+                            f"parameters(); put them in nn.Sequential, or assign each to its own attribute")
+        super().__setattr__(name, value)
+
+    # ---- what it holds ----------------------------------------------------------------------------------------
+
+    def children(self):
+        """The modules assigned to this one, as (name, module), in order."""
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def named_modules(self, prefix=""):
+        """This module and all below it, as (path, module), parents before children; its own path is `prefix`."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def _named_tensors(self, kind):
+        for path, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, kind):
+                    yield f"{path}.{name}" if path else name, value
+
+    def named_parameters(self):
+        """(path, Parameter) for all that is learned, in order; one that two modules share comes once."""
+        seen = {}
+        for name, parameter in self._named_tensors(Parameter):
+            if seen.setdefault(id(parameter), name) == name:
+                yield name, parameter
+
+    def parameters(self):
+        """The parameters without their names, as a list: what an optimiser wants."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def buffers(self):
+        """What is saved but not learned, as a list."""
+        return [buffer for _, buffer in self._named_tensors(Buffer)]
+
+    def num_parameters(self):
+        """How many numbers are learned, frozen ones included.
+
+        >>> from nanoemo import nn
+        >>> nn.Linear(4096, 512).num_parameters()
+        2097664
+        """
+        return sum(parameter.size for parameter in self.parameters())
+
+    # ---- saving and loading -----------------------------------------------------------------------------------
+
+    def state_dict(self):
+        """Parameters and buffers as {path: NumPy array}. The arrays are copies and know no device.
+
+        >>> from nanoemo import nn
+        >>> {name: array.shape for name, array in nn.Linear(3, 2).state_dict().items()}
+        {'weight': (3, 2), 'bias': (2,)}
+        """
+        return {name: np.array(backend.to_device(tensor.array, "cpu"))
+                for name, tensor in self._named_tensors((Parameter, Buffer))}
+
+    def load_state_dict(self, state, strict=True):
+        """Write the arrays of `state` into the parameters and buffers, in place, each on its own device.
+
+        strict: every name must be there and no other; with False those that fit are loaded, for transfer from another
+        model, and those that do not are returned as (missing, unexpected)
+        Raises ValueError that lists every missing, unexpected and wrong-shaped name; then nothing has been written.
+        """
+        own = dict(self._named_tensors((Parameter, Buffer)))
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        problems = [f"  {name}: expected shape {own[name].shape}, got {np.shape(value)}"
+                    for name, value in state.items() if name in own and np.shape(value) != own[name].shape]
+        if strict:
+            problems += [f"  {name}: missing" for name in missing] + [f"  {name}: unexpected" for name in unexpected]
+        if problems:
+            raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__}:\n" + "\n".join(problems))
+        for name, value in state.items():
+            if name in own:
+                own[name].array[...] = backend.to_device(np.asarray(value), own[name].device)
+                own[name].changed_in_place()
+        return missing, unexpected
+
+    def to(self, device=None, dtype=None):
+        """Move parameters, buffers and gradients to `device` ("cpu", "cuda"), make them `dtype`; returns the module."""
+        for _, tensor in self._named_tensors((Parameter, Buffer)):
+            for part in (tensor, tensor.grad):
+                if part is not None:
+                    array = backend.to_device(part.array, device or part.device)
+                    part.array = array if dtype is None else array.astype(dtype, copy=False)
+                    part.changed_in_place()
+        return self
+
+    # ---- modes ------------------------------------------------------------------------------------------------
+
+    def train(self, mode=True):
+        """Training mode: dropout drops, batch norm uses the batch. Frozen modules stay as in `eval`. Returns self."""
+        for _, module in self.named_modules():
+            module.training = bool(mode) and not module.frozen
+        return self
+
+    def eval(self):
+        """The mode for using the model: nothing is drawn at random, running statistics are used. Returns self."""
+        return self.train(False)
+
+    def freeze(self):
+        """Stop learning: no gradients, and `eval` mode, even where `train()` is called on a parent. Returns self.
+
+        >>> from nanoemo import nn
+        >>> model = nn.Sequential(nn.Linear(4, 3).freeze(), nn.Dropout(0.5), nn.Linear(3, 2)).train()
+        >>> [(layer.training, [p.requires_grad for p in layer.parameters()]) for layer in model]
+        [(False, [False, False]), (True, []), (True, [True, True])]
+        """
+        return self._set_frozen(True)
+
+    def unfreeze(self):
+        """Learn again. The mode stays `eval` until the next `train()`. Returns self."""
+        return self._set_frozen(False)
+
+    def _set_frozen(self, frozen):
+        for _, module in self.named_modules():
+            module.frozen = frozen
+        for parameter in self.parameters():
+            parameter.requires_grad = not frozen
+            if frozen:
+                parameter.zero_grad()
+        return self.eval() if frozen else self
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    # ---- how it looks -----------------------------------------------------------------------------------------
+
+    def describe(self):
+        """The arguments that `repr` shows; layers say theirs here."""
+        return ""
+
+    def __repr__(self):
+        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.children()]
+        inside = self.describe() + ("\n" + "\n".join(lines) + "\n" if lines else "")
+        return f"{type(self).__name__}({inside})"

@@ -1,0 +1,69 @@
+"""Looking on while a model computes: which modules ran, and what came out of each."""
+from contextlib import contextmanager
+
+import numpy as np
+
+from nanoemo.tensor import Tensor, no_grad
+
+__all__ = ["watch", "undisturbed", "output_shape"]
+
+_watchers = []
+
+
+def report(module, output):
+    """Tell the watchers that `module` has computed `output`; Module.__call__ does."""
+    for watcher in _watchers:
+        watcher(module, output)
+
+
+@contextmanager
+def watch(watcher):
+    """Inside the `with` block, call `watcher(module, output)` after each module has computed, innermost first.
+
+    >>> import numpy as np
+    >>> from nanoemo import Tensor, nn
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.ReLU())
+    >>> with nn.watch(lambda module, output: print(type(module).__name__, output.shape)):
+    ...     y = model(Tensor(np.ones((1, 2, 2), np.float32)))
+    Flatten (1, 4)
+    Linear (1, 2)
+    ReLU (1, 2)
+    Sequential (1, 2)
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+@contextmanager
+def undisturbed(module):
+    """Inside the `with` block the model is in `eval` mode and records no graph; each module's mode is put back after.
+
+    So neither running statistics nor the random state change, whatever is computed.
+    """
+    modes = [(part, part.training) for _, part in module.named_modules()]
+    module.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def output_shape(module, input_shape):
+    """Shape of what `module` makes of one example of `input_shape`, both without the batch axis.
+
+    It is found by running one example of zeros through it.
+
+    >>> from nanoemo import nn
+    >>> nn.output_shape(nn.Sequential(nn.Conv2d(1, 8, 3), nn.MaxPool2d(2), nn.Flatten()), (48, 48, 1))
+    (4232,)
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    dtype = tensors[0].dtype if tensors else np.float32
+    example = Tensor(np.zeros((1, *input_shape), dtype), device=tensors[0].device if tensors else None)
+    with undisturbed(module):
+        return module(example).shape[1:]

@@ -1,0 +1,225 @@
+"""Optimisers: how a parameter changes, given its gradient. The rules themselves are in kernels/optim.py.
+
+A call of `step()` gives the rule all parameters that have a gradient, as lists of arrays; it changes them in place.
+What a rule remembers of a parameter (a velocity, a mean of squares) is a `slot`, made of zeros when first needed.
+"""
+import difflib
+import math
+
+import numpy as np
+
+from nanoemo import backend
+from nanoemo.tensor import Tensor
+
+__all__ = ["Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "build"]
+
+
+class Optimizer:
+    """Base of the optimisers.
+
+    params: the parameters to change, `model.parameters()`
+    lr: learning rate, how far a step goes; it may be assigned between steps, as schedules do
+    Raises ValueError for an empty list, a parameter given twice and a hyper-parameter out of range, TypeError for a
+    parameter that is no Tensor.
+    """
+    slot_names = ()
+
+    def __init__(self, params, lr, **hyper):
+        self.params = list(params)
+        _check_params(type(self).__name__, self.params)
+        self.lr = self.check("lr", lr)
+        for name, value in hyper.items():
+            setattr(self, name, self.check(name, value))
+        self.slots = {name: [None] * len(self.params) for name in self.slot_names}
+        self.step_counts = [0] * len(self.params)      # a parameter that is unfrozen later starts its own count
+
+    def check(self, name, value, below=math.inf):
+        """`value`, if 0 <= value < below; ValueError otherwise."""
+        if not 0 <= value < below:
+            limit = "a finite number, at least 0" if below == math.inf else f"at least 0 and below {below}"
+            raise ValueError(f"{type(self).__name__}: {name} must be {limit}, got {value!r}")
+        return value
+
+    def update(self, device, params, grads, slots, step):
+        """Call the kernel: lists of arrays, the lists of their slots, and the number of this step, from 1."""
+        raise NotImplementedError
+
+    def step(self):
+        """Change every parameter that has a gradient; the others stay as they are."""
+        for device, count, group in self._groups():
+            params = [self.params[i].array for i in group]
+            grads = [self.params[i].grad.array for i in group]
+            slots = [[self._slot(name, i) for i in group] for name in self.slot_names]
+            self.update(device, params, grads, slots, count + 1)
+            for i in group:
+                self.params[i].changed_in_place()
+                self.step_counts[i] += 1
+
+    def _groups(self):
+        """(device, steps made, indices) of the parameters that have a gradient: one group, unless some joined later."""
+        groups = {}
+        for i, parameter in enumerate(self.params):
+            if parameter.grad is not None:
+                groups.setdefault((parameter.device, self.step_counts[i]), []).append(i)
+        return [(device, count, group) for (device, count), group in groups.items()]
+
+    def _slot(self, name, i):
+        values, parameter = self.slots[name], self.params[i]
+        if values[i] is None:
+            values[i] = backend.array_module(parameter.array).zeros_like(parameter.array)
+        return values[i]
+
+    def zero_grad(self):
+        """Forget the gradients, before the next `backward`."""
+        for parameter in self.params:
+            parameter.zero_grad()
+
+    def state_dict(self):
+        """What the next steps depend on, as {name: number or NumPy array}; the arrays are copies and know no device.
+
+        "lr"; "step_counts", an array with one number a parameter; "<slot>.<i>" for each slot of parameter i.
+        """
+        state = {"lr": self.lr, "step_counts": np.array(self.step_counts)}
+        for name, values in self.slots.items():
+            for i, value in enumerate(values):
+                if value is not None:
+                    state[f"{name}.{i}"] = np.array(backend.to_device(value, "cpu"))
+        return state
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict` of the same kind of optimiser over the same parameters.
+
+        Raises ValueError that lists every missing, unexpected and wrong-shaped entry; then nothing has been changed.
+        """
+        shapes = {f"{name}.{i}": self.params[i].shape for name in self.slots for i in range(len(self.params))}
+        shapes |= {"step_counts": (len(self.params),), "lr": ()}
+        problems = [f"  {name}: unexpected" for name in state if name not in shapes]
+        problems += [f"  {name}: missing" for name in ("lr", "step_counts") if name not in state]
+        problems += [f"  {name}: expected shape {shapes[name]}, got {np.shape(value)}"
+                     for name, value in state.items() if name in shapes and np.shape(value) != shapes[name]]
+        if problems:
+            raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__} over "
+                             f"{len(self.params)} parameters:\n" + "\n".join(problems))
+        self.lr = float(state["lr"])
+        self.step_counts = [int(count) for count in state["step_counts"]]
+        for name, values in self.slots.items():
+            for i, parameter in enumerate(self.params):
+                value = state.get(f"{name}.{i}")
+                values[i] = None if value is None else backend.to_device(np.array(value, parameter.dtype), parameter.device)
+
+
+def _check_params(name, params):
+    if not params:
+        raise ValueError(f"{name}: there are no parameters to change")
+    seen = {}
+    for i, parameter in enumerate(params):
+        if not isinstance(parameter, Tensor):
+            raise TypeError(f"{name}: parameter {i} must be a Tensor, got {type(parameter).__name__}; "
+                            f"pass model.parameters()")
+        if id(parameter) in seen:
+            raise ValueError(f"{name}: parameters {seen[id(parameter)]} and {i} are the same tensor; it would be changed twice")
+        seen[id(parameter)] = i
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: p ← p − lr · g, or with momentum a velocity v ← momentum · v + g in place of g.
+
+    nesterov: look ahead, g + momentum · v (Sutskever et al. 2013); weight_decay: L2, adds weight_decay · p to g
+
+    >>> from nanoemo import nn, optim
+    >>> p = nn.Parameter([1.0])
+    >>> (p * p).backward()
+    >>> optim.SGD([p], lr=0.25).step()
+    >>> p
+    Tensor([0.5], requires_grad=True)
+    """
+
+    def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0):
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov looks ahead along the momentum; give momentum > 0")
+        self.slot_names = ("velocity",) if momentum else ()
+        super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay)
+        self.nesterov = nesterov
+
+    def update(self, device, params, grads, slots, step):
+        velocities = slots[0] if slots else [None] * len(params)
+        backend.kernel("sgd_step", device)(params, grads, velocities, self.lr, self.momentum, self.nesterov,
+                                           self.weight_decay)
+
+
+class RMSprop(Optimizer):
+    """Each number's gradient divided by the root of a running mean of its squares. Hinton 2012, lecture 6e.
+
+    >>> from nanoemo import nn, optim
+    >>> p = nn.Parameter([1.0])
+    >>> (p * p).backward()
+    >>> optim.RMSprop([p], lr=0.01).step()
+    >>> round(p.item(), 4)
+    0.9
+    """
+    slot_names = ("square",)
+
+    def __init__(self, params, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0.0):
+        super().__init__(params, lr, eps=eps, weight_decay=weight_decay)
+        self.alpha = self.check("alpha", alpha, below=1)
+
+    def update(self, device, params, grads, slots, step):
+        backend.kernel("rmsprop_step", device)(params, grads, *slots, self.lr, self.alpha, self.eps, self.weight_decay)
+
+
+class Adam(Optimizer):
+    """Running means of the gradient and of its square, corrected for their start at 0. Kingma & Ba 2015, algorithm 1.
+
+    weight_decay: L2, adds weight_decay · p to the gradient
+
+    >>> from nanoemo import nn, optim
+    >>> p = nn.Parameter([1.0])
+    >>> (p * p).backward()
+    >>> optim.Adam([p], lr=0.1).step()
+    >>> round(p.item(), 4)
+    0.9
+    """
+    slot_names = ("mean", "square")
+    kernel_name = "adam_step"
+
+    def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        super().__init__(params, lr, eps=eps, weight_decay=weight_decay)
+        self.betas = tuple(self.check(f"betas[{i}]", beta, below=1) for i, beta in enumerate(betas))
+
+    def update(self, device, params, grads, slots, step):
+        backend.kernel(self.kernel_name, device)(params, grads, *slots, step, self.lr, *self.betas, self.eps,
+                                                 self.weight_decay)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p shrinks by lr · weight_decay · p, past the running means. Loshchilov &
+    Hutter 2019.
+
+    >>> from nanoemo import nn, optim
+    >>> p = nn.Parameter([1.0])
+    >>> (p * p).backward()
+    >>> optim.AdamW([p], lr=0.1, weight_decay=0.5).step()
+    >>> round(p.item(), 4)
+    0.85
+    """
+    kernel_name = "adamw_step"
+
+    def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+
+
+def build(name, params, **options):
+    """An optimiser by its name: "sgd", "rmsprop", "adam" or "adamw". ValueError for another name.
+
+    >>> from nanoemo import nn, optim
+    >>> type(optim.build("adam", [nn.Parameter([1.0])], lr=1e-4)).__name__
+    'Adam'
+    """
+    if name not in BY_NAME:
+        near = difflib.get_close_matches(name, BY_NAME, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
+        raise ValueError(f"optim: there is no optimiser called {name!r}; {hint}")
+    return BY_NAME[name](params, **options)

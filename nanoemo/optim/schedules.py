@@ -1,0 +1,197 @@
+"""Schedules: the learning rate as a function of the epoch.
+
+A schedule takes the rate that the optimiser has when it is made as the base rate. Call `step()` after each epoch.
+Epochs count from 0; `rate(epoch)` is the formula.
+"""
+import math
+
+__all__ = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearWarmup", "ReduceLROnPlateau"]
+
+
+class Schedule:
+    """Base of those schedules that depend on the epoch alone."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self.base_lr = optimizer.lr
+        self.epoch = 0
+        self.optimizer.lr = self.rate(0)
+
+    def rate(self, epoch):
+        """Learning rate in `epoch`."""
+        raise NotImplementedError
+
+    def step(self):
+        """An epoch has ended: set the rate of the next."""
+        self.epoch += 1
+        self.optimizer.lr = self.rate(self.epoch)
+
+    def state_dict(self):
+        """{name: number}, for `load_state_dict`."""
+        return {"base_lr": self.base_lr, "epoch": self.epoch}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`, setting the optimiser's rate. ValueError for other names than its own."""
+        _check_names(self, state)
+        self.base_lr, self.epoch = float(state["base_lr"]), int(state["epoch"])
+        self.optimizer.lr = self.rate(self.epoch)
+
+
+def _check_names(schedule, state):
+    expected = schedule.state_dict()
+    if state.keys() != expected.keys():
+        raise ValueError(f"load_state_dict: {type(schedule).__name__} expects {', '.join(expected)}; got {', '.join(state)}")
+
+
+def _at_least_one(schedule, name, value):
+    if not value >= 1:
+        raise ValueError(f"{type(schedule).__name__}: {name} must be at least 1, got {value!r}")
+    return value
+
+
+class StepLR(Schedule):
+    """base · gamma^⌊epoch / step_size⌋: a step down every `step_size` epochs.
+
+    >>> from nanoemo import nn, optim
+    >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = optim.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> [schedule.rate(epoch) for epoch in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+
+    def __init__(self, optimizer, step_size, gamma=0.1):
+        self.step_size = _at_least_one(self, "step_size", step_size)
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def rate(self, epoch):
+        return self.base_lr * self.gamma ** (epoch // self.step_size)
+
+
+class MultiStepLR(Schedule):
+    """A step down by `gamma` at each of the epochs in `milestones`.
+
+    >>> from nanoemo import nn, optim
+    >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = optim.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> [schedule.rate(epoch) for epoch in range(5)]
+    [1.0, 0.5, 0.5, 0.25, 0.25]
+    """
+
+    def __init__(self, optimizer, milestones, gamma=0.1):
+        self.milestones = list(milestones)
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def rate(self, epoch):
+        return self.base_lr * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+
+
+class ExponentialLR(Schedule):
+    """base · gamma^epoch.
+
+    >>> from nanoemo import nn, optim
+    >>> schedule = optim.ExponentialLR(optim.SGD([nn.Parameter([1.0])], lr=1.0), gamma=0.5)
+    >>> [schedule.rate(epoch) for epoch in range(3)]
+    [1.0, 0.5, 0.25]
+    """
+
+    def __init__(self, optimizer, gamma):
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def rate(self, epoch):
+        return self.base_lr * self.gamma ** epoch
+
+
+class CosineAnnealingLR(Schedule):
+    """min_lr + ½ (base − min_lr)(1 + cos(π · epoch / epochs)): half a cosine down over `epochs`, then at `min_lr`.
+
+    Loshchilov & Hutter 2017, equation 5, without restarts.
+
+    >>> from nanoemo import nn, optim
+    >>> schedule = optim.CosineAnnealingLR(optim.SGD([nn.Parameter([1.0])], lr=1.0), epochs=2)
+    >>> [round(schedule.rate(epoch), 2) for epoch in range(4)]
+    [1.0, 0.5, 0.0, 0.0]
+    """
+
+    def __init__(self, optimizer, epochs, min_lr=0.0):
+        self.epochs = _at_least_one(self, "epochs", epochs)
+        self.min_lr = min_lr
+        super().__init__(optimizer)
+
+    def rate(self, epoch):
+        progress = min(epoch / self.epochs, 1)
+        return self.min_lr + (self.base_lr - self.min_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+class LinearWarmup(Schedule):
+    """From start · base up to base over `epochs`, in a straight line. Goyal et al. 2017, section 2.2.
+
+    after: another schedule of the same optimiser, whose epochs begin where the warm-up ends
+
+    >>> from nanoemo import nn, optim
+    >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = optim.LinearWarmup(optimizer, epochs=2, start=0.5, after=optim.ExponentialLR(optimizer, 0.5))
+    >>> [schedule.rate(epoch) for epoch in range(5)]
+    [0.5, 0.75, 1.0, 0.5, 0.25]
+    """
+
+    def __init__(self, optimizer, epochs, start=0.1, after=None):
+        self.epochs = _at_least_one(self, "epochs", epochs)
+        self.start = start
+        self.after = after
+        super().__init__(optimizer)
+
+    def rate(self, epoch):
+        if epoch < self.epochs:
+            return self.base_lr * (self.start + (1 - self.start) * epoch / self.epochs)
+        return self.base_lr if self.after is None else self.after.rate(epoch - self.epochs)
+
+
+class ReduceLROnPlateau:
+    """Multiply the rate by `factor` when a loss has not become better for more than `patience` epochs.
+
+    "Better" means below the best so far by a share of at least `threshold`.
+
+    >>> from nanoemo import nn, optim
+    >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
+    >>> schedule = optim.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    >>> for loss in (1.0, 0.9, 0.9, 0.9):
+    ...     schedule.step(loss)
+    >>> optimizer.lr
+    0.5
+    """
+
+    def __init__(self, optimizer, factor=0.1, patience=10, threshold=1e-4, min_lr=0.0):
+        if not 0 < factor < 1:
+            raise ValueError(f"ReduceLROnPlateau: factor must lie between 0 and 1, got {factor!r}")
+        self.optimizer = optimizer
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.min_lr = min_lr
+        self.best = math.inf
+        self.bad_epochs = 0
+
+    def step(self, loss):
+        """An epoch has ended with this loss."""
+        if loss < self.best * (1 - self.threshold):
+            self.best, self.bad_epochs = float(loss), 0
+        else:
+            self.bad_epochs += 1
+        if self.bad_epochs > self.patience:
+            self.optimizer.lr = max(self.optimizer.lr * self.factor, self.min_lr)
+            self.bad_epochs = 0
+
+    def state_dict(self):
+        """{name: number}, for `load_state_dict`; "best" is None before the first epoch (JSON knows no infinity)."""
+        return {"lr": self.optimizer.lr, "best": None if self.best == math.inf else self.best,
+                "bad_epochs": self.bad_epochs}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`, setting the optimiser's rate. ValueError for other names than its own."""
+        _check_names(self, state)
+        self.optimizer.lr = float(state["lr"])
+        self.best = math.inf if state["best"] is None else float(state["best"])
+        self.bad_epochs = int(state["bad_epochs"])

@@ -1,0 +1,104 @@
+"""Weights in files: `save_state` and `load_state` for state dictionaries, {name: NumPy array}.
+
+Two formats, by the file's suffix: `.safetensors` (a JSON header and the raw bytes; any framework reads it) and `.npz`
+(NumPy's own, a zip). Neither can hold code, so a file from a stranger is only ever data.
+"""
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["save_state", "load_state", "load_metadata"]
+
+NPZ_METADATA = "__metadata__"       # entry of an .npz file; safetensors has a place of its own
+
+
+def save_state(state, path, metadata=None):
+    """Write `state` to `path`, whole or not at all.
+
+    state: {name: NumPy array}, as `Module.state_dict()` gives it
+    metadata: {text: text} to keep with it, for `load_metadata`
+    Raises ValueError for an unknown suffix, TypeError for what is not an array of numbers or not text, OSError where the
+    disk does not take it; an older file of that name is then as it was.
+
+    >>> import tempfile
+    >>> from nanoemo import load_state, nn, save_state
+    >>> layer = nn.Linear(3, 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_state(layer.state_dict(), f"{folder}/layer.safetensors")
+    ...     state = load_state(f"{folder}/layer.safetensors")
+    >>> sorted(state)
+    ['bias', 'weight']
+    """
+    from nanoemo.files import write_file
+
+    to_bytes, _ = _format(path)
+    arrays = {name: np.ascontiguousarray(value) for name, value in state.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"save_state: {name} must be an array of numbers, got {array.dtype}")
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"save_state: metadata must be text, got {key!r}: {value!r}")
+    write_file(path, to_bytes(arrays, dict(metadata or {})))
+
+
+def load_state(path):
+    """The arrays that `save_state` wrote, {name: NumPy array}.
+
+    Raises FileNotFoundError, and ValueError for an unknown suffix or a file that is cut short, damaged or of another kind.
+    """
+    return _read(path)[0]
+
+
+def load_metadata(path):
+    """The metadata that `save_state` wrote, {text: text}. Raises as `load_state` does."""
+    return _read(path)[1]
+
+
+def _read(path):
+    _, from_bytes = _format(path)
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file of weights")
+    content = path.read_bytes()
+    try:
+        return from_bytes(content)
+    except Exception as error:        # what zipfile, NumPy and safetensors raise for a bad file has no common base
+        raise ValueError(f"{path}: cannot be read as {path.suffix}: cut short, damaged or another kind of file "
+                         f"({type(error).__name__}: {error})") from None
+
+
+def _format(path):
+    suffix = Path(path).suffix
+    if suffix not in _FORMATS:
+        raise ValueError(f"{path}: unknown suffix {suffix!r}; weights are kept as {' or '.join(_FORMATS)}")
+    return _FORMATS[suffix]
+
+
+def _to_safetensors(arrays, metadata):
+    import safetensors.numpy
+    return safetensors.numpy.save(arrays, metadata=metadata or None)
+
+
+def _from_safetensors(content):
+    import safetensors.numpy
+    arrays = safetensors.numpy.load(content)
+    header = json.loads(content[8:8 + int.from_bytes(content[:8], "little")])
+    return arrays, header.get("__metadata__", {})
+
+
+def _to_npz(arrays, metadata):
+    file = io.BytesIO()
+    np.savez(file, **arrays, **{NPZ_METADATA: np.array(json.dumps(metadata))})
+    return file.getvalue()
+
+
+def _from_npz(content):
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return arrays, json.loads(str(arrays.pop(NPZ_METADATA, "{}")))
+
+
+_FORMATS = {".safetensors": (_to_safetensors, _from_safetensors), ".npz": (_to_npz, _from_npz)}

@@ -1,0 +1,107 @@
+"""The table that papers print of a model: each layer, the shape it gives, the numbers it learns."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanoemo.nn import Activation, Sequential, undisturbed, watch
+from nanoemo.nn.module import Parameter
+from nanoemo.tensor import Tensor
+
+__all__ = ["Row", "Summary", "summarize", "summary"]
+
+
+@dataclass
+class Row:
+    """One layer. `activation` is that of the activation layer right behind it, which papers give no row."""
+    name: str
+    kind: str
+    output_shape: tuple         # without the batch
+    params: int
+    activation: str = ""
+
+    @property
+    def label(self):
+        kinds = f"{self.kind}, {self.activation}" if self.activation else self.kind
+        return f"{self.name} ({kinds})" if self.name else f"({kinds})"
+
+
+@dataclass
+class Summary:
+    """What `summarize` found; `str()` of it is the table."""
+    rows: list
+    total: int
+    trainable: int
+
+    def __str__(self):
+        header = ("Layer (type)", "Output Shape", "Param #")
+        lines = [(row.label, str((None, *row.output_shape)), f"{row.params:,}") for row in self.rows]
+        widths = [max(len(cell) for cell in column) for column in zip(header, *lines)]
+        rule = "─" * (sum(widths) + 4)
+        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in (header, *lines)]
+        return "\n".join([lines[0], rule, *lines[1:], rule,
+                          f"Total params: {self.total:,}",
+                          f"Trainable params: {self.trainable:,}",
+                          f"Non-trainable params: {self.total - self.trainable:,}"])
+
+
+def summarize(model, input_shape):
+    """The model's `Summary`, found by running one example of zeros of `input_shape` (no batch axis) through it.
+
+    Weights, running statistics, modes and the random state stay as they are. Non-trainable are running statistics, as
+    in Keras, and what is frozen. A layer that runs twice comes twice, its parameters counted the first time.
+
+    >>> from nanoemo import nn
+    >>> from nanoemo.summary import summarize
+    >>> summarize(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), (2, 2)).total
+    10
+    """
+    names = {id(module): name for name, module in model.named_modules()}
+    rows, seen, inside_sequence = [], [], _followers(model)
+
+    def add_row(module, output):
+        own = [value for value in vars(module).values() if isinstance(value, Tensor)]
+        has_children = next(module.children(), None) is not None
+        if has_children and not own:
+            return
+        if isinstance(module, Activation) and rows and inside_sequence.get(id(module)) == seen[-1]:
+            rows[-1].activation = type(module).__name__
+        else:
+            params = 0 if id(module) in seen else sum(tensor.size for tensor in own)
+            rows.append(Row(names[id(module)], type(module).__name__, output.shape[1:], params))
+        seen.append(id(module))
+
+    tensors = [*model.parameters(), *model.buffers()]
+    example = np.zeros((1, *input_shape), tensors[0].dtype if tensors else np.float32)
+    with undisturbed(model), watch(add_row):
+        model(Tensor(example, device=tensors[0].device if tensors else None))
+    trainable = sum(tensor.size for tensor in tensors if isinstance(tensor, Parameter) and tensor.requires_grad)
+    return Summary(rows, sum(tensor.size for tensor in tensors), trainable)
+
+
+def _followers(model):
+    """id of each layer in a Sequential -> id of the layer before it."""
+    pairs = {}
+    for _, module in model.named_modules():
+        if isinstance(module, Sequential):
+            layers = list(module)
+            pairs.update({id(after): id(before) for before, after in zip(layers, layers[1:])})
+    return pairs
+
+
+def summary(model, input_shape):
+    """Print the model's table: layers, output shapes, parameters, totals. See `summarize`.
+
+    >>> import nanoemo
+    >>> from nanoemo import nn
+    >>> nanoemo.summary(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()), (48, 48, 1))
+    Layer (type)       Output Shape          Param #
+    ────────────────────────────────────────────────
+    0 (Conv2d, ReLU)   (None, 46, 46, 32)        320
+    2 (MaxPool2d)      (None, 23, 23, 32)          0
+    3 (Flatten)        (None, 16928)               0
+    ────────────────────────────────────────────────
+    Total params: 320
+    Trainable params: 320
+    Non-trainable params: 0
+    """
+    print(summarize(model, input_shape))
