@@ -123,11 +123,11 @@ def _load(entry):
         described = json.loads((entry / "entry.json").read_text())
         arrays = {}
         for name, checksum in described["checksums"].items():
-            arrays[name] = np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            arrays[name] = np.asarray(np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False))
             if _checksum(arrays[name]) != checksum:
                 return None
         return arrays, described["facts"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -99,7 +99,7 @@ def _parse_row(where, emotion, pixels, usage):
     if emotion.strip() not in {"0", "1", "2", "3", "4", "5", "6"}:
         raise DataError(f"{where}: emotion {emotion[:40]!r}; expected a whole number from 0 (angry) to 6 (neutral)")
     try:
-        values = np.fromstring(pixels, np.int32, sep=" ")
+        values = np.fromstring(pixels, np.int64, sep=" ")
     except (DeprecationWarning, ValueError):
         raise DataError(f"{where}: {_first_bad_pixel(pixels)}") from None
     if values.size != SIZE * SIZE or values.min() < 0 or values.max() > 255:
@@ -168,7 +168,7 @@ def read_folders(source, names):
         order = np.argsort([int(match[2]) for match in named], kind="stable")    # as the rows of the CSV
         note = ""
     else:
-        split_of = np.array([match["folder"].lower() for match in matches])
+        split_of = np.array([match["folder"].lower() for match in matches], dtype=object)
         split_of[_validation_share(labels, split_of == "train")] = "validation"
         order = np.arange(len(names))
         note = (f"The file names do not tell the validation images: validation is {VALIDATION_SHARE:.0%} of each "

@@ -77,7 +77,7 @@ class ZipSource(Source):
 
     def _check(self, info):
         name = PurePosixPath(info.filename.replace("\\", "/"))
-        climbs_out = name.is_absolute() or ".." in name.parts or ":" in name.parts[0:1]
+        climbs_out = name.is_absolute() or ".." in name.parts or ":" in info.filename.partition("/")[0]
         link = stat.S_ISLNK(info.external_attr >> 16)
         problem = ("leads out of the archive" if climbs_out else "is a link" if link
                    else "is encrypted" if info.flag_bits & 1 else None)

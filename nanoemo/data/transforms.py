@@ -14,7 +14,7 @@ __all__ = ["Compose", "RandomHorizontalFlip", "RandomRotation", "RandomShift", "
 
 
 class Scale:
-    """Divide by 255, so that pixels run from 0 to 1 (marrugat, section on preprocessing).
+    """Divide by 255, so that pixels run from 0 to 1, as the marrugat paper does.
 
     >>> Scale()(np.full((1, 1, 1, 1), 255, np.float32), None).item()
     1.0
@@ -28,7 +28,7 @@ class Scale:
 
 
 class SubtractMean:
-    """Subtract the mean image of the training set, given in pixel units (alizadeh, section on the data).
+    """Subtract the mean image of the training set, in pixel units, as the alizadeh paper does.
 
     It comes before `Scale`, and after augmentation.
 

@@ -1,0 +1,125 @@
+"""ImageSet, and the drawn faces that fill one."""
+import numpy as np
+import pytest
+
+from nanoemo import data
+from nanoemo.data import ImageSet, drawn_faces, faces
+from nanoemo.data.fer2013 import CLASS_NAMES
+
+
+def small(labels=(0, 1, 1, 0), names=("sad", "happy")):
+    images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 1), np.uint8)
+    return ImageSet(images, np.array(labels, np.int64), names, name="small", note="a note")
+
+
+def test_indexing_and_subset():
+    images = small()
+    assert len(images) == 4 and images.image_shape == (2, 3, 1)
+    image, label = images[2]
+    assert image.shape == (2, 3, 1) and image[0, 0, 0] == 2 and label == 1
+    part = images.subset(slice(1, 3))
+    assert np.shares_memory(part.images, images.images), "a slice was copied"
+    assert (part.name, part.note, part.class_names) == ("small", "a note", ("sad", "happy"))
+    assert images.subset(np.array([3, 0])).images[:, 0, 0, 0].tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("images, labels, message", [
+    (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int64), "expected images of dtype uint8.*got float64"),
+    (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"shape \(N, H, W, C\), got uint8 \(2, 4, 4\)"),
+    (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"shape \(2,\), one an image, got int64 \(3,\)"),
+    (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.int32), "dtype int64 .* got int32"),
+    (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 2]), r"labels run from 0 to 2, but there are 2 classes"),
+    (np.zeros((2, 4, 4, 1), np.uint8), np.array([-1, 0]), "labels run from -1 to 0"),
+])
+def test_what_does_not_fit_together(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        ImageSet(images, labels, ("a", "b"))
+
+
+def test_take_is_balanced_nested_and_seeded():
+    images = drawn_faces(70)
+    shuffled = images.subset(np.random.default_rng(1).permutation(70))
+    assert set(shuffled.take(21).counts().values()) == {3}
+    few, more = (set(map(bytes, shuffled.take(n, seed=5).images)) for n in (10, 30))
+    assert len(few) == 10 and few < more
+    assert not np.array_equal(shuffled.take(21, seed=1).images, shuffled.take(21, seed=2).images)
+    assert shuffled.take(71) is shuffled
+    with pytest.raises(ValueError, match="at least 1 image, got 0"):
+        shuffled.take(0)
+
+
+def test_take_from_unequal_classes_goes_on_with_the_larger():
+    assert small(labels=(0, 0, 0, 0, 1, 0)).take(4).counts() == {"sad": 3, "happy": 1}
+
+
+def test_drawn_faces_depend_on_seed_and_place_alone():
+    images = drawn_faces(100, seed=3).images
+    np.testing.assert_array_equal(drawn_faces(41, seed=3).images, images[:41])
+    assert not np.array_equal(drawn_faces(41, seed=4).images, images[:41])
+    assert len(set(map(bytes, images))) == 100
+
+
+def test_drawn_faces_are_marked_gray_and_balanced():
+    images = drawn_faces(70)
+    assert images.drawn and "drawn" in images.name and "nobody" in images.note
+    assert images.class_names == CLASS_NAMES and set(images.counts().values()) == {10}
+    assert images.images.dtype == np.uint8 and images.image_shape == (48, 48, 1)
+    assert drawn_faces(3, size=96).image_shape == (96, 96, 1)
+    spread = images.images.reshape(70, -1).std(axis=1)
+    assert spread.min() > 8, "a face has no contrast"
+
+
+def test_larger_pictures_show_the_same_faces(monkeypatch):
+    monkeypatch.setitem(faces.SCENE, "grain", (0.0, 0.0))
+    small_ones, large = drawn_faces(14).images, drawn_faces(14, size=96).images
+    halved = large.reshape(14, 48, 2, 48, 2).mean(axis=(2, 4))
+    assert np.abs(halved - small_ones[..., 0]).mean() < 4
+
+
+def test_drawing_keeps_float32(monkeypatch):
+    seen = []
+
+    def draw(numbers, size):
+        seen.extend(value.dtype for value in vars(numbers).values())
+        picture = drawn(numbers, size)
+        seen.append(picture.dtype)
+        return picture
+
+    drawn = faces.draw
+    monkeypatch.setattr(faces, "draw", draw)
+    drawn_faces(2)
+    assert set(seen) == {np.dtype(np.float32)}
+
+
+def test_expressions_name_only_numbers_that_exist():
+    assert tuple(faces.EXPRESSIONS) == CLASS_NAMES
+    for added in faces.EXPRESSIONS.values():
+        assert set(added) <= set(faces.NEUTRAL)
+
+
+def test_drawn_splits_share_no_face():
+    splits = data.load()
+    kept = [set(map(bytes, split.images)) for split in splits.values()]
+    assert [len(faces_) for faces_ in kept] == [4200, 700, 700]
+    assert not (kept[0] & kept[1] or kept[0] & kept[2] or kept[1] & kept[2])
+    assert not set(map(bytes, data.load(seed=1, limit=50)["train"].images)) & set.union(*kept)
+
+
+def test_expressions_can_be_told_apart_by_a_linear_model():
+    """Far above the chance of 1/7, so the classes differ; far below 1, so the task is not trivial."""
+    train, test = drawn_faces(2100, seed=0), drawn_faces(700, seed=1)
+
+    def features(images):
+        x = images.images.reshape(len(images), -1).astype(np.float32)
+        return (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
+
+    x, targets = features(train), np.eye(7, dtype=np.float32)[train.labels]
+    weights = np.linalg.solve(x.T @ x + 3000 * np.eye(x.shape[1], dtype=np.float32), x.T @ targets)
+    accuracy = ((features(test) @ weights).argmax(1) == test.labels).mean()
+    assert 0.4 < accuracy < 0.9
+
+
+@pytest.mark.parametrize("arguments", [dict(n=0), dict(n=3, size=4)])
+def test_drawn_faces_bad_arguments(arguments):
+    with pytest.raises(ValueError, match="expected n of at least 1 and size of at least 8"):
+        drawn_faces(**arguments)
