@@ -1,0 +1,17 @@
+"""Training: the loop, its checks and checkpoints, the metrics, the run folder and its report.
+
+`Trainer` is the loop alone, for your own model and data; `Experiment` is the whole of `nanoemo train`.
+"""
+from nanoemo.training.callbacks import Callback
+from nanoemo.training.checkpoint import CheckpointError
+from nanoemo.training.experiment import Experiment
+from nanoemo.training.interrupt import catch_interrupt
+from nanoemo.training.progress import progress
+from nanoemo.training.recorder import Recorder
+from nanoemo.training.runfolder import RunFolder, RunFolderError
+from nanoemo.training.settings import Settings
+from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, predict
+
+__all__ = ["Callback", "CheckpointError", "Experiment", "Predictions", "Recorder", "RunFolder",
+           "RunFolderError", "Settings", "Trainer", "TrainingDiverged", "catch_interrupt", "predict",
+           "progress"]

@@ -15,7 +15,8 @@ class Callback:
         """Before the first step that this process makes."""
 
     def step_end(self, trainer):
-        """After each update of the weights; `trainer.step` steps of the epoch are made, `trainer.tally` sums them."""
+        """After each update of the weights; `trainer.step` steps of the epoch are made, `trainer.tally`
+        sums them."""
 
     def epoch_end(self, trainer):
         """After validation; the epoch's figures are `trainer.history[-1]`."""

@@ -1,8 +1,9 @@
 """Checkpoints: named arrays and a dictionary of plain data, in one safetensors file. Never pickle.
 
-safetensors is a JSON header and the raw bytes of the arrays: reading one runs no code, and the arrays say nothing of
-the device they came from. Under `FORMAT` in the header's metadata we keep JSON with the caller's dictionary (epoch,
-step, random state, history …) and a checksum of the arrays, so that a file damaged in the middle is found out too.
+safetensors is a JSON header and the raw bytes of the arrays: reading one runs no code, and the arrays say
+nothing of the device they came from. Under `FORMAT` in the header's metadata we keep JSON with the caller's
+dictionary (epoch, step, random state, history …) and a checksum of the arrays, so that a file damaged in
+the middle is found out too.
 """
 import json
 import zlib
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nanoemo.training.files import write_file
+from nanoemo.files import write_file
 
 __all__ = ["CheckpointError", "save", "load"]
 
@@ -24,12 +25,12 @@ class CheckpointError(ValueError):
 def save(path, arrays, meta):
     """Write `arrays` (name -> NumPy array) and `meta` (JSON-able dictionary) to `path`, whole or not at all.
 
-    Raises CheckpointError where an array holds a NaN or an infinity (a good file must not be replaced by a ruined
-    one), OSError where the disk does not take it.
+    Raises CheckpointError where an array holds a NaN or an infinity (a good file must not be replaced by a
+    ruined one), OSError where the disk does not take it.
     """
     import safetensors.numpy
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise CheckpointError(f"{path}: not saved, because {name} holds a NaN or an infinity; "
@@ -41,7 +42,8 @@ def save(path, arrays, meta):
 def load(path):
     """Read a checkpoint; returns (arrays, meta).
 
-    Raises FileNotFoundError, or CheckpointError where the file is cut short, damaged or no checkpoint of ours.
+    Raises FileNotFoundError, or CheckpointError where the file is cut short, damaged or no checkpoint of
+    ours.
     """
     import safetensors
 
@@ -53,10 +55,10 @@ def load(path):
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged or cut short, cannot be read as safetensors ({error})") from None
+        raise CheckpointError(f"{path}: damaged or cut short, not readable as such ({error})") from None
     if FORMAT not in metadata:
         raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of a training run "
-                              "(to use bare weights, see nanoemo.load_weights)")
+                              "(to use bare weights, see nanoemo.load_state)")
     try:
         content = json.loads(metadata[FORMAT])
         meta, expected = content["meta"], content["crc32"]

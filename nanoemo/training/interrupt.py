@@ -1,9 +1,10 @@
 """Ctrl-C that stops between two steps.
 
-Python's own Ctrl-C breaks off wherever the program happens to be: in the middle of an update, half the weights are
-then a step ahead of the others. Here the first Ctrl-C only asks; the training loop looks between steps, finishes the
-one it is in, and its state can be saved. A second Ctrl-C stops at once: the half-made step is lost, and what was
-last saved stays, because files are replaced whole (`nanoemo.training.files`).
+Python's own Ctrl-C breaks off wherever the program happens to be: in the middle of an update, half the
+weights are then a step ahead of the others. Here the first Ctrl-C only asks; the training loop looks
+between steps, finishes the one it is in, and its state can be saved. A second Ctrl-C stops at once: the
+half-made step is lost, and what was last saved stays, because files are replaced whole
+(`nanoemo.files`).
 """
 import signal
 import threading

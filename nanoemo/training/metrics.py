@@ -1,10 +1,11 @@
-"""How good are the predictions? Accuracy, confusion matrix and the classification report, from their definitions.
+"""How good are the predictions? Accuracy, confusion matrix and the classification report, from their
+definitions.
 
-Everything here takes two integer arrays of one length: the true class of each sample, and the predicted one, *in
-the same order*. That condition is easily broken: ask a shuffling loader once for the labels and a second time for
-the predictions, and each prediction is compared with some other image's label. The figures then describe chance
-(one of the papers prints a report of accuracy 0.18 for a network that is right 65 times in 100). So
-`nanoemo.training.predict` returns both arrays from one pass.
+Everything here takes two integer arrays of one length: the true class of each sample, and the predicted
+one, *in the same order*. That condition is easily broken: ask a shuffling loader once for the labels and a
+second time for the predictions, and each prediction is compared with some other image's label. The figures
+then describe chance (one of the papers prints a report of accuracy 0.18 for a network that is right 65
+times in 100). So `nanoemo.training.predict` returns both arrays from one pass.
 
 For class k, over all samples, with TP, FP and FN the true positives, false positives and false negatives:
 
@@ -58,9 +59,10 @@ def per_class_accuracy(matrix):
 def classification_report(truth, prediction, classes):
     """Precision, recall, F1 and support of each class, and their averages, as plain data (ready for JSON).
 
-    `classes` are the K names in the order of the labels. The macro average weighs each class alike, the weighted
-    average weighs it by its support. Where a denominator is zero (precision of a class never predicted, recall of
-    a class that does not occur) the value is 0, and the class still counts in the macro average.
+    `classes` are the K names in the order of the labels. The macro average weighs each class alike, the
+    weighted average weighs it by its support. Where a denominator is zero (precision of a class never
+    predicted, recall of a class that does not occur) the value is 0, and the class still counts in the
+    macro average.
 
     >>> report = classification_report([0, 0, 1], [0, 1, 1], ["sad", "happy"])
     >>> report["classes"]["sad"]
@@ -73,7 +75,8 @@ def classification_report(truth, prediction, classes):
         raise ValueError(f"classification_report: two classes have one name: {', '.join(classes)}")
     matrix = confusion_matrix(truth, prediction, len(classes))
     hits, support, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    scores = np.stack([_ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, predicted + support)], axis=1)
+    precision, recall = _ratio(hits, predicted), _ratio(hits, support)
+    scores = np.stack([precision, recall, _ratio(2 * hits, predicted + support)], axis=1)
     total = int(support.sum())
     return {
         "classes": {name: _row(scores[k], support[k]) for k, name in enumerate(classes)},

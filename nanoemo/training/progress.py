@@ -1,6 +1,7 @@
 """Showing how training goes: a live bar on a terminal, plain lines anywhere else (a pipe, a log file).
 
-Both are callbacks of the trainer. Plain lines hold no control codes: one an epoch, and one about every ten seconds.
+Both are callbacks of the trainer. Plain lines hold no control codes: one an epoch, and one about every ten
+seconds.
 """
 import sys
 import time
@@ -100,9 +101,11 @@ class TerminalProgress(Callback):
     def step_end(self, trainer):
         self.clock.steps += 1
         tally = trainer.tally
-        self.bar.update(self.task, completed=trainer.step, epoch=f"{trainer.epoch + 1}/{trainer.epochs}", figures=(
-            f"loss {tally.loss:.4f}  accuracy {100 * tally.accuracy:.1f} %  {tally.images_per_second:.0f} images/s"
-            f"  {duration(self.clock.seconds_left(trainer))} left"))
+        left = duration(self.clock.seconds_left(trainer))
+        figures = (f"loss {tally.loss:.4f}  accuracy {100 * tally.accuracy:.1f} %  "
+                   f"{tally.images_per_second:.0f} images/s  {left} left")
+        self.bar.update(self.task, completed=trainer.step, epoch=f"{trainer.epoch + 1}/{trainer.epochs}",
+                        figures=figures)
 
     def epoch_end(self, trainer):
         self.bar.console.print(epoch_line(trainer.history[-1], trainer.epochs))

@@ -3,6 +3,7 @@
     runs/njoku.cnn-1/
       config.json               every setting, the data's fingerprint, versions, seed
       summary.txt               the model's table
+      mean_image.npy            the mean training image, where the run takes it from every image
       sanity.json               the two checks made before training
       history.csv  history.json a line an epoch
       checkpoints/              best.safetensors (weights of the best epoch), last.safetensors (to go on from)
@@ -10,16 +11,21 @@
       validation/  test/        confusion matrix, classification report and accuracy a class, on that split
       report.html               all of it on one page, in one file
 
-One process at a time writes to it: an advisory lock, which the system drops when the process ends, however it ends.
+One process at a time writes to it: an advisory lock, which the system drops when the process ends, however
+it ends.
 """
 import errno
+import io
 from pathlib import Path
 
-from nanoemo.training.files import read_json, write_csv, write_json
+import numpy as np
+
+from nanoemo.files import read_json, write_csv, write_file, write_json
 
 __all__ = ["RunFolder", "RunFolderError"]
 
-HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "lr")
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy",
+                   "seconds", "images_per_second", "lr")
 
 
 class RunFolderError(ValueError):
@@ -38,7 +44,8 @@ class RunFolder:
 
     @classmethod
     def create(cls, path=None, model="run"):
-        """A new folder at `path`, which may exist only if it is empty; None takes `runs/<model>-<n>`, the first n free.
+        """A new folder at `path`, which may exist only if it is empty; None takes `runs/<model>-<n>`, the
+        first n free.
 
         Raises RunFolderError where the folder holds something already, OSError where it cannot be written.
         """
@@ -49,12 +56,11 @@ class RunFolder:
             if path.exists() and not path.is_dir():
                 raise RunFolderError(f"{path} is a file, but the run needs a folder; give another --out")
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                remedy = (f"go on with that run by `--resume {path}`, or give" if (path / "config.json").exists()
-                          else "give")
-                raise RunFolderError(f"{path} is not empty, and a run never overwrites another; "
-                                     f"{remedy} a new folder with --out")
-        (path / "checkpoints").mkdir(exist_ok=True)
+            if any(not file.name.startswith(".") for file in path.iterdir()):
+                is_run = (path / "config.json").exists()
+                remedy = f"go on with that run by `--resume {path}`, or " if is_run else ""
+                raise RunFolderError(f"{path} is not empty, and a run never overwrites anything; "
+                                     f"{remedy}give a new folder with --out")
         return cls(path)
 
     @classmethod
@@ -64,7 +70,7 @@ class RunFolder:
         if not path.is_dir():
             raise RunFolderError(f"{path}: there is no such folder" + _known_runs(path.parent))
         if not (path / "config.json").is_file():
-            raise RunFolderError(f"{path} is not the folder of a run: it has no config.json" + _known_runs(path))
+            raise RunFolderError(f"{path} is not a run's folder: it has no config.json" + _known_runs(path))
         return cls(path)
 
     config_path = property(lambda self: self.path / "config.json")
@@ -83,6 +89,8 @@ class RunFolder:
                 raise RunFolderError(f"{self.path} is in use by another process; wait for it to end, "
                                      "or train in another folder (--out)") from None
             raise
+        for left_over in self.path.rglob(".*.tmp"):         # of a process killed while it wrote
+            left_over.unlink()
         return self
 
     def __exit__(self, *error):
@@ -92,8 +100,19 @@ class RunFolder:
         """The settings in config.json, as a dictionary."""
         return read_json(self.config_path)
 
-    def write_config(self, settings):
-        write_json(self.config_path, settings)
+    def write_config(self, config):
+        """Write config.json, which makes the folder that of a run."""
+        self.best_path.parent.mkdir(exist_ok=True)
+        write_json(self.config_path, config)
+
+    def mean_image(self):
+        """The mean training image (H, W, C), float32, that the run takes from every image."""
+        return np.load(self.path / "mean_image.npy", allow_pickle=False)
+
+    def write_mean_image(self, image):
+        file = io.BytesIO()
+        np.save(file, image)
+        write_file(self.path / "mean_image.npy", file.getvalue())
 
     def write_history(self, history):
         """Write history.csv and history.json from the trainer's list of rows (dictionaries)."""
@@ -116,6 +135,6 @@ def _next_free(parent, model):
 
 def _known_runs(folder):
     runs = sorted(str(p.parent) for p in folder.glob("*/config.json")) if folder.is_dir() else []
-    return f"; runs there: {', '.join(runs[:8])}" if runs else "; `nanoemo train` makes one and prints its name"
+    return f"; runs there: {', '.join(runs[:8])}" if runs else "; `nanoemo train` says which folder it uses"
 
 

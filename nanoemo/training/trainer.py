@@ -1,18 +1,22 @@
 """The training loop.
 
-For each epoch, for each batch: predict, measure the loss, send its gradient back, let the optimiser change the
-weights. After each epoch the validation set is measured, without learning from it. All that a run *is* between two
-steps can be taken out as arrays and plain data (`Trainer.state`) and put back (`Trainer.restore`), so that a run
-broken off anywhere goes on to the same bits.
+For each epoch, for each batch: predict, measure the loss, send its gradient back, let the optimiser change
+the weights. After each epoch the validation set is measured, without learning from it. All that a run *is*
+between two steps can be taken out as arrays and plain data (`Trainer.state`) and put back
+(`Trainer.restore`), so that a run broken off anywhere goes on to the same bits.
 """
 import math
 import time
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
-from nanoemo import Tensor, no_grad, random
+import numpy as np
+
+from nanoemo import Tensor, random
+from nanoemo.nn.trace import undisturbed
 from nanoemo.training.checkpoint import CheckpointError
 
-__all__ = ["Trainer", "Tally", "TrainingDiverged", "predict"]
+__all__ = ["Trainer", "Tally", "TrainingDiverged", "Predictions", "predict"]
 
 
 class TrainingDiverged(ValueError):
@@ -59,7 +63,7 @@ class Trainer:
     >>> from nanoemo import data, nn, ops, optim
     >>> from nanoemo.training import Trainer
     >>> nanoemo.manual_seed(0)
-    >>> images = np.repeat(np.arange(2, dtype=np.uint8) * 255, 32).reshape(64, 1, 1, 1)       # black, then white
+    >>> images = np.repeat(np.arange(2, dtype=np.uint8) * 255, 32).reshape(64, 1, 1, 1)
     >>> faces = data.ImageSet(images, np.repeat([0, 1], 32), ("black", "white"))
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
     >>> trainer = Trainer(model, optim.SGD(model.parameters(), lr=1.0), ops.cross_entropy,
@@ -88,10 +92,11 @@ class Trainer:
         return len(self.train_loader)
 
     def fit(self, epochs, stop=None):
-        """Train until `epochs` epochs are done in all; returns the history, a list with a dictionary an epoch.
+        """Train until `epochs` epochs are done in all; returns the history, a list with a dictionary an
+        epoch.
 
-        stop: anything with a truth value, looked at between steps; where it becomes true, fit returns early, with
-        the state in order (`finished` is then False).
+        stop: anything with a truth value, looked at between steps; where it becomes true, fit returns
+        early, with the state in order (`finished` is then False).
 
         Raises TrainingDiverged where the loss is no longer a finite number.
         """
@@ -132,7 +137,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return value, _count_correct(scores, labels)
+        return value, int((_classes(scores) == labels).sum())
 
     def _finish_epoch(self, stop):
         before = time.perf_counter()
@@ -141,8 +146,7 @@ class Trainer:
             result = predict(self.model, self.validation_loader, self.loss_fn, self.device, stop)
             if result is None:
                 return False
-            truth, prediction, val_loss = result
-            val_accuracy = float((truth == prediction).mean())
+            val_loss, val_accuracy = result.loss, float((result.truth == result.predicted).mean())
         self.history.append({
             "epoch": self.epoch + 1, "loss": self.tally.loss, "accuracy": self.tally.accuracy,
             "val_loss": val_loss, "val_accuracy": val_accuracy,
@@ -158,5 +162,67 @@ class Trainer:
 
     def _diverged(self, value):
         return (f"the loss became {value} at epoch {self.epoch + 1}, step {self.step + 1}. Training stopped. "
-                f"Try a lower learning rate (it is {self.optimizer.lr:g}); gradient clipping or another seed may help; "
-                "nanoemo.detect_anomaly() names the operation that made the first NaN")
+                f"Try a lower learning rate (it is {self.optimizer.lr:g}); gradient clipping or another seed "
+                "may help; nanoemo.detect_anomaly() names the operation that made the first NaN")
+
+    # ---- all that a run is, between two steps --------------------------------------------------------------
+
+    def state(self):
+        """Everything needed to go on from here: (arrays by name, plain data). Copies nothing."""
+        arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
+        arrays.update({f"optimizer.{name}": np.asarray(value)
+                       for name, value in self.optimizer.state_dict().items()})
+        return arrays, {
+            "epoch": self.epoch, "step": self.step, "tally": asdict(self.tally), "history": self.history,
+            "random": random.get_state()}
+
+    def restore(self, arrays, meta):
+        """Go back to a state that `state` gave, random numbers included.
+
+        Raises CheckpointError where it is the state of another model, optimiser or number of steps an epoch.
+        """
+        def part(prefix):
+            return {name[len(prefix):]: array for name, array in arrays.items() if name.startswith(prefix)}
+
+        try:
+            self.model.load_state_dict(part("model."))
+            self.optimizer.load_state_dict(part("optimizer."))
+            self.epoch, self.step = meta["epoch"], meta["step"]
+            self.tally, self.history = Tally(**meta["tally"]), meta["history"]
+            random.set_state(meta["random"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint does not fit this run: {error}") from error
+
+
+class Predictions(NamedTuple):
+    """Of a whole set, in the loader's order: true classes (N,), predicted classes (N,), mean loss (None if
+    not asked)."""
+    truth: np.ndarray
+    predicted: np.ndarray
+    loss: float | None
+
+
+def predict(model, loader, loss_fn=None, device="cpu", stop=None):
+    """Run a classifier over a loader, without learning; returns `Predictions`, or None where asked to stop.
+
+    Truth and prediction come from the same pass, so they are in the same order even if the loader shuffles.
+    The model computes in evaluation mode (no dropout, batch norm's running statistics) and is left in the
+    mode it had.
+    """
+    truth, predicted, loss_sum = [], [], 0.0
+    with undisturbed(model):
+        for images, labels in loader:
+            if stop:
+                return None
+            scores = model(Tensor(images, device=device))
+            if loss_fn is not None:
+                loss_sum += loss_fn(scores, Tensor(labels, device=device)).item() * len(labels)
+            truth.append(labels)
+            predicted.append(_classes(scores))
+    truth = np.concatenate(truth)
+    return Predictions(truth, np.concatenate(predicted), None if loss_fn is None else loss_sum / len(truth))
+
+
+def _classes(scores):
+    """The class of the highest score of each row, as a NumPy array."""
+    return scores.detach().cpu().numpy().argmax(axis=-1)

@@ -1,4 +1,5 @@
-"""Figures. Each function takes arrays and returns a `matplotlib.figure.Figure`; nothing is shown or saved by itself.
+"""Figures. Each function takes arrays and returns a `matplotlib.figure.Figure`; nothing is shown or saved
+by itself.
 
 >>> from nanoemo import viz
 >>> figure = viz.loss_curves([1.9, 1.2, 0.8], [1.7, 1.3, 1.1])

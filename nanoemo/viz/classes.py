@@ -9,8 +9,9 @@ __all__ = ["confusion_matrix", "per_class_accuracy"]
 def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"):
     """Figure of a confusion matrix of counts, shape (K, K), rows = true class.
 
-    `normalised=True` prints each cell as the per cent of its row, so that the diagonal is the recall of each
-    class; the row of a class that does not occur stays empty. Raises ValueError where the shape is not (K, K).
+    `normalised=True` prints each cell as the per cent of its row, so that the diagonal is the recall of
+    each class; the row of a class that does not occur stays empty. Raises ValueError where the shape is not
+    (K, K).
 
     >>> figure = confusion_matrix([[8, 2], [1, 9]], ["sad", "happy"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -19,7 +20,8 @@ def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"
     counts = np.asarray(matrix)
     size = len(classes)
     if counts.shape != (size, size):
-        raise ValueError(f"confusion_matrix: {size} classes need a matrix of shape {(size, size)}, got {counts.shape}")
+        raise ValueError(f"confusion_matrix: {size} classes need a matrix of shape {(size, size)}, "
+                         f"got {counts.shape}")
     support = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
 
@@ -50,7 +52,8 @@ def per_class_accuracy(values, classes, title="Accuracy of each class"):
     values = np.asarray(values, dtype=float)
     if values.shape != (len(classes),):
         raise ValueError(f"per_class_accuracy: {len(classes)} classes but values have shape {values.shape}")
-    figure, axes = new_axes(title, "accuracy (% of the class's images)", "", size=(8, 1.8 + 0.5 * len(classes)))
+    figure, axes = new_axes(title, "accuracy (% of the class's images)", "",
+                            size=(8, 1.8 + 0.5 * len(classes)))
     axes.barh(range(len(classes)), 100 * np.nan_to_num(values), color=BLUE, height=0.7)
     axes.set_yticks(range(len(classes)), classes)
     axes.invert_yaxis()                      # first class on top, as in the tables

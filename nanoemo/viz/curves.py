@@ -20,14 +20,16 @@ def loss_curves(train, validation=None, title="Loss", loss="cross-entropy, nats"
 
 
 def accuracy_curves(train, validation=None, title="Accuracy", chance=None):
-    """Figure of the accuracy (shares in [0, 1], drawn in per cent) of each epoch; `chance` draws a dotted line.
+    """Figure of the accuracy (shares in [0, 1], drawn in per cent) of each epoch; `chance` draws a dotted
+    line.
 
     >>> figure = accuracy_curves([0.2, 0.6], [0.3, 0.5], chance=1 / 7)
     >>> figure.axes[0].get_ylabel()
     'accuracy (%)'
     """
-    per_cent = [None if values is None else 100 * np.asarray(values, dtype=float) for values in (train, validation)]
-    figure = _curves("accuracy_curves", *per_cent, title, "accuracy (%)")
+    train, validation = (None if values is None else 100 * np.asarray(values, dtype=float)
+                         for values in (train, validation))
+    figure = _curves("accuracy_curves", train, validation, title, "accuracy (%)")
     axes = figure.axes[0]
     axes.set_ylim(0, 102)
     if chance is not None:
@@ -47,7 +49,8 @@ def _curves(name, train, validation, title, y_label):
     if validation is not None:
         validation = np.asarray(validation, dtype=float)
         if validation.shape != train.shape:
-            raise ValueError(f"{name}: {len(train)} epochs of training but validation has shape {validation.shape}")
+            raise ValueError(f"{name}: {len(train)} epochs of training but validation has shape "
+                             f"{validation.shape}")
         axes.plot(epochs, validation, "s--", color=ORANGE, label="validation", **_weight(len(train)))
     axes.xaxis.get_major_locator().set_params(integer=True)
     remove_box(axes)

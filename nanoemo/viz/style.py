@@ -1,7 +1,8 @@
-"""What all figures share: sizes that can be read on a projector, and colours that a colour-blind reader can tell apart.
+"""What all figures share: sizes that can be read on a projector, and colours that a colour-blind reader can
+tell apart.
 
-Figures are made without pyplot: no global state, no window, nothing to close. Matplotlib is imported inside the
-functions, so that importing nanoemo stays fast.
+Figures are made without pyplot: no global state, no window, nothing to close. Matplotlib is imported inside
+the functions, so that importing nanoemo stays fast.
 """
 import io
 

@@ -1,7 +1,8 @@
 """Writing files so that a reader, or a crash, never meets half a file.
 
-The bytes go to a temporary name in the same folder, are forced to the disk, and only then take the final name, in
-one step (`os.replace`). Whatever happens before that step (a full disk, a power cut, SIGKILL), the old file is intact.
+The bytes go to a temporary name in the same folder, are forced to the disk, and only then take the final
+name, in one step (`os.replace`). Whatever happens before that step (a full disk, a power cut, SIGKILL), the
+old file is intact.
 """
 import csv
 import io
@@ -15,8 +16,8 @@ __all__ = ["write_file", "write_json", "write_csv", "read_json"]
 def write_file(path, content):
     """Write `content` (str or bytes) to `path`, whole or not at all.
 
-    Raises OSError (disk full, no permission …) whose message names `path`; the temporary file is then removed and
-    an older file of that name is as it was.
+    Raises OSError (disk full, no permission …) whose message names `path`; the temporary file is then
+    removed and an older file of that name is as it was.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content

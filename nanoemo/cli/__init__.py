@@ -1,0 +1,80 @@
+"""The command `nanoemo`: one file a command, in this folder.
+
+A command is a module with `HELP` (a line), `add_arguments(parser)` and `run(args) -> exit status`. Its
+module is imported only when it is the one asked for, and imports what is heavy inside `run`, so that
+`nanoemo --help` is quick.
+
+Exit status: 0 done; 2 the input cannot be used (one line on standard error says why); 130 stopped by Ctrl-C.
+"""
+import argparse
+import importlib
+import os
+import sys
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "train": "train a model, on drawn faces or on your data",
+    "evaluate": "judge a trained model on the validation and test sets",
+    "summary": "print a model's table of layers",
+    "models": "list the models",
+    "bench": "time training steps, also against PyTorch",
+}
+
+
+def main(argv=None):
+    """Run the command line `argv` (the process's own by default); returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser, command = _parser(argv)
+    args = parser.parse_args(argv)
+    if command is None:
+        parser.print_help()
+        return 0
+    try:
+        status = command.run(args)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("nanoemo: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:            # the reader has gone (`nanoemo models | head -1`): nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        if os.environ.get("NANOEMO_TRACEBACK") == "1":
+            raise
+        print(f"nanoemo {args.command}: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def _parser(argv):
+    """The parser, and the module of the command that `argv` names (None if it names none)."""
+    parser = argparse.ArgumentParser(
+        prog="nanoemo", description="Train the emotion-recognition networks of five papers, from scratch.",
+        epilog="NANOEMO_TRACEBACK=1 shows where in the program an error was raised.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    asked = next((word for word in argv if not word.startswith("-")), None)
+    command = None
+    for name, text in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text.capitalize() + ".")
+        if name == asked:
+            command = importlib.import_module(f"nanoemo.cli.{name}")
+            command.add_arguments(subparser)
+    return parser, command
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser, *rest):
+        from nanoemo import __version__
+
+        print(f"nanoemo {__version__}")
+        parser.exit()
+
+
+def _one_line(error):
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}); a smaller --batch-size needs less"
+    return " ".join(str(error).split()) or type(error).__name__

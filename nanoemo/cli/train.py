@@ -1,0 +1,107 @@
+"""`nanoemo train MODEL`: train, judge and report, in a folder of its own; or go on with a run that was
+broken off."""
+from dataclasses import replace
+
+STOPPED = 130            # the exit status that shells give for Ctrl-C
+
+
+def add_arguments(parser):
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a name that `nanoemo models` lists")
+    parser.add_argument("--data", metavar="PATH", help="FER2013 as a CSV file, a folder, or a zip of either "
+                                                       "(default: faces drawn by formula)")
+    group = parser.add_argument_group("settings (by default those of the model's paper)")
+    group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
+    group.add_argument("--batch-size", type=int, metavar="N", help="images a step")
+    group.add_argument("--lr", type=float, metavar="X", help="learning rate")
+    group.add_argument("--optimizer", metavar="NAME", help="sgd, rmsprop, adam or adamw")
+    group.add_argument("--augment", metavar="LIST", help="random changes to the training images, such as "
+                                                         "flip,rotate=10,zoom=0.1,shift=0.1; none for none")
+    group.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
+    group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
+    folders = parser.add_mutually_exclusive_group()
+    folders.add_argument("--out", metavar="DIR", help="a new folder for the run (default runs/MODEL-N)")
+    folders.add_argument("--resume", metavar="DIR", help="go on with the run in this folder and its settings")
+    parser.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
+                        help="save within an epoch this often (default 60)")
+
+
+def run(args):
+    from nanoemo.training import catch_interrupt, progress
+
+    experiment, folder = _resumed(args) if args.resume else _begun(args)
+    with folder, catch_interrupt() as stop:
+        if args.resume:
+            experiment.resume(folder)
+            trainer = experiment.trainer
+            _say(f"resuming {folder.path}: {trainer.epoch} epochs and {trainer.step} steps are done")
+        experiment.begin(folder)
+        done = experiment.run(folder, progress(), stop, args.save_every, _say)
+    if not done:
+        _say(f"stopped, and all is saved; to go on: nanoemo train --resume {folder.path}")
+        return STOPPED
+    _say(f"report: {folder.path / 'report.html'}")
+    return 0
+
+
+def _begun(args):
+    """A new run: its experiment, and its folder, which is made last, when nothing else can be wrong."""
+    from nanoemo.training import Experiment, RunFolder, Settings
+
+    if args.model is None:
+        raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
+    settings = Settings.from_recipe(args.model, args.data, **_wanted(args))
+    experiment = Experiment(settings)
+    experiment.check()
+    folder = RunFolder.create(args.out, settings.model)
+    _introduce(experiment, folder, args)
+    return experiment, folder
+
+
+def _resumed(args):
+    """The experiment and folder of an earlier run, made anew from its config.json."""
+    from nanoemo.training import Experiment, RunFolder, Settings
+
+    folder = RunFolder.open(args.resume)
+    settings = Settings.from_config(folder.config(), folder.config_path)
+    fixed = {"model": args.model, **_wanted(args)}
+    for name in ("epochs", "device"):
+        fixed.pop(name)
+    for name, value in fixed.items():
+        if value is not None and value != getattr(settings, name):
+            raise ValueError(f"{folder.path} was begun with {name} {getattr(settings, name)!r}, and --resume "
+                             f"cannot change it to {value!r}; leave it out, or begin a new run")
+    changed = {"epochs": args.epochs, "device": args.device, "data": args.data}
+    settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
+    return Experiment(settings), folder
+
+
+def _wanted(args):
+    """The settings given on the command line, None for those that were not."""
+    wanted = {name: getattr(args, name) for name in
+              ("epochs", "batch_size", "lr", "optimizer", "augment", "limit", "seed", "device")}
+    if wanted["augment"] == "none":
+        wanted["augment"] = ""
+    return wanted
+
+
+def _introduce(experiment, folder, args):
+    from nanoemo import __version__, models
+
+    settings, splits = experiment.settings, experiment.splits
+    height, width, channels = splits["train"].image_shape
+    counts = ", ".join(f"{len(images):,} {name}" for name, images in splits.items())
+    _say(f"nanoemo {__version__}: {experiment.title}, {experiment.model.num_parameters():,} parameters")
+    _say(f"images: {counts}; {height}×{width}×{channels}, {len(experiment.classes)} classes")
+    if splits["train"].drawn:
+        paper = models.recipe(settings.model).epochs
+        _say("drawn faces: the images are drawn by formula and show nobody; --data PATH trains on real ones")
+        if args.epochs is None and settings.epochs < paper:
+            _say(f"drawn faces: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
+    _say(f"{settings.optimizer}, learning rate {settings.lr:g}, batches of {settings.batch_size}, "
+         f"{settings.epochs} epochs, augmentation {settings.augment or 'none'}, seed {settings.seed}")
+    _say(f"run folder: {folder.path}")
+
+
+def _say(line):
+    print(line, flush=True)

@@ -1,0 +1,194 @@
+"""From settings to a trained model and its report: what `nanoemo train` does, to be read from top to
+bottom."""
+import hashlib
+import platform
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+import nanoemo
+from nanoemo import data, models, ops, optim, viz
+from nanoemo.files import write_file, write_json
+from nanoemo.summary import summarize
+from nanoemo.training import checkpoint, sanity
+from nanoemo.training.evaluation import write_evaluation
+from nanoemo.training.recorder import Recorder, best_epoch
+from nanoemo.training.report import write_report
+from nanoemo.training.trainer import Trainer, predict
+
+__all__ = ["Experiment"]
+
+
+class Experiment:
+    """The data, the model and the trainer that `settings` (a `Settings`) describe, made from its seed.
+
+    Raises ValueError (DataError for the data) where they cannot be made.
+
+    >>> from nanoemo.training import Settings
+    >>> experiment = Experiment(Settings.from_recipe("njoku.cnn", limit=70))
+    >>> experiment.title, experiment.trainer.steps_per_epoch
+    ('njoku.cnn on drawn faces', 3)
+    """
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed)
+        images = self.splits["train"]
+        self.classes = images.class_names
+        self.title = f"{settings.model} on {images.name.removesuffix(' train')}"
+        self.mean_image = data.SubtractMean.fit(images).mean_image if settings.subtract_mean else None
+
+        nanoemo.manual_seed(settings.seed)
+        self.model = models.build(settings.model, len(self.classes), images.image_shape)
+        self.model.to(settings.device)
+        optimizer = optim.build(settings.optimizer, self.model.parameters(), lr=settings.lr,
+                                weight_decay=settings.weight_decay)
+        self.trainer = Trainer(self.model, optimizer, ops.cross_entropy, self.train_loader(),
+                               self.loader("validation"), device=settings.device)
+
+    # ---- data on its way into the network ------------------------------------------------------------------
+
+    def train_loader(self, augment=True):
+        """Shuffled batches of the training set, as training sees them."""
+        images, settings = self.splits["train"], self.settings
+        # Batch norm cannot measure the spread of a single image, so a last batch of one is left out.
+        lonely = settings.batch_size > 1 and len(images) % settings.batch_size == 1
+        changes = data.parse_augment(settings.augment) if augment else []
+        return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed,
+                               drop_last=lonely, transform=data.Compose([*changes, *self._preparation()]))
+
+    def loader(self, split):
+        """Batches of a split to measure with: in order, not augmented."""
+        return data.DataLoader(self.splits[split], self.settings.batch_size,
+                               transform=data.Compose(self._preparation()))
+
+    def _preparation(self):
+        centre = [] if self.mean_image is None else [data.SubtractMean(self.mean_image)]
+        return [*centre, data.Scale()]
+
+    # ---- the run -------------------------------------------------------------------------------------------
+
+    def check(self):
+        """Raise ValueError where training cannot begin."""
+        images, batch = len(self.splits["train"]), self.settings.batch_size
+        if batch > images:
+            raise ValueError(f"the batch size is {batch}, but there are only {images} training images; "
+                             f"give --batch-size {images} or less")
+
+    def begin(self, folder):
+        """Write what is known before training: config.json, the model's table, the mean image."""
+        folder.write_config(self.config())
+        if self.mean_image is not None:
+            folder.write_mean_image(self.mean_image)
+        images = self.splits["train"]
+        write_file(folder.path / "summary.txt", str(summarize(self.model, images.image_shape)) + "\n")
+
+    def resume(self, folder):
+        """Take up the run in `folder` where its last checkpoint was saved; from the start where there is
+        none yet.
+
+        Raises ValueError where the data is not what the run began with, CheckpointError for a bad checkpoint.
+        """
+        before, now = folder.config()["data"], self.describe_data()
+        if before["fingerprint"] != now["fingerprint"]:
+            raise ValueError(f"{folder.path} began on other data ({before['name']}, {before['images']}) than "
+                             f"this ({now['name']}, {now['images']}); give the same data, or begin a new run")
+        if folder.last_path.exists():
+            self.trainer.restore(*checkpoint.load(folder.last_path))
+
+    def run(self, folder, display, stop=None, save_every=60.0, say=print):
+        """Check, train, judge, report, all into `folder` (a `RunFolder`, locked). True where all was done.
+
+        display: the callback that shows progress; stop: looked at between steps, True leaves early with
+        everything saved; say: prints a line.
+        """
+        trainer = self.trainer
+        recorder = Recorder(folder, save_every)
+        trainer.callbacks = [recorder, display]
+        if not (folder.path / "sanity.json").exists():
+            self._check(folder, stop, say)
+        if not stop:
+            trainer.fit(self.settings.epochs, stop)
+        if stop:
+            recorder.save(trainer)
+            return False
+        self._draw_curves(folder, trainer.history)
+        return self.judge(folder, ("validation", "test"), stop=stop, say=say)
+
+    def _check(self, folder, stop, say):
+        images, labels = next(self.train_loader(augment=False).epoch(0))
+        report = sanity.check(self.model, images, labels, len(self.classes), ops.cross_entropy,
+                              self.settings.device, stop=stop)
+        if not stop:
+            write_json(folder.path / "sanity.json", report)
+            for line in sanity.describe(report):
+                say(f"before training: {line}")
+
+    def _draw_curves(self, folder, history):
+        def column(name):
+            return [row[name] for row in history]
+
+        loss = viz.loss_curves(column("loss"), column("val_loss"), title=f"{self.title}: loss")
+        accuracy = viz.accuracy_curves(column("accuracy"), column("val_accuracy"),
+                                       title=f"{self.title}: accuracy", chance=1 / len(self.classes))
+        write_file(folder.path / "loss.png", viz.to_png(loss))
+        write_file(folder.path / "accuracy.png", viz.to_png(accuracy))
+
+    def judge(self, folder, splits, place=None, stop=None, say=print):
+        """Measure the best weights in `folder` on `splits` of this data; False where asked to stop.
+
+        Tables and figures go to `place`; by default to the run's own folder, and into its report.
+        """
+        arrays, meta = checkpoint.load(folder.best_path)
+        self.trainer.restore(arrays, meta)
+        if self.mean_image is not None:
+            self.mean_image = folder.mean_image()
+        epoch = best_epoch(meta["history"])["epoch"]
+        for split in splits:
+            predictions = predict(self.model, self.loader(split), ops.cross_entropy, self.settings.device,
+                                  stop)
+            if predictions is None:
+                return False
+            title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.describe_data()}
+            report = write_evaluation((place or folder.path) / split, predictions, self.classes, title, about)
+            say(f"{split} set: accuracy {100 * report['accuracy']:.2f} %, loss {predictions.loss:.4f}, "
+                f"{len(predictions.truth)} images (weights of epoch {epoch})")
+        if place in (None, folder.path):
+            write_report(folder)
+        return True
+
+    # ---- what config.json says -----------------------------------------------------------------------------
+
+    def config(self):
+        return {"settings": asdict(self.settings), "data": self.describe_data(), "versions": versions()}
+
+    def describe_data(self):
+        images = self.splits["train"]
+        return {"name": images.name.removesuffix(" train"), "drawn": images.drawn, "note": images.note,
+                "classes": list(self.classes), "image_shape": list(images.image_shape),
+                "images": {name: len(split) for name, split in self.splits.items()},
+                "fingerprint": fingerprint(self.splits)}
+
+
+def fingerprint(splits):
+    """SHA-256 over every image and label of every split, in order: equal for equal data, whatever file it
+    came in."""
+    digest = hashlib.sha256()
+    for name in sorted(splits):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(splits[name].images))
+        digest.update(np.ascontiguousarray(splits[name].labels))
+    return digest.hexdigest()
+
+
+def versions():
+    """Versions that decide the bits of a result, and the commit where nanoemo runs from a checkout."""
+    found = {"nanoemo": nanoemo.__version__, "python": platform.python_version(), "numpy": np.__version__,
+             "machine": platform.platform()}
+    home = Path(nanoemo.__file__).resolve().parent.parent
+    if (home / ".git").exists():
+        answer = subprocess.run(["git", "-C", str(home), "rev-parse", "HEAD"], capture_output=True, text=True)
+        found["commit"] = answer.stdout.strip() or None
+    return found

@@ -1,0 +1,128 @@
+"""One HTML file that tells a run: made from the files of the run folder alone, with the pictures inside
+it."""
+import base64
+from html import escape
+
+from nanoemo.files import read_json, write_file
+from nanoemo.training.metrics import format_report
+from nanoemo.training.progress import duration
+from nanoemo.training.sanity import describe
+
+__all__ = ["write_report"]
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>{style}</style></head>
+<body>
+{body}
+</body></html>
+"""
+
+STYLE = """
+body { font: 17px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222; background: #fff; }
+h1 { margin-bottom: 0.2rem; } h2 { margin-top: 2.5rem; border-bottom: 2px solid #0072B2; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.2rem 0.9rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+pre { background: #f4f4f4; padding: 0.8rem; overflow-x: auto; font-size: 14px; line-height: 1.35; }
+img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
+.wide { overflow-x: auto; }
+.drawn { background: #fff3cd; border: 2px solid #D55E00; padding: 0.7rem 1rem; }
+"""
+
+DRAWN = ("<p class='drawn'><strong>Drawn faces.</strong> The images of this run are faces drawn by formula; "
+         "they show nobody. What follows shows that the network learns, and says nothing about how well "
+         "it reads real faces.</p>")
+
+
+def write_report(folder):
+    """Write report.html of a run folder (`RunFolder`) from what lies in it; parts that are missing are left
+    out."""
+    config = folder.config()
+    data = config["data"]
+    title = f"{config['settings']['model']} on {data['name']}"
+    body = [f"<h1>{escape(title)}</h1>", DRAWN if data["drawn"] else "",
+            _outcome(folder), _sanity(folder), _history(folder),
+            *(_split(folder, split) for split in ("validation", "test")),
+            _summary(folder), _settings(config)]
+    write_file(folder.path / "report.html", PAGE.format(
+        title=escape(title), style=STYLE, body="\n".join(part for part in body if part)))
+
+
+def _outcome(folder):
+    rows = []
+    for split in ("validation", "test"):
+        path = folder.path / split / "classification_report.json"
+        if path.exists():
+            report = read_json(path)
+            rows.append([f"{split} set", f"{100 * report['accuracy']:.2f} %", f"{report['loss']:.4f}",
+                         f"{report['macro average']['f1']:.3f}", report["macro average"]["support"]])
+    if not rows:
+        return ""
+    return ("<h2>Outcome</h2>" + _table(["", "accuracy", "loss", "macro F1", "images"], rows)
+            + f"<p>Weights of epoch {report['epoch']}, the best on the validation set.</p>")
+
+
+def _sanity(folder):
+    path = folder.path / "sanity.json"
+    if not path.exists():
+        return ""
+    lines = "".join(f"<li>{escape(line)}</li>" for line in describe(read_json(path)))
+    return f"<h2>Checks before training</h2><ul>{lines}</ul>"
+
+
+def _history(folder):
+    path = folder.path / "history.json"
+    if not path.exists():
+        return ""
+    rows = [[row["epoch"], f"{row['loss']:.4f}", f"{row['accuracy']:.4f}", _maybe(row["val_loss"]),
+             _maybe(row["val_accuracy"]), duration(row["seconds"]), f"{row['images_per_second']:.0f}",
+             f"{row['lr']:g}"] for row in read_json(path)]
+    header = ["epoch", "loss", "accuracy", "val. loss", "val. accuracy", "time", "images/s", "learning rate"]
+    return ("<h2>History</h2>" + _picture(folder.path / "loss.png", "Loss of each epoch")
+            + _picture(folder.path / "accuracy.png", "Accuracy of each epoch") + _table(header, rows))
+
+
+def _split(folder, split):
+    place = folder.path / split
+    path = place / "classification_report.json"
+    if not path.exists():
+        return ""
+    return (f"<h2>On the {split} set</h2>"
+            + _picture(place / "confusion_matrix.png", f"Confusion matrix, {split} set: numbers of images")
+            + _picture(place / "confusion_matrix_normalised.png", f"Confusion matrix, {split} set: per cent")
+            + _picture(place / "per_class_accuracy.png", f"Accuracy of each class, {split} set")
+            + f"<pre>{escape(format_report(read_json(path)))}</pre>")
+
+
+def _summary(folder):
+    path = folder.path / "summary.txt"
+    return f"<h2>Model</h2><pre>{escape(path.read_text())}</pre>" if path.exists() else ""
+
+
+def _settings(config):
+    parts = []
+    for heading in ("settings", "data", "versions"):
+        rows = [[escape(str(name)), escape(str(value))] for name, value in config[heading].items()]
+        parts.append(f"<h3>{heading.capitalize()}</h3>" + _table(["", ""], rows, header=False))
+    return "<h2>Settings</h2>" + "".join(parts)
+
+
+def _maybe(value):
+    return "" if value is None else f"{value:.4f}"
+
+
+def _table(names, rows, header=True):
+    head = "<tr>" + "".join(f"<th>{name}</th>" for name in names) + "</tr>" if header else ""
+    lines = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class='wide'><table>{head}{''.join(lines)}</table></div>"
+
+
+def _picture(path, description):
+    if not path.exists():
+        return ""
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    return (f"<figure><img alt='{escape(description)}' src='data:image/png;base64,{encoded}'>"
+            f"</figure>")

@@ -1,0 +1,86 @@
+"""Two checks before a training that may take hours (Alizadeh & Fazel, section 4.1).
+
+1. The initial loss. A network that knows nothing gives each of K classes about the probability 1/K, so its
+   cross-entropy is near ln K (ln 7 = 1.9459). A very different value speaks of bad initial weights, inputs
+   that are not scaled, or labels that do not fit the output.
+2. Over-fitting a handful of images. A network that cannot learn twenty images by heart will not learn
+28,709: the
+   graph, the gradients or the learning rule are at fault.
+
+Both are made on a copy, and the random state is put back: the training that follows does not notice them.
+"""
+import copy
+import math
+
+from nanoemo import Tensor, no_grad, optim, random
+
+__all__ = ["check", "describe"]
+
+OVERFIT_LEARNING_RATE = 1e-3      # for Adam; all the papers' networks learn 20 images by heart with it
+CHECK_EVERY = 5
+
+
+def check(model, images, labels, num_classes, loss_fn, device="cpu", handful=20, max_steps=200, stop=None):
+    """Make both checks; returns their figures as a dictionary.
+
+    images (N, H, W, C), labels (N,): a sample of the training set, prepared as for training. The initial
+    loss is measured on all of it, the first `handful` are learnt by heart with Adam, in at most `max_steps`
+    steps. `stop` is looked at between steps.
+
+    >>> import numpy as np, nanoemo
+    >>> from nanoemo import nn, ops
+    >>> nanoemo.manual_seed(0)
+    >>> x = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
+    >>> model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2))
+    >>> report = check(model, x, np.arange(20) % 2, 2, ops.cross_entropy)
+    >>> report["expected_loss"] == np.log(2), report["overfit_accuracy"]
+    (True, 1.0)
+    """
+    before = random.get_state()
+    try:
+        twin = copy.deepcopy(model)
+        initial = _initial_loss(twin, images, labels, loss_fn, device)
+        accuracy, steps = _overfit(twin, images[:handful], labels[:handful], loss_fn, device, max_steps, stop)
+    finally:
+        random.set_state(before)
+    return {"initial_loss": initial, "expected_loss": math.log(num_classes), "num_classes": num_classes,
+            "overfit_images": min(handful, len(labels)), "overfit_accuracy": accuracy, "overfit_steps": steps}
+
+
+def describe(report):
+    """The checks as lines of text, each with a verdict."""
+    difference = abs(report["initial_loss"] - report["expected_loss"])
+    verdict = "ok" if difference < 0.5 else "SUSPICIOUS: look at initial weights and the inputs' scale"
+    learnt = "ok" if report["overfit_accuracy"] == 1.0 else "SUSPICIOUS: the network may be unable to learn"
+    return [f"initial loss {report['initial_loss']:.4f}, ln({report['num_classes']}) = "
+            f"{report['expected_loss']:.4f}: {verdict}",
+            f"over-fitting {report['overfit_images']} images: {100 * report['overfit_accuracy']:.0f} % after "
+            f"{report['overfit_steps']} steps: {learnt}"]
+
+
+def _initial_loss(model, images, labels, loss_fn, device):
+    model.train()      # as the first step of training will see it: batch norm uses the batch's own statistics
+    with no_grad():
+        return loss_fn(model(Tensor(images, device=device)), Tensor(labels, device=device)).item()
+
+
+def _overfit(model, images, labels, loss_fn, device, max_steps, stop):
+    """(accuracy in evaluation mode, steps made): stops at 100 %."""
+    x, y = Tensor(images, device=device), Tensor(labels, device=device)
+    optimizer = optim.Adam(model.parameters(), lr=OVERFIT_LEARNING_RATE)
+    accuracy = 0.0
+    for step in range(1, max_steps + 1):
+        if stop:
+            break
+        model.train()
+        optimizer.zero_grad()
+        loss_fn(model(x), y).backward()
+        optimizer.step()
+        if step % CHECK_EVERY == 0 or step == max_steps:
+            model.eval()
+            with no_grad():
+                predicted = model(x).cpu().numpy().argmax(axis=-1)
+            accuracy = float((predicted == labels).mean())
+            if accuracy == 1.0:
+                break
+    return accuracy, step

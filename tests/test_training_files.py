@@ -1,0 +1,165 @@
+"""Files, run folders and checkpoints: whole or not at all, one writer, one clear error."""
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nanoemo import files
+from nanoemo.training import checkpoint
+from nanoemo.training.runfolder import RunFolder, RunFolderError
+
+ARRAYS = {"model.w": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer.step": np.array(3)}
+META = {"epoch": 1, "random": {"state": 2**127 + 1}, "tally": {"loss_sum": 0.1 + 0.2}}
+
+
+@pytest.fixture
+def small_disk():
+    """Files of this process may not grow beyond 10 kB: what a full disk does, without filling one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_write_is_whole_or_not_at_all(tmp_path, small_disk):
+    path = tmp_path / "table.csv"
+    files.write_file(path, "old")
+    with pytest.raises(OSError) as caught:
+        files.write_file(path, "x" * 20_000)
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_json_refuses_nan_and_names_a_damaged_file(tmp_path):
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "a.json", {"loss": float("nan")})
+    (tmp_path / "b.json").write_text('{"loss": ')
+    with pytest.raises(ValueError, match="b.json"):
+        files.read_json(tmp_path / "b.json")
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_checkpoint_gives_back_every_bit(tmp_path):
+    checkpoint.save(tmp_path / "c.safetensors", ARRAYS, META)
+    arrays, meta = checkpoint.load(tmp_path / "c.safetensors")
+    assert meta == META
+    assert arrays.keys() == ARRAYS.keys()
+    for name, array in arrays.items():
+        assert array.dtype == ARRAYS[name].dtype and array.shape == ARRAYS[name].shape
+        assert array.tobytes() == ARRAYS[name].tobytes()
+
+
+def damage_cut(data):
+    return data[:-5]
+
+
+def damage_header(data):
+    return data[:4]
+
+
+def damage_bit(data):
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def damage_all(data):
+    return b"not a checkpoint at all" * 10
+
+
+def damage_empty(data):
+    return b""
+
+
+@pytest.mark.parametrize("damage", [damage_cut, damage_header, damage_bit, damage_all, damage_empty])
+def test_damaged_checkpoint_is_one_clear_error(tmp_path, damage):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, ARRAYS, META)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(checkpoint.CheckpointError, match="c.safetensors: damaged"):
+        checkpoint.load(path)
+
+
+def test_foreign_and_absent_checkpoints(tmp_path):
+    import safetensors.numpy
+
+    safetensors.numpy.save_file(ARRAYS, tmp_path / "weights.safetensors")
+    with pytest.raises(checkpoint.CheckpointError, match="not a checkpoint of a training run"):
+        checkpoint.load(tmp_path / "weights.safetensors")
+    with pytest.raises(FileNotFoundError, match="no such checkpoint"):
+        checkpoint.load(tmp_path / "absent.safetensors")
+
+
+def test_nan_never_replaces_a_good_checkpoint(tmp_path):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, ARRAYS, META)
+    with pytest.raises(checkpoint.CheckpointError, match="model.w holds a NaN"):
+        checkpoint.save(path, {**ARRAYS, "model.w": np.array([1, np.nan], np.float32)}, META)
+    assert checkpoint.load(path)[1] == META
+
+
+def test_full_disk_keeps_the_older_checkpoint(tmp_path, small_disk):
+    path = tmp_path / "c.safetensors"
+    checkpoint.save(path, ARRAYS, META)
+    with pytest.raises(OSError):
+        checkpoint.save(path, {"model.w": np.zeros(50_000, np.float32)}, META)
+    assert checkpoint.load(path)[1] == META
+    assert os.listdir(tmp_path) == ["c.safetensors"]
+
+
+def test_run_folder_is_fresh_or_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(RunFolder.create(model="njoku.cnn").path) == "runs/njoku.cnn-1"
+    assert str(RunFolder.create(model="njoku.cnn").path) == "runs/njoku.cnn-2"
+    mine = RunFolder.create("mine")
+    mine.write_config({"a": 1})
+    with pytest.raises(RunFolderError, match="not empty.*--resume mine"):
+        RunFolder.create("mine")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="is a file"):
+        RunFolder.create("file")
+
+
+def test_open_says_what_is_missing(tmp_path):
+    with pytest.raises(RunFolderError, match="no such folder"):
+        RunFolder.open(tmp_path / "absent")
+    with pytest.raises(RunFolderError, match="no config.json"):
+        RunFolder.open(tmp_path)
+
+
+def test_one_process_at_a_time(tmp_path):
+    code = f"""
+from nanoemo.training.runfolder import RunFolder, RunFolderError
+try:
+    with RunFolder({str(tmp_path)!r}):
+        print("free")
+except RunFolderError as error:
+    print(error)
+"""
+
+    def other_process():
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    with RunFolder(tmp_path):
+        assert "in use by another process" in other_process()
+    assert other_process() == "free\n"
+
+
+def test_lock_clears_what_a_killed_process_left_half_written(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_config({})
+    (tmp_path / "checkpoints" / ".last.safetensors.123.tmp").write_bytes(b"half")
+    with folder:
+        assert os.listdir(tmp_path / "checkpoints") == []
+
+
+def test_history_files(tmp_path):
+    row = {"epoch": 1, "loss": 0.5, "accuracy": 0.25, "val_loss": None, "val_accuracy": None, "seconds": 1.5,
+           "images_per_second": 100.0, "lr": 0.001}
+    RunFolder(tmp_path).write_history([row])
+    assert (tmp_path / "history.csv").read_text() == (
+        "epoch,loss,accuracy,val_loss,val_accuracy,seconds,images_per_second,lr\n1,0.5,0.25,,,1.5,100.0,0.001\n")
+    assert json.loads((tmp_path / "history.json").read_text()) == [row]
