@@ -84,7 +84,8 @@ def family(convs, denses, num_classes=7, input_shape=(48, 48, 1)):
 SHALLOW = Recipe(
     paper="Convolutional Neural Networks for Facial Expression Recognition (Alizadeh & Fazel)",
     source="section 5.1, table 1", data="FER2013", input_shape=(48, 48, 1), num_classes=7,
-    epochs=30, batch_size=128, optimizer="adam", lr=1e-3, weight_decay=1e-6)
+    epochs=30, batch_size=128, optimizer="adam", lr=1e-3, weight_decay=1e-6, augment="flip",
+    subtract_mean=True)
 
 DEEP = replace(SHALLOW, source="section 5.1, figure 2, table 2", epochs=35, lr=1e-2, weight_decay=1e-7)
 

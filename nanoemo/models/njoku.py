@@ -23,7 +23,7 @@ RECIPE = Recipe(
     paper="Facial Image Emotion Recognition and Detection Using Conv. ReLU Features Extraction and ANN Classification "
           "Deep Learning Model (Njoku et al.)",
     source="table 2", data="FER2013", input_shape=(48, 48, 1), num_classes=7,
-    epochs=100, batch_size=32, optimizer="adam", lr=1e-4)
+    epochs=100, batch_size=32, optimizer="adam", lr=1e-4, augment="flip,rotate=10,zoom=0.1")
 
 
 @register("njoku.cnn", RECIPE)

@@ -19,6 +19,8 @@ class Recipe:
     optimizer: str              # name in nanoemo.optim
     lr: float
     weight_decay: float = 0.0   # L2
+    augment: str = ""           # as for nanoemo.data.parse_augment
+    subtract_mean: bool = False     # whether the mean training image is taken from every image
 
 
 _models = {}                    # name -> (builder, Recipe), in the order of registration
