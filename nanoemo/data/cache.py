@@ -3,7 +3,7 @@
 A data set of text or of 36,000 small pictures takes seconds to read; its arrays in a .npy file take none,
 because the file is mapped and its pages come in as they are used. Each entry of the cache is a folder
 
-    <reader>-<content hash>/     images.npy, labels.npy, …, and entry.json (checksums, and what the reader said)
+    <reader>-<content hash>/     train-images.npy, …, and entry.json (checksums, and what the reader noted)
 
 and the hash is of the bytes of the files read, so a data set that was moved or copied is found again, and one
 that was changed is not mistaken for the old one. Hashing 300 MB takes part of a second; to save even that,
@@ -64,15 +64,15 @@ def remember(reader, path, files, build):
         try:
             _save(entry, arrays, facts)
         except OSError as error:
-            warnings.warn(f"the data cannot be cached in {folder} ({error.strerror or error}), so it is read anew "
-                          "each time; set NANOEMO_CACHE to a folder that can be written", stacklevel=2)
+            warnings.warn(f"the data cannot be cached in {folder} ({error.strerror or error}), so it is read "
+                          "anew each time; set NANOEMO_CACHE to a folder that can be written", stacklevel=2)
             return arrays, facts
         kept = _load(entry) or (arrays, facts)
     return kept
 
 
 def _content_hash(folder, path, files):
-    """Hash of all the files' bytes, from the note of an earlier run where sizes and times are as they were."""
+    """Hash of all the files' bytes; from an earlier run's note where sizes and times are as they were."""
     path = Path(path).resolve()
     note = folder / "seen" / f"{_digest([str(path)])}.json"
     stamps = ((str(file), *_size_and_time(file)) for file in files)

@@ -21,7 +21,8 @@ class Reader(NamedTuple):
     read: Callable
 
 
-READERS = [                                           # asked in this order; the first that finds files reads them
+# Asked in this order; the first that finds files reads them. A new data set is a new line here.
+READERS = [
     Reader("fer2013-csv", "a CSV file with the header emotion,pixels,Usage (FER2013 from Kaggle)",
            fer2013.CLASS_NAMES, fer2013.find_csv, fer2013.read_csv),
     Reader("fer2013-folders", "a folder with train/<emotion>/*.jpg and test/<emotion>/*.jpg (FER2013)",
@@ -74,6 +75,7 @@ def _find_reader(source):
         names = reader.find(source)
         if names:
             return reader, names
-    found = f"{len(source.names)} files, such as {', '.join(source.names[:3])}" if source.names else "no files"
+    some = ", ".join(source.names[:3])
+    found = f"{len(source.names)} files, such as {some}" if some else "no files"
     raise DataError(f"{source.path}: no data set found in it: {found}. Expected "
                     f"{' or '.join(reader.expects for reader in READERS)}, or a zip of one")

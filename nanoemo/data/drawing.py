@@ -68,7 +68,8 @@ def _head(f, x, y, picture):
     _paint(picture, _cover(np.maximum(np.abs(x) - 10, -y)), 0.7 * skin)
     _paint(picture, _cover((radius - 1) * 18), skin)
     hairline = f.hairline + f.hair_curve * x * x
-    _paint(picture, _cover(np.maximum((radius - 1) * 18 - f.hair_volume, y - hairline)), f.hair * (0.8 + 0.4 * light))
+    on_top = np.maximum((radius - 1) * 18 - f.hair_volume, y - hairline)
+    _paint(picture, _cover(on_top), f.hair * (0.8 + 0.4 * light))
     beard = _soft(x, y - f.head_height, f.head_width, 14) * np.clip(f.beard, 0, 1)
     _shade(picture, beard, 0.45)
     return skin
@@ -79,11 +80,12 @@ def _nose(f, x, y, picture, skin):
     out = np.abs(x)
     bridge = _stroke(out - f.nose_width * (0.45 + 0.05 * (y - f.eye_line)), 1.2)
     _shade(picture, bridge * _cover(np.maximum(f.eye_line + 1 - y, y - tip)), 0.14)
-    _shade(picture, _soft(out - 0.6 * f.nose_width, y - tip, 1.6, 1.3), 0.75)                # nostrils
-    _shade(picture, _soft(x, y - tip - 1.5, f.nose_width + 1, 2), 0.2)                       # shadow below
-    folds = np.maximum(_stroke(y - f.eye_line - 1 + 0.12 * out, 0.8), _stroke(y - f.eye_line - 3.4 + 0.2 * out, 0.8))
+    _shade(picture, _soft(out - 0.6 * f.nose_width, y - tip, 1.6, 1.3), 0.75)    # nostrils
+    _shade(picture, _soft(x, y - tip - 1.5, f.nose_width + 1, 2), 0.2)           # shadow below
+    below_eyes = y - f.eye_line
+    folds = np.maximum(_stroke(below_eyes - 1 + 0.12 * out, 0.8), _stroke(below_eyes - 3.4 + 0.2 * out, 0.8))
     _shade(picture, folds * _cover(out - f.nose_width - 0.5), 0.6 * np.clip(f.nose_wrinkle, 0, 1))
-    along = y - tip                                  # the fold from the nostril, out and down round the mouth
+    along = y - tip                                  # the fold from the nostril round the mouth
     fold = _stroke(out - f.nose_width - 1.6 - 1.25 * along + 0.08 * along * along, 1.3)
     _shade(picture, fold * _cover(np.maximum(-1 - along, along - 6)), 0.28 * np.clip(f.cheek_fold, 0, 1))
 
@@ -97,9 +99,11 @@ def _mouth(f, x, y, picture, skin, side):
     lower = line + np.maximum(f.jaw_drop, 0) * bow
     lip = f.lip_thickness * np.sqrt(inside)
     ends = (np.abs(across) - 1) * f.mouth_width
-    _paint(picture, _cover(np.maximum(np.maximum(upper - lip - y, y - lower - 1.25 * lip), ends)), skin * f.lip_shade)
+    lips = np.maximum(np.maximum(upper - lip - y, y - lower - 1.25 * lip), ends)
+    _paint(picture, _cover(lips), skin * f.lip_shade)
     _shade(picture, _stroke(y - line, 0.9) * _cover(ends - 0.4), 0.65)       # the line where the lips meet
-    opening = _cover(np.maximum(np.maximum(upper - y, y - lower), ends)) * np.clip(2 * (lower - upper) - 0.6, 0, 1)
+    opening = _cover(np.maximum(np.maximum(upper - y, y - lower), ends))
+    opening *= np.clip(2 * (lower - upper) - 0.6, 0, 1)           # lips that touch leave no gap
     _paint(picture, opening, 0.16 * skin)
     biting = upper + f.teeth * (lower - upper)
     _paint(picture, opening * _cover(np.maximum(upper - y, y - biting)), np.minimum(1.15 * skin + 25, 245))
@@ -115,15 +119,15 @@ def _eyes(f, x, y, picture, skin, side):
     upper = middle - np.maximum(f.lid_upper * side, 0.3) * inside
     lower = middle + np.maximum(f.lid_lower, 0.2) * inside
     ends = (np.abs(across) - 1) * f.eye_width
-    _shade(picture, _soft(out, y - f.eye_line + 1, 6.5, 5), 0.25)                            # the eye's socket
+    _shade(picture, _soft(out, y - f.eye_line + 1, 6.5, 5), 0.25)            # the eye's socket
     ball = _cover(np.maximum(np.maximum(upper - y, y - lower), ends))
     _paint(picture, ball, np.minimum(skin + 45, 240))
     gaze = np.hypot(x - np.sign(x) * f.eye_apart - f.gaze_x, y - f.eye_line - f.gaze_y)
     _paint(picture, ball * _cover(gaze - f.iris), f.iris_tone)
-    _paint(picture, _stroke(y - upper, 1.0) * _cover(ends), 0.25 * skin)                     # lashes
+    _paint(picture, _stroke(y - upper, 1.0) * _cover(ends), 0.25 * skin)     # lashes
     _shade(picture, _stroke(y - lower, 0.6) * _cover(ends), 0.3)
-    _shade(picture, _stroke(y - upper + 1.7, 0.7) * _cover(ends - 0.5), 0.22)                # crease of the lid
-    bag = _stroke(y - f.eye_line - 3.2 + 0.05 * out * out, 0.9) * _cover(ends)               # cheek pushed up
+    _shade(picture, _stroke(y - upper + 1.7, 0.7) * _cover(ends - 0.5), 0.22)    # crease of the lid
+    bag = _stroke(y - f.eye_line - 3.2 + 0.05 * out * out, 0.9) * _cover(ends)   # cheek pushed up
     _shade(picture, bag, 0.3 * np.clip(1.6 - f.lid_lower, 0, 1))
 
 

@@ -1,9 +1,10 @@
-"""Faces drawn by formula: seven expressions on people who do not exist, for when there is no data set at hand.
+"""Faces drawn by formula: seven expressions on people who do not exist, for when no data set is at hand.
 
-Each face is a set of numbers: where brows, lids and lips stand (EXPRESSIONS), how this person is built (PERSON),
-and how the picture was taken (SCENE). `drawing.py` turns the numbers into pixels. What each expression does
-follows the facial action coding system (Ekman and Friesen 1978), whose action units (AU) are named beside the
-numbers. They stand in for real faces in examples and tests: results on them are to be labelled as drawn.
+Each face is a set of numbers: where brows, lids and lips stand (EXPRESSIONS), how this person is built
+(PERSON), and how the picture was taken (SCENE). `drawing.py` turns the numbers into pixels. What each
+expression does follows the facial action coding system (Ekman and Friesen 1978), whose action units (AU) are
+named beside the numbers. They stand in for real faces in examples and tests: results on them are to be
+labelled as drawn.
 """
 from types import SimpleNamespace
 
@@ -39,23 +40,29 @@ NEUTRAL = {
 
 # What each expression adds to it.
 EXPRESSIONS = {
-    "angry": dict(brow_inner=-2.6, brow_outer=0.8, brow_pinch=1.5, frown=0.8, brow_arch=-0.6,    # AU 4
-                  lid_upper=-0.5, lid_lower=-0.6,                                                # AU 7
-                  lip_thickness=-0.6, mouth_corner=-0.9, mouth_width=-0.5, chin_boss=0.4),       # AU 23, 24, 17
-    "disgust": dict(nose_wrinkle=0.9, brow_inner=-1.6, brow_outer=-0.9, frown=0.3,               # AU 9
-                    lid_upper=-0.8, lid_lower=-0.7, cheek_fold=0.7,                              # AU 6, 7
-                    lip_raise=1.9, mouth_corner=-1.7, jaw_drop=0.5, teeth=0.4),                  # AU 10, 15
-    "fear": dict(brow_inner=2.9, brow_outer=0.7, brow_arch=-0.8, brow_pinch=1.0, frown=0.3,      # AU 1, 2, 4
-                 lid_upper=1.2, lid_lower=0.1,                                                   # AU 5
-                 mouth_width=1.7, mouth_corner=-0.9, lip_raise=0.6, jaw_drop=1.9, teeth=0.3),    # AU 20, 25
-    "happy": dict(lid_lower=-0.8, lid_upper=-0.4, cheek_fold=0.8,                                # AU 6
-                  mouth_corner=3.6, mouth_width=2.1, jaw_drop=2.2, teeth=0.4, lip_thickness=-0.2),  # AU 12, 25
-    "sad": dict(brow_inner=2.3, brow_outer=-1.5, brow_arch=-0.7, brow_pinch=0.6, frown=0.2,      # AU 1, 4
-                lid_upper=-0.8, lid_droop=1.0,                                                   # AU 43
-                mouth_corner=-2.9, mouth_width=-0.6, chin_boss=0.8, lip_thickness=0.1),          # AU 15, 17
-    "surprise": dict(brow_inner=2.9, brow_outer=2.7, brow_arch=0.9,                              # AU 1, 2
-                     lid_upper=1.3, lid_lower=0.5,                                               # AU 5
-                     mouth_width=-2.0, lip_raise=1.9, jaw_drop=4.6, mouth_round=0.7, teeth=-0.3),   # AU 26, 27
+    "angry": dict(
+        brow_inner=-2.6, brow_outer=0.8, brow_arch=-0.6, brow_pinch=1.5, frown=0.8,         # AU 4
+        lid_upper=-0.5, lid_lower=-0.6,                                                     # AU 7
+        lip_thickness=-0.6, mouth_corner=-0.9, mouth_width=-0.5, chin_boss=0.4),            # AU 17, 23, 24
+    "disgust": dict(
+        nose_wrinkle=0.9, brow_inner=-1.6, brow_outer=-0.9, frown=0.3,                      # AU 9
+        lid_upper=-0.8, lid_lower=-0.7, cheek_fold=0.7,                                     # AU 6, 7
+        lip_raise=1.9, mouth_corner=-1.7, jaw_drop=0.5, teeth=0.4),                         # AU 10, 15
+    "fear": dict(
+        brow_inner=2.9, brow_outer=0.7, brow_arch=-0.8, brow_pinch=1.0, frown=0.3,          # AU 1, 2, 4
+        lid_upper=1.2, lid_lower=0.1,                                                       # AU 5
+        mouth_width=1.7, mouth_corner=-0.9, lip_raise=0.6, jaw_drop=1.9, teeth=0.3),        # AU 20, 25
+    "happy": dict(
+        lid_upper=-0.4, lid_lower=-0.8, cheek_fold=0.8,                                     # AU 6
+        mouth_corner=3.6, mouth_width=2.1, jaw_drop=2.2, teeth=0.4, lip_thickness=-0.2),    # AU 12, 25
+    "sad": dict(
+        brow_inner=2.3, brow_outer=-1.5, brow_arch=-0.7, brow_pinch=0.6, frown=0.2,         # AU 1, 4
+        lid_upper=-0.8, lid_droop=1.0,                                                      # AU 43
+        mouth_corner=-2.9, mouth_width=-0.6, chin_boss=0.8, lip_thickness=0.1),             # AU 15, 17
+    "surprise": dict(
+        brow_inner=2.9, brow_outer=2.7, brow_arch=0.9,                                      # AU 1, 2
+        lid_upper=1.3, lid_lower=0.5,                                                       # AU 5
+        mouth_width=-2.0, lip_raise=1.9, jaw_drop=4.6, mouth_round=0.7, teeth=-0.3),        # AU 26, 27
     "neutral": {},
 }
 STRENGTH = (0.7, 1.15)             # an expression is shown weakly or strongly
@@ -71,18 +78,19 @@ PERSON = {
 }
 # The picture: tilt in radians, shift in pixels, scale; direction and strength of the light; background; camera.
 SCENE = {
-    "tilt": (-0.17, 0.17), "turn": (-2.2, 2.2), "shift_x": (-2.5, 2.5), "shift_y": (-2.0, 2.0), "scale": (0.88, 1.12),
-    "light_x": (-0.45, 0.45), "light_y": (-0.35, 0.12), "ambient": (0.85, 1.1), "roundness": (0.1, 0.4),
-    "background": (10, 235), "background_slope": (-1.2, 1.2), "asymmetry": (-0.18, 0.18),
-    "gaze_x": (-0.9, 0.9), "gaze_y": (-0.4, 0.5), "grain": (1.0, 9.0),
+    "tilt": (-0.17, 0.17), "turn": (-2.2, 2.2), "shift_x": (-2.5, 2.5), "shift_y": (-2.0, 2.0),
+    "scale": (0.88, 1.12), "light_x": (-0.45, 0.45), "light_y": (-0.35, 0.12), "ambient": (0.85, 1.1),
+    "roundness": (0.1, 0.4), "background": (10, 235), "background_slope": (-1.2, 1.2),
+    "asymmetry": (-0.18, 0.18), "gaze_x": (-0.9, 0.9), "gaze_y": (-0.4, 0.5), "grain": (1.0, 9.0),
 }
 BLOCK = 32                         # faces drawn at once: their arrays stay in the processor's cache
 
 
 def drawn_faces(n, seed=0, size=48):
-    """`n` drawn gray faces (n, size, size, 1) in the seven expressions, in turn, as an ImageSet marked as drawn.
+    """`n` drawn gray faces (n, size, size, 1) in the seven expressions, in turn, as an ImageSet.
 
-    Face `i` is a function of (seed, i, size) alone, so a larger set begins with a smaller one.
+    It is marked as drawn. Face `i` is a function of (seed, i, size) alone, so a larger set begins with a
+    smaller one. Raises ValueError for n below 1 or size below 8.
 
     >>> faces = drawn_faces(14)
     >>> faces.images.shape, faces.drawn, faces.class_names[faces.labels[3]]
@@ -91,7 +99,8 @@ def drawn_faces(n, seed=0, size=48):
     True
     """
     if n < 1 or size < 8:
-        raise ValueError(f"drawn_faces: expected n of at least 1 and size of at least 8, got n={n}, size={size}")
+        raise ValueError("drawn_faces: expected n of at least 1 and size of at least 8, "
+                         f"got n={n}, size={size}")
     labels = np.arange(n) % len(CLASS_NAMES)
     images = np.empty((n, size, size, 1), np.uint8)
     for start in range(0, n, BLOCK):
@@ -111,7 +120,8 @@ def _numbers(labels, rngs):
     chance = np.stack([rng.standard_normal(len(NEUTRAL), np.float32) for rng in rngs])
     low, high = np.array([STRENGTH, *PERSON.values(), *SCENE.values()], np.float32).T
     strength, *fixed = (low + (high - low) * even).T
-    added = np.array([[EXPRESSIONS[name].get(key, 0) for key in NEUTRAL] for name in CLASS_NAMES], np.float32)
+    added = [[EXPRESSIONS[name].get(key, 0) for key in NEUTRAL] for name in CLASS_NAMES]
+    added = np.array(added, np.float32)
     mean, spread = np.array(list(NEUTRAL.values()), np.float32).T
     moved = (mean + spread * chance + strength[:, None] * added[labels]).T
     named = zip([*PERSON, *SCENE, *NEUTRAL], [*fixed, *moved])

@@ -26,7 +26,10 @@ VALIDATION_SHARE, VALIDATION_SEED = 0.1, 2013
 # ---- the CSV file
 
 def find_csv(source):
-    """The CSV files in `source` that hold FER2013; a lone file is taken for one, so that its error is told."""
+    """The CSV files in `source` that hold FER2013.
+
+    A lone file is taken for one whatever it holds, so that reading it says what is wrong with it.
+    """
     if len(source.names) == 1 and not _is_image(source.names[0]):
         return source.names
     return [name for name in source.names if name.lower().endswith(".csv") and _has_columns(source, name)]
@@ -49,7 +52,8 @@ def read_csv(source, names):
     file, the row and what was expected there.
     """
     if len(names) > 1:
-        raise DataError(f"{source.path}: holds several CSV files of FER2013 ({', '.join(names)}); name one of them")
+        raise DataError(f"{source.path}: holds several CSV files of FER2013 ({', '.join(names)}); "
+                        "name one of them")
     path = source.describe(names[0])
     pixels = {split: bytearray() for split in SPLITS}
     labels = {split: [] for split in SPLITS}
@@ -66,23 +70,23 @@ def read_csv(source, names):
 
 def _rows(path, file):
     """Yield (row number, (emotion, pixels, usage)) of each row; the first below the header is row 1."""
-    reader = csv.reader(io.TextIOWrapper(io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file,
-                                         encoding="utf-8-sig", newline=""))
+    reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
     row = 0
     try:
         header = _column_names(next(reader, []))
         missing = [column for column in COLUMNS if column not in header]
         if missing:
             seen = ",".join(header)[:60] or "nothing: the file is empty"
-            raise DataError(f"{path}: the header lacks {', '.join(missing)}; expected emotion,pixels,Usage as in "
-                            f"Kaggle's fer2013.csv, found {seen}")
+            raise DataError(f"{path}: the header lacks {', '.join(missing)}; expected emotion,pixels,Usage as "
+                            f"in Kaggle's fer2013.csv, found {seen}")
         places = [header.index(column) for column in COLUMNS]
         for row, cells in enumerate(reader, start=1):
             if not cells:                            # an empty line, as at the end of some copies
                 continue
             if len(cells) != len(header):
-                raise DataError(f"{path}, row {row}: expected {len(header)} columns ({','.join(header)}), found "
-                                f"{len(cells)}; if it is the last row, the file is cut short: download it again")
+                raise DataError(f"{path}, row {row}: expected {len(header)} columns ({','.join(header)}), "
+                                f"found {len(cells)}; if it is the last row, the file is cut short: "
+                                "download it again")
             yield row, [cells[place] for place in places]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, near row {row + 1}: not text, so not a CSV file; expected a header "
@@ -97,7 +101,8 @@ def _parse_row(where, emotion, pixels, usage):
     if split is None:
         raise DataError(f"{where}: unknown Usage {usage[:40]!r}; expected {', '.join(USAGE)}")
     if emotion.strip() not in {"0", "1", "2", "3", "4", "5", "6"}:
-        raise DataError(f"{where}: emotion {emotion[:40]!r}; expected a whole number from 0 (angry) to 6 (neutral)")
+        raise DataError(f"{where}: emotion {emotion[:40]!r}; expected a whole number from 0 (angry) "
+                        "to 6 (neutral)")
     try:
         values = np.fromstring(pixels, np.int64, sep=" ")
     except (DeprecationWarning, ValueError):
@@ -130,7 +135,8 @@ def _require_all(path, splits, problem):
 
 # ---- folders of JPEG files
 
-IMAGE = re.compile(r"(?P<root>(?:.*/)?)(?P<folder>train|test)/(?P<emotion>[^/]+)/(?P<file>[^/]+)", re.IGNORECASE)
+IMAGE = re.compile(r"(?P<root>(?:.*/)?)(?P<folder>train|test)/(?P<emotion>[^/]+)/(?P<file>[^/]+)",
+                   re.IGNORECASE)
 SPLIT_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_(\d+)")
 
 
@@ -148,19 +154,21 @@ def find_folders(source):
 def read_folders(source, names):
     """Images and labels of each split from train/<emotion>/*.jpg and test/<emotion>/*.jpg.
 
-    Where the file names tell the split (Training_7.jpg, PublicTest_7.jpg, PrivateTest_7.jpg) it is the same as
-    in the CSV. Where they do not, the folder test is the test split, and validation is a tenth of each class of
-    the folder train, drawn with a fixed seed: always the same tenth, so that runs can be compared. The note
-    that is returned says so.
+    Where the file names tell the split (Training_7.jpg, PublicTest_7.jpg, PrivateTest_7.jpg) it is the same
+    as in the CSV. Where they do not, the folder test is the test split, and validation is a tenth of each
+    class of the folder train, drawn with a fixed seed: always the same tenth, so that runs can be compared.
+    The note that is returned says so. Raises DataError naming the file and what was expected.
     """
     matches = [IMAGE.fullmatch(name) for name in names]
     if len(roots := {match["root"] for match in matches}) > 1:
         raise DataError(f"{source.path}: several folders hold train/ and test/ ({', '.join(sorted(roots))}); "
                         "name one of them")
+    _refuse_strays(source, names, *roots)
     named = [SPLIT_NAME.match(match["file"]) for match in matches]
     if any(named) and not all(named):
-        raise DataError(f"{source.describe(names[named.index(None)])}: the name does not tell its split as others "
-                        "do; expected a name such as Training_7.jpg, PublicTest_7.jpg or PrivateTest_7.jpg")
+        raise DataError(f"{source.describe(names[named.index(None)])}: the name does not tell its split as "
+                        "others do; expected a name such as Training_7.jpg, PublicTest_7.jpg or "
+                        "PrivateTest_7.jpg")
     labels = np.array([_label(source, match) for match in matches], np.int64)
     images = _stack(b"".join(_decode(source, name) for name in names))
     if all(named):
@@ -171,8 +179,8 @@ def read_folders(source, names):
         split_of = np.array([match["folder"].lower() for match in matches], dtype=object)
         split_of[_validation_share(labels, split_of == "train")] = "validation"
         order = np.arange(len(names))
-        note = (f"The file names do not tell the validation images: validation is {VALIDATION_SHARE:.0%} of each "
-                "class of the folder train, drawn with a fixed seed.")
+        note = (f"The file names do not tell the validation images: validation is {VALIDATION_SHARE:.0%} of "
+                "each class of the folder train, drawn with a fixed seed.")
     splits = {}
     for split in SPLITS:
         chosen = order[split_of[order] == split]
@@ -182,11 +190,20 @@ def read_folders(source, names):
     return splits, note
 
 
+def _refuse_strays(source, names, root):
+    """Raise DataError for an image not in `names` that is meant to be used, such as one in validation/sad/."""
+    for name in set(filter(_is_image, source.names)).difference(names):
+        parent = PurePosixPath(name).parent.name.lower()
+        if name.startswith(root) and parent in (*CLASS_NAMES, "train", "test"):
+            raise DataError(f"{source.describe(name)}: neither in train/<emotion>/ nor in test/<emotion>/; "
+                            "move it there, or out of the data set")
+
+
 def _label(source, match):
     emotion = match["emotion"].lower()
     if emotion not in CLASS_NAMES:
-        raise DataError(f"{source.describe(match.string)}: unknown emotion folder {match['emotion']!r}; expected "
-                        f"{', '.join(CLASS_NAMES)}")
+        raise DataError(f"{source.describe(match.string)}: unknown emotion folder {match['emotion']!r}; "
+                        f"expected {', '.join(CLASS_NAMES)}")
     return CLASS_NAMES.index(emotion)
 
 
@@ -217,7 +234,8 @@ def _decode(source, name):
     try:
         with Image.open(io.BytesIO(source.read(name))) as picture:
             if picture.size != (SIZE, SIZE):
-                raise DataError(f"{where}: {picture.width} x {picture.height} pixels; expected {SIZE} x {SIZE}")
+                raise DataError(f"{where}: {picture.width} x {picture.height} pixels; "
+                                f"expected {SIZE} x {SIZE}")
             values = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, DataError):

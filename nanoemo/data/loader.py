@@ -20,9 +20,9 @@ class DataLoader:
     transform : function (images float32, np.random.Generator) -> images float32, such as a `Compose`
     prefetch : batches made ahead in a thread while the caller works on the last one; 0 makes them on demand
 
-    The order of an epoch is a function of (seed, epoch), the random numbers of a batch of (seed, epoch, step),
-    so a run resumed with `epoch(3, start=17)` sees what an uninterrupted one would have seen. Every batch is a
-    fresh array: what was handed out is never written again.
+    The order of an epoch is a function of (seed, epoch), the random numbers of a batch of (seed, epoch,
+    step), so a run resumed with `epoch(3, start=17)` sees what an uninterrupted one would have seen. Every
+    batch is a fresh array: what was handed out is never written again. Raises ValueError for bad arguments.
 
     >>> from nanoemo.data import drawn_faces
     >>> loader = DataLoader(drawn_faces(10), batch_size=4, shuffle=True)
@@ -33,7 +33,8 @@ class DataLoader:
     (dtype('float32'), (2, 48, 48, 1))
     """
 
-    def __init__(self, dataset, batch_size, shuffle=False, seed=0, drop_last=False, transform=None, prefetch=1):
+    def __init__(self, dataset, batch_size, shuffle=False, seed=0, drop_last=False, transform=None,
+                 prefetch=1):
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; expected at least 1")
         if prefetch < 0:
@@ -65,8 +66,8 @@ class DataLoader:
     def epoch(self, epoch, start=0):
         """Iterator over the batches of epoch number `epoch`, from batch number `start` on."""
         if epoch < 0 or not 0 <= start <= len(self):
-            raise ValueError(f"DataLoader.epoch: epoch {epoch}, start {start}; expected an epoch of 0 or more and a "
-                             f"start from 0 to {len(self)}, the batches in an epoch")
+            raise ValueError(f"DataLoader.epoch: epoch {epoch}, start {start}; expected an epoch of 0 or more "
+                             f"and a start from 0 to {len(self)}, the batches in an epoch")
         order = np.arange(len(self.dataset))
         if self.shuffle:
             np.random.default_rng([self.seed, epoch, 0]).shuffle(order)

@@ -29,7 +29,8 @@ class Source:
             self.root, self.names = path.parent, [path.name]
         else:
             files = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
-            self.root, self.names = path, visible(os.path.relpath(file, path).replace(os.sep, "/") for file in files)
+            self.root = path
+            self.names = visible(os.path.relpath(file, path).replace(os.sep, "/") for file in files)
 
     def describe(self, name):
         """How an error calls the file: its path, and for a zip the name inside it."""
@@ -93,7 +94,7 @@ class ZipSource(Source):
 
     def open(self, name):
         try:
-            return _CheckedMember(self.archive.open(name), self.describe(name))
+            return io.BufferedReader(_CheckedMember(self.archive.open(name), self.describe(name)))
         except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
             raise damaged(self.describe(name), error) from error
 

@@ -1,9 +1,9 @@
 """Changes made to a batch of images on its way into a network: scaling, mean subtraction, augmentation.
 
-A transform is called as `transform(images, rng)` with float32 images (B, H, W, C) in pixel units (0 to 255) and
-a NumPy Generator, and returns new float32 images of the same shape. Each image of a batch draws its own random
-numbers. Rotation, zoom and shift are affine maps: a `Compose` multiplies neighbouring ones together and
-resamples the images once, which is faster and blurs less than one after the other.
+A transform is called as `transform(images, rng)` with float32 images (B, H, W, C) in pixel units (0 to 255)
+and a NumPy Generator, and returns new float32 images of the same shape. Each image of a batch draws its own
+random numbers. Rotation, zoom and shift are affine maps: a `Compose` multiplies neighbouring ones together
+and resamples the images once, which is faster and blurs less than one after the other.
 """
 import difflib
 
@@ -44,7 +44,7 @@ class SubtractMean:
 
     @classmethod
     def fit(cls, dataset):
-        """The transform for the mean image of `dataset`, summed exactly, in blocks of a memory-mapped file."""
+        """The transform for the mean image of `dataset`, summed exactly and a block at a time."""
         total = np.zeros(dataset.image_shape, np.int64)
         for start in range(0, len(dataset), 1024):
             total += dataset.images[start:start + 1024].sum(axis=0, dtype=np.int64)
@@ -79,8 +79,8 @@ class RandomHorizontalFlip:
 class RandomAffine:
     """What rotation, zoom and shift share: a subclass says which affine map, this resamples the images.
 
-    `matrices(count, height, width, rng)` returns float32 (count, 3, 3), which take (row, column, 1) of a pixel
-    of the result, measured from the image's centre, to the place in the original that it shows.
+    `matrices(count, height, width, rng)` returns float32 (count, 3, 3), which take (row, column, 1) of a
+    pixel of the result, measured from the image's centre, to the place in the original that it shows.
     """
 
     def __call__(self, images, rng):
@@ -162,7 +162,7 @@ def resample(images, matrices):
     Parameters
     ----------
     images : float32 (B, H, W, C)
-    matrices : float32 (B, 3, 3), from (row, column, 1) of the result, measured from the centre, to the original
+    matrices : float32 (B, 3, 3), from (row, column, 1) of the result, seen from the centre, to the original
 
     Places outside the original show its nearest edge pixel. Returns float32 (B, H, W, C).
     """
@@ -212,7 +212,8 @@ def _checked(name, argument, value, most):
     return value
 
 
-AUGMENTATIONS = {"flip": RandomHorizontalFlip, "rotate": RandomRotation, "zoom": RandomZoom, "shift": RandomShift}
+AUGMENTATIONS = {"flip": RandomHorizontalFlip, "rotate": RandomRotation, "zoom": RandomZoom,
+                 "shift": RandomShift}
 USUAL = {"flip": 0.5, "rotate": 10, "zoom": 0.1, "shift": 0.1}
 
 
@@ -239,6 +240,7 @@ def parse_augment(text):
         try:
             amount = float(amount) if given else USUAL[name]
         except ValueError:
-            raise ValueError(f"augment: {part!r}: expected a number after =, as in {name}={USUAL[name]}") from None
+            raise ValueError(f"augment: {part!r}: expected a number after =, "
+                             f"as in {name}={USUAL[name]}") from None
         transforms.append(AUGMENTATIONS[name](amount))
     return transforms
