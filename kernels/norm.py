@@ -1,0 +1,191 @@
+"""Batch normalisation (Ioffe and Szegedy 2015, algorithm 1): each channel to mean 0 and variance 1, then scaled.
+
+Over all axes but the last, M values a channel:
+
+    mean = Σ x / M        var = Σ (x − mean)² / M        σ = √(var + eps)
+    y = gamma · x̂ + beta,   x̂ = (x − mean) / σ
+
+In training mean and var come from the batch and the running ones follow, running = (1 − m)·running + m·batch, where
+the running variance takes Σ (x − mean)² / (M − 1). In evaluation the running ones are used.
+
+    dbeta = Σ dy          dgamma = Σ dy·x̂
+    training:    dx = gamma/σ · (dy − dbeta/M − x̂·dgamma/M)     (mean and var depend on x, too)
+    evaluation:  dx = gamma/σ · dy
+
+The variance is that of Σ (x − mean)², never of Σ x² / M − mean², which in float32 loses all its digits where
+the mean is far from 0.
+"""
+import numpy as np
+
+from nanoemo.kernels.threads import parallel, row_blocks
+
+__all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain", "batch_norm_forward", "batch_norm_backward"]
+
+# Larger than in the convolution: with less work a byte, threads would otherwise wait for the interpreter lock.
+BLOCK_BYTES = 512 * 1024
+
+
+def _check(x, training, **vectors):
+    if x.ndim < 2:
+        raise ValueError(f"batch_norm: x must have at least 2 axes, channels last, got shape {x.shape}")
+    for name, vector in vectors.items():
+        if vector.shape != (x.shape[-1],):
+            raise ValueError(f"batch_norm: x has {x.shape[-1]} channels (last axis of {x.shape}) but {name} has shape "
+                             f"{vector.shape}; it must be ({x.shape[-1]},)")
+    count = x.size // x.shape[-1]
+    if training and count < 2:
+        raise ValueError(f"batch_norm: x of shape {x.shape} has {count} value for each channel, and training needs at "
+                         "least 2 to have a variance; use a larger batch, or evaluation mode")
+
+
+def _follow(running, batch, momentum):
+    running *= 1 - momentum
+    running += (momentum * batch).astype(running.dtype)
+
+
+# --------------------------------------------------------------------------------------------- the definitions
+
+def batch_norm_forward_plain(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+    """Batch normalisation by the formulas above: see `batch_norm_forward`."""
+    _check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+    mean, var = running_mean, running_var
+    if training:
+        mean = x.mean(axis=axes)
+        var = ((x - mean) ** 2).mean(axis=axes)
+        _follow(running_mean, mean, momentum)
+        _follow(running_var, var * (count / (count - 1)), momentum)
+    sigma = np.sqrt(var + eps)
+    normalised = (x - mean) / sigma
+    return gamma * normalised + beta, (normalised, sigma, gamma, training)
+
+
+def batch_norm_backward_plain(dy, cache):
+    """(dx, dgamma, dbeta) by the formulas above."""
+    normalised, sigma, gamma, training = cache
+    axes, count = tuple(range(dy.ndim - 1)), dy.size // dy.shape[-1]
+    dbeta = dy.sum(axis=axes)
+    dgamma = (dy * normalised).sum(axis=axes)
+    dx = gamma / sigma * dy
+    if training:
+        dx = gamma / sigma * (dy - dbeta / count - normalised * dgamma / count)
+    return dx, dgamma, dbeta
+
+
+# ------------------------------------------------------------------------------------------- the fast versions
+
+class _Rows:
+    """Arrays (…, W, C) as matrices of rows W·C long, in blocks that stay in the level-2 cache.
+
+    A row of C values alone would be short work for a ufunc. So a vector of C values is repeated W times along the
+    row, and the sum over a row's W parts is taken last.
+    """
+
+    def __init__(self, like):
+        self.channels = like.shape[-1]
+        self.repeats = like.shape[-2] if like.ndim > 2 else 1
+        self.length = self.repeats * self.channels
+        self.count = like.size // self.channels
+        self.blocks = row_blocks(like.size // self.length, self.length * like.itemsize, BLOCK_BYTES)
+
+    def matrix(self, array):
+        return np.ascontiguousarray(array).reshape(-1, self.length)
+
+    def spread(self, vector, dtype):
+        return np.tile(vector.astype(dtype), self.repeats)
+
+    def gather(self, row):
+        return row.reshape(self.repeats, self.channels).sum(axis=0)
+
+    def sum(self, block):
+        """Column sums of a block: ones @ block, several times as fast as block.sum(axis=0)."""
+        return self.gather(np.ones(len(block), block.dtype) @ block)
+
+    def sum_of_products(self, a, b):
+        return self.gather(np.einsum("ij,ij->j", a, b))
+
+
+def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
+    """Batch normalisation over all axes but the last.
+
+    x (…, C); gamma, beta, running_mean, running_var (C,), the running ones updated in place in training.
+    Returns y of x's shape and the cache, which keeps x and vectors. Raises ValueError for a vector of another
+    shape and for a batch with one value a channel in training.
+    Memory floor: x read once in evaluation, twice in training; y written.
+
+    >>> one, zero = np.ones(1), np.zeros(1)
+    >>> y, cache = batch_norm_forward(np.array([[1.0], [3.0]]), one, zero, zero.copy(), one.copy(), True, eps=0.0)
+    >>> y.tolist()
+    [[-1.0], [1.0]]
+    """
+    _check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    rows = _Rows(x)
+    mean, var = running_mean, running_var
+    if training:
+        mean, var = _mean_and_variance(x, rows)
+        _follow(running_mean, mean, momentum)
+        _follow(running_var, var * (rows.count / (rows.count - 1)), momentum)
+    over_sigma = 1 / np.sqrt(var + eps)
+    y = np.empty(x.shape, x.dtype)
+    source, target = rows.matrix(x), rows.matrix(y)
+    centre, scale, shift = (rows.spread(v, x.dtype) for v in (mean, gamma * over_sigma, beta))
+
+    def normalise(block):
+        out = np.subtract(source[block], centre, out=target[block])
+        out *= scale
+        out += shift
+
+    parallel(normalise, rows.blocks)
+    return y, (x, mean.copy(), over_sigma, gamma, training)
+
+
+def _mean_and_variance(x, rows):
+    """float64 vectors (C,), from one pass over x.
+
+    Each block gives its own mean and its Σ (x − block mean)², while it is in the cache. They combine exactly
+    (Chan, Golub and LeVeque 1983): Σ (x − mean)² = Σ over blocks of (its own + n·(block mean − mean)²).
+    """
+    matrix = rows.matrix(x)
+
+    def statistics(block):
+        values = matrix[block]
+        count = len(values) * rows.repeats
+        block_mean = rows.sum(values) / count
+        centred = values - rows.spread(block_mean, x.dtype)
+        return count, block_mean, rows.sum_of_products(centred, centred)
+
+    counts, means, squares = (np.array(part, np.float64) for part in zip(*parallel(statistics, rows.blocks)))
+    mean = counts @ means / rows.count
+    return mean, (squares.sum(axis=0) + counts @ (means - mean) ** 2) / rows.count
+
+
+def batch_norm_backward(dy, cache):
+    """(dx, dgamma, dbeta). Memory floor: dy and x read twice (once in evaluation), dx written."""
+    x, mean, over_sigma, gamma, training = cache
+    rows = _Rows(x)
+    source, gradient = rows.matrix(x), rows.matrix(dy)
+    centre = rows.spread(mean, x.dtype)
+
+    def sums(block):
+        return rows.sum(gradient[block]), rows.sum_of_products(gradient[block], source[block] - centre)
+
+    dbeta, dgamma = (np.array(part, np.float64).sum(axis=0) for part in zip(*parallel(sums, rows.blocks)))
+    dgamma *= over_sigma
+    dx = np.empty(x.shape, x.dtype)
+    target = rows.matrix(dx)
+    scale = rows.spread(gamma * over_sigma, x.dtype)
+    from_mean = rows.spread(dbeta / rows.count, x.dtype)
+    from_variance = rows.spread(over_sigma * dgamma / rows.count, x.dtype)
+
+    def through_statistics(block):
+        out = np.subtract(source[block], centre, out=target[block])
+        out *= from_variance
+        out += from_mean
+        np.subtract(gradient[block], out, out=out)
+        out *= scale
+
+    def through_scale(block):
+        np.multiply(gradient[block], scale, out=target[block])
+
+    parallel(through_statistics if training else through_scale, rows.blocks)
+    return dx, dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)

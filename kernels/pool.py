@@ -1,0 +1,338 @@
+"""Pooling: each output cell is the largest, smallest or mean value of a window of the input.
+
+With kernel (kh, kw), stride (sh, sw) and `before` cells of padding above and to the left, channel by channel,
+
+    max pooling   y[n, r, c] = max over (i, j) of x[n, r·sh + i − before_h, c·sw + j − before_w]
+    min pooling   the same with min
+    mean pooling  y[n, r, c] = sum over the window's real cells / number of real cells
+
+Padding counts as −∞ for max and +∞ for min, so it is never chosen; a mean leaves it out (TensorFlow's rule).
+
+Backward, max and min: the whole of dy[n, r, c] goes to the cell that was chosen. Of equal cells it is the first in
+row-major order, as in PyTorch. Forward notes the place of the chosen cell in its window, i·kw + j, in one byte.
+Backward, mean: each real cell of the window gets dy[n, r, c] / number of real cells.
+
+A NaN in a window makes its output NaN. 1-D pooling of (N, T, C) is 2-D pooling of (N, 1, T, C) with a window one
+row high.
+"""
+import numpy as np
+
+from nanoemo.kernels.threads import parallel, row_blocks
+from nanoemo.kernels.windows import axes_1d, axes_2d
+
+__all__ = [f"{family}_{direction}{suffix}"
+           for family in ("max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d")
+           for direction in ("forward", "backward") for suffix in ("", "_plain")]
+
+# Larger than in the convolution: with less work a byte, threads would otherwise wait for the interpreter lock.
+BLOCK_BYTES = 1024 * 1024
+
+
+# ------------------------------------------------------------------------------------------ the definitions
+
+def _padded(x, axes, value):
+    rows, columns = axes
+    shape = (x.shape[0], rows.size + sum(rows.pads), columns.size + sum(columns.pads), x.shape[3])
+    padded = np.full(shape, value, x.dtype)
+    _inside(padded, axes)[...] = x
+    return padded
+
+
+def _inside(padded, axes):
+    """The part of a padded array that is not padding, as a view."""
+    (top, left), (height, width) = (a.pads[0] for a in axes), (a.size for a in axes)
+    return padded[:, top:top + height, left:left + width]
+
+
+def _windows(axes):
+    """((row, column) of the output, slices of its window in the padded input) for each output."""
+    rows, columns = axes
+    for r in range(rows.outputs):
+        for c in range(columns.outputs):
+            yield (r, c), (slice(r * rows.stride, r * rows.stride + rows.kernel),
+                           slice(c * columns.stride, c * columns.stride + columns.kernel))
+
+
+def _extreme_forward_plain(x, axes, sign):
+    padded = _padded(x, axes, -sign * np.inf)
+    y = np.empty((x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3]), x.dtype)
+    for (r, c), (i, j) in _windows(axes):
+        y[:, r, c] = sign * (sign * padded[:, i, j]).max(axis=(1, 2))
+    return y, (padded, axes, sign)
+
+
+def _extreme_backward_plain(dy, cache):
+    padded, axes, sign = cache
+    dx = np.zeros_like(padded)
+    for (r, c), (i, j) in _windows(axes):
+        for n in range(dy.shape[0]):
+            for channel in range(dy.shape[3]):
+                window = sign * padded[n, i, j, channel]
+                row, column = np.unravel_index(window.argmax(), window.shape)     # argmax takes the first of equals
+                dx[n, i.start + row, j.start + column, channel] += dy[n, r, c, channel]
+    return _inside(dx, axes).copy()
+
+
+def _mean_forward_plain(x, axes):
+    padded = _padded(x, axes, np.nan)                       # NaN marks what is to be left out
+    real = _padded(np.ones_like(x), axes, 0)
+    y = np.empty((x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3]), x.dtype)
+    for (r, c), (i, j) in _windows(axes):
+        y[:, r, c] = padded[:, i, j].sum(axis=(1, 2), where=real[:, i, j] > 0) / real[:, i, j].sum(axis=(1, 2))
+    return y, (real, axes)
+
+
+def _mean_backward_plain(dy, cache):
+    real, axes = cache
+    dx = np.zeros_like(real)
+    for (r, c), (i, j) in _windows(axes):
+        count = real[:, i, j].sum(axis=(1, 2), keepdims=True)
+        dx[:, i, j] += real[:, i, j] * dy[:, r:r + 1, c:c + 1] / count
+    return _inside(dx, axes).copy()
+
+
+# ---------------------------------------------------------------------------------------- the fast versions
+
+def _extreme_forward(x, axes, better, choose, worst):
+    """Along the columns, then along the rows: kw + kh steps in place of kw·kh, and those along rows in long runs.
+
+    For max pooling (better, choose, worst) is (np.greater, np.maximum, −∞).
+    Memory floor: x read once; y, and one byte for each cell of y, written once.
+    """
+    rows, columns = axes
+    shape = (x.shape[0], rows.outputs, columns.outputs, x.shape[3])
+    y = np.empty(shape, x.dtype)
+    place = np.empty(shape, np.min_scalar_type(rows.kernel * columns.kernel - 1))
+    top, bottom = rows.pads
+
+    def pool_images(images):
+        block = x[images]
+        narrow = (len(block), top + rows.size + bottom, columns.outputs, x.shape[3])
+        best, which = np.empty(narrow, x.dtype), np.zeros(narrow, place.dtype)
+        real = slice(top, top + rows.size)
+        best[:, :top], best[:, top + rows.size:] = worst, worst
+        _best_of_columns(block, columns, best[:, real], which[:, real], better, choose, worst)
+        _best_of_rows(best, which, rows, columns.kernel, y[images], place[images], better, choose)
+
+    parallel(pool_images, _blocks(x))
+    return y, (place, axes)
+
+
+def _best_of_columns(block, columns, best, which, better, choose, worst):
+    """best: the largest cell of each window of one row; which: its column in the window.
+
+    The cells are copied together first: a ufunc pays about 15 ns for every run of C values, a copy 4.
+    """
+    candidate = np.empty_like(best)
+    for j in range(columns.kernel):
+        here = candidate if j else best
+        outputs, inputs = columns.cells(j)
+        here[:, :, :outputs.start], here[:, :, outputs.stop:] = worst, worst
+        here[:, :, outputs] = block[:, :, inputs]
+        if j:
+            _prefer(candidate, j, best, which, best, which, better, choose)
+
+
+def _best_of_rows(best, which, rows, row_length, y, place, better, choose):
+    """The same down the rows; the place in the whole window is i·kw + the column found before."""
+    windows = [np.s_[:, i:i + (rows.outputs - 1) * rows.stride + 1:rows.stride] for i in range(rows.kernel)]
+    if rows.kernel == 1:
+        y[...], place[...] = best[windows[0]], which[windows[0]]
+    winner, winner_place = best[windows[0]], which[windows[0]]
+    for i, window in enumerate(windows[1:], start=1):
+        candidate_place = which[window] + which.dtype.type(i * row_length)
+        _prefer(best[window], candidate_place, winner, winner_place, y, place, better, choose)
+        winner, winner_place = y, place
+
+
+def _prefer(candidate, candidate_place, winner, winner_place, out, out_place, better, choose):
+    """The better of winner and candidate; the winner where they are equal, so the first keeps its place.
+
+    Places grow from step to step, hence place = max(old, won·new) without a branch.
+    """
+    won = better(candidate, winner).view(np.uint8)
+    choose(winner, candidate, out=out)
+    np.maximum(winner_place, won * out_place.dtype.type(candidate_place), out=out_place)
+
+
+def _extreme_backward(dy, cache):
+    """dx = dy where this cell was chosen, else 0, for each cell (i, j) of the window in turn.
+
+    dy·(place == k) is computed on the bits of dy as integers, which is exact, also where dy is infinite.
+    Memory floor: dy and one byte for each of its cells read once, dx written once.
+    """
+    place, axes = cache
+    bits = np.dtype(f"i{dy.itemsize}")
+    return _spread(dy, axes, lambda images, k, g: np.multiply(place[images] == k, g.view(bits)).view(dy.dtype))
+
+
+def _spread(dy, axes, share):
+    """dx, the sum over windows and their cells k = i·kw + j of share(images, k, dy[images])."""
+    rows, columns = axes
+    dy = np.ascontiguousarray(dy)
+    dx = np.empty((dy.shape[0], rows.size, columns.size, dy.shape[3]), dy.dtype)
+    overlapping = rows.stride < rows.kernel or columns.stride < columns.kernel
+
+    def spread_images(images):
+        block, g = dx[images], dy[images]
+        _zero_uncovered(block, axes, overlapping)
+        for k in range(rows.kernel * columns.kernel):
+            out_rows, in_rows = rows.cells(k // columns.kernel)
+            out_columns, in_columns = columns.cells(k % columns.kernel)
+            part = share(images, k, g)[:, out_rows, out_columns]
+            if overlapping:
+                block[:, in_rows, in_columns] += part
+            else:
+                block[:, in_rows, in_columns] = part
+
+    parallel(spread_images, _blocks(dx))
+    return dx
+
+
+def _zero_uncovered(block, axes, overlapping):
+    """Zero the cells that no window writes: behind the last window where windows tile, else maybe anywhere."""
+    rows, columns = axes
+    if overlapping or any(axis.stride != axis.kernel for axis in axes):
+        block.fill(0)
+    else:
+        block[:, rows.outputs * rows.kernel - rows.pads[0]:] = 0
+        block[:, :, columns.outputs * columns.kernel - columns.pads[0]:] = 0
+
+
+def _mean_forward(x, axes):
+    """Sums along the columns, then along the rows, times 1 / real cells.
+
+    Memory floor: x read once, y written once.
+    """
+    rows, columns = axes
+    y = np.empty((x.shape[0], rows.outputs, columns.outputs, x.shape[3]), x.dtype)
+    weight = _one_over_real_cells(axes, x.dtype)
+
+    def pool_images(images):
+        block, out = x[images], y[images]
+        sums = np.zeros((len(block), rows.size, columns.outputs, x.shape[3]), x.dtype)
+        for j in range(columns.kernel):
+            outputs, inputs = columns.cells(j)
+            sums[:, :, outputs] += block[:, :, inputs]
+        out.fill(0)
+        for i in range(rows.kernel):
+            outputs, inputs = rows.cells(i)
+            out[:, outputs] += sums[:, inputs]
+        out *= weight
+
+    parallel(pool_images, _blocks(x))
+    return y, axes
+
+
+def _mean_backward(dy, axes):
+    """Each real cell of a window gets dy / real cells.
+
+    Memory floor: dy read once, dx written once.
+    """
+    return _spread(dy * _one_over_real_cells(axes, dy.dtype), axes, lambda images, k, g: g)
+
+
+def _one_over_real_cells(axes, dtype):
+    counts = [axis.real_cells() for axis in axes]
+    return (1 / np.multiply.outer(*counts)).astype(dtype)[..., None]
+
+
+def _blocks(images):
+    """Slices of whole images."""
+    return row_blocks(len(images), images[:1].nbytes, BLOCK_BYTES)
+
+
+# -------------------------------------------------------------------------------------- the kernels, by name
+
+def max_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
+    """Largest value of each window, by definition: see `max_pool2d_forward`."""
+    return _extreme_forward_plain(x, axes_2d("max_pool2d", x, kernel_size, stride, padding), 1)
+
+
+def max_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
+    """Largest value of each window.
+
+    x (N, H, W, C); kernel_size and stride numbers or pairs (rows, columns), stride None meaning kernel_size;
+    padding "valid", "same" (TensorFlow's rule) or a number or pair of at most half the window.
+    Returns y (N, H', W', C) and the cache. Raises ValueError where x, window and padding do not fit.
+
+    >>> y, cache = max_pool2d_forward(np.arange(16.0).reshape(1, 4, 4, 1), 2)
+    >>> y[0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    axes = axes_2d("max_pool2d", x, kernel_size, stride, padding)
+    return _extreme_forward(x, axes, np.greater, np.maximum, -np.inf)
+
+
+def min_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
+    """Smallest value of each window, by definition: see `min_pool2d_forward`."""
+    return _extreme_forward_plain(x, axes_2d("min_pool2d", x, kernel_size, stride, padding), -1)
+
+
+def min_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
+    """Smallest value of each window; arguments as for `max_pool2d_forward`."""
+    axes = axes_2d("min_pool2d", x, kernel_size, stride, padding)
+    return _extreme_forward(x, axes, np.less, np.minimum, np.inf)
+
+
+def avg_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
+    """Mean of each window's real cells, by definition: see `avg_pool2d_forward`."""
+    return _mean_forward_plain(x, axes_2d("avg_pool2d", x, kernel_size, stride, padding))
+
+
+def avg_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
+    """Mean of each window's real cells; arguments as for `max_pool2d_forward`."""
+    return _mean_forward(x, axes_2d("avg_pool2d", x, kernel_size, stride, padding))
+
+
+def max_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
+    """Largest value of each window of a sequence, by definition: see `max_pool1d_forward`."""
+    return _in_1d(_extreme_forward_plain, x, axes_1d("max_pool1d", x, kernel_size, stride, padding), 1)
+
+
+def max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
+    """Largest value of each window of a sequence x (N, T, C); y (N, T', C). A pair as padding is (before, after)."""
+    axes = axes_1d("max_pool1d", x, kernel_size, stride, padding)
+    return _in_1d(_extreme_forward, x, axes, np.greater, np.maximum, -np.inf)
+
+
+def avg_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
+    """Mean of each window of a sequence, by definition: see `avg_pool1d_forward`."""
+    return _in_1d(_mean_forward_plain, x, axes_1d("avg_pool1d", x, kernel_size, stride, padding))
+
+
+def avg_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
+    """Mean of the real cells of each window of a sequence x (N, T, C); y (N, T', C)."""
+    return _in_1d(_mean_forward, x, axes_1d("avg_pool1d", x, kernel_size, stride, padding))
+
+
+def _in_1d(forward, x, axes, *how):
+    y, cache = forward(x[:, None], axes, *how)
+    return y[:, 0], cache
+
+
+def max_pool1d_backward_plain(dy, cache):
+    """Gradient of `max_pool1d_forward_plain`: dy (N, T', C) -> dx (N, T, C)."""
+    return _extreme_backward_plain(dy[:, None], cache)[:, 0]
+
+
+def max_pool1d_backward(dy, cache):
+    """Gradient of `max_pool1d_forward`: dy (N, T', C) -> dx (N, T, C)."""
+    return _extreme_backward(dy[:, None], cache)[:, 0]
+
+
+def avg_pool1d_backward_plain(dy, cache):
+    """Gradient of `avg_pool1d_forward_plain`: dy (N, T', C) -> dx (N, T, C)."""
+    return _mean_backward_plain(dy[:, None], cache)[:, 0]
+
+
+def avg_pool1d_backward(dy, cache):
+    """Gradient of `avg_pool1d_forward`: dy (N, T', C) -> dx (N, T, C)."""
+    return _mean_backward(dy[:, None], cache)[:, 0]
+
+
+# Max and min pooling send dy to the cell chosen, whichever rule chose it, so their backward is one function.
+max_pool2d_backward_plain = min_pool2d_backward_plain = _extreme_backward_plain
+max_pool2d_backward = min_pool2d_backward = _extreme_backward
+avg_pool2d_backward_plain, avg_pool2d_backward = _mean_backward_plain, _mean_backward
