@@ -1,6 +1,6 @@
 """Layers that are matrix products: linear and LSTM. Their kernels are in kernels/dense.py and kernels/recurrent.py."""
 from nanoemo import backend
-from nanoemo.ops.common import kernel_op, same_device
+from nanoemo.ops.common import kernel_op, same_device, same_dtype
 from nanoemo.tensor import Tensor
 
 __all__ = ["linear", "lstm"]
@@ -29,9 +29,8 @@ def lstm(x, w, u, b, return_sequences=True):
     ((2, 5, 4), (2, 4))
     """
     device = same_device("lstm", x=x, w=w, u=u, b=b)
-    xp = backend.array_module(x.array)
-    state = xp.zeros((x.shape[0], u.shape[0]), x.dtype)
-    h, _, _, cache = backend.kernel("lstm_forward", device)(x.array, w.array, u.array, b.array, state, state)
+    same_dtype("lstm", x=x, w=w, u=u, b=b)
+    (h, _, _), cache = backend.kernel("lstm_forward", device)(x.array, w.array, u.array, b.array, None, None)
     lstm_backward = backend.kernel("lstm_backward", device)
     needs = tuple(tensor.requires_grad for tensor in (x, w, u, b))
 
