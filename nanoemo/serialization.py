@@ -34,7 +34,7 @@ def save_state(state, path, metadata=None):
     from nanoemo.files import write_file
 
     to_bytes, _ = _format(path)
-    arrays = {name: np.ascontiguousarray(value) for name, value in state.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":
             raise TypeError(f"save_state: {name} must be an array of numbers, got {array.dtype}")

@@ -46,7 +46,7 @@ def model1(num_classes=7, input_shape=(48, 48, 1), conv_stride=1, dropout=0.4):
 
     >>> from nanoemo import models
     >>> models.marrugat.model1().num_parameters()
-    9497607
+    9497479
     """
     return _network([[32], [64]], 1024, num_classes, input_shape, conv_stride, dropout)
 
