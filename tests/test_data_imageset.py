@@ -26,7 +26,7 @@ def test_indexing_and_subset():
 @pytest.mark.parametrize("images, labels, message", [
     (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int64), "expected images of dtype uint8.*got float64"),
     (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"shape \(N, H, W, C\), got uint8 \(2, 4, 4\)"),
-    (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"shape \(2,\), one an image, got int64 \(3,\)"),
+    (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"shape \(2,\), one an image, got .*\(3,\)"),
     (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.int32), "dtype int64 .* got int32"),
     (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 2]), r"labels run from 0 to 2, but there are 2 classes"),
     (np.zeros((2, 4, 4, 1), np.uint8), np.array([-1, 0]), "labels run from -1 to 0"),

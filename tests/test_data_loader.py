@@ -59,8 +59,9 @@ def test_order_is_a_function_of_seed_and_epoch(numbered):
 @pytest.mark.parametrize("prefetch", [0, 1, 2])
 @pytest.mark.parametrize("start", [0, 1, 4, 7])
 def test_resumed_epoch_gives_the_rest_with_its_random_numbers(numbered, start, prefetch):
-    whole = list(DataLoader(numbered, 4, True, seed=2, transform=jitter).epoch(5))
-    rest = list(DataLoader(numbered, 4, True, seed=2, transform=jitter, prefetch=prefetch).epoch(5, start=start))
+    options = dict(batch_size=4, shuffle=True, seed=2, transform=jitter)
+    whole = list(DataLoader(numbered, **options).epoch(5))
+    rest = list(DataLoader(numbered, **options, prefetch=prefetch).epoch(5, start=start))
     assert len(rest) == len(whole) - start
     for (images, labels), (wanted_images, wanted_labels) in zip(rest, whole[start:]):
         np.testing.assert_array_equal(images, wanted_images)
@@ -76,7 +77,12 @@ def test_random_numbers_differ_between_batches_and_epochs():
 
 def test_order_is_not_drawn_with_the_numbers_of_a_batch(numbered):
     draws = []
-    list(DataLoader(numbered, 25, shuffle=True, transform=lambda x, rng: (draws.append(rng.permutation(25)), x)[1]))
+
+    def note(images, rng):
+        draws.append(rng.permutation(25))
+        return images
+
+    list(DataLoader(numbered, 25, shuffle=True, transform=note))
     order = sum(seen(DataLoader(numbered, 25, shuffle=True)), [])
     assert draws[0].tolist() != order
 

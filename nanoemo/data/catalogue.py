@@ -64,7 +64,10 @@ def _read(path):
                       for kind, array in zip(("images", "labels"), pair)}
             return arrays, {"note": note}
 
-        arrays, facts = cache.remember(reader.name, path, source.files(names), build)
+        try:
+            arrays, facts = cache.remember(reader.name, path, source.files(names), build)
+        except OSError as error:
+            raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
     return {split: ImageSet(arrays[f"{split}-images"], arrays[f"{split}-labels"], reader.class_names,
                             name=f"{reader.name.split('-')[0]} {split}", note=facts["note"])
             for split in ("train", "validation", "test")}

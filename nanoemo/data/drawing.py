@@ -133,7 +133,7 @@ def _eyes(f, x, y, picture, skin, side):
 
 def _brows(f, x, y, picture, side):
     start = f.eye_apart - 0.55 * f.brow_length - f.brow_pinch
-    along = (np.abs(x) - start) / (f.brow_length + f.brow_pinch)             # 0 at the inner end, 1 at the outer
+    along = (np.abs(x) - start) / (f.brow_length + f.brow_pinch)     # 0 at the inner end, 1 at the outer
     between = np.clip(along, 0, 1)
     raised = f.brow_inner * (1 - between) + f.brow_outer * between
     height = f.brow_line - side * raised - 4 * f.brow_arch * between * (1 - between)

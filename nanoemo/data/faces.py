@@ -71,12 +71,13 @@ STRENGTH = (0.7, 1.15)             # an expression is shown weakly or strongly
 PERSON = {
     "head_width": (17.0, 20.5), "head_height": (22.0, 25.0), "jaw": (0.08, 0.34),
     "eye_apart": (8.0, 9.4), "eye_line": (-5.5, -4.0), "eye_width": (3.5, 4.4), "iris": (1.6, 2.0),
-    "iris_tone": (10, 90), "brow_line": (-10.6, -9.4), "brow_thickness": (0.6, 1.4), "brow_length": (6.0, 8.0),
-    "nose_length": (7.5, 10.0), "nose_width": (2.4, 3.8), "mouth_line": (11.0, 13.0),
-    "skin": (95, 225), "lip_shade": (0.62, 0.9), "hair": (8, 130), "hairline": (-19.0, -15.0),
-    "hair_curve": (0.004, 0.03), "hair_volume": (0.5, 5.0), "beard": (-2.0, 1.0),
+    "iris_tone": (10, 90), "brow_line": (-10.6, -9.4), "brow_thickness": (0.6, 1.4),
+    "brow_length": (6.0, 8.0), "nose_length": (7.5, 10.0), "nose_width": (2.4, 3.8),
+    "mouth_line": (11.0, 13.0), "skin": (95, 225), "lip_shade": (0.62, 0.9), "hair": (8, 130),
+    "hairline": (-19.0, -15.0), "hair_curve": (0.004, 0.03), "hair_volume": (0.5, 5.0), "beard": (-2.0, 1.0),
 }
-# The picture: tilt in radians, shift in pixels, scale; direction and strength of the light; background; camera.
+# The picture: tilt in radians, shift in pixels, scale; direction and strength of the light; background;
+# where the eyes look; the camera's noise. Tones are gray values from 0 to 255.
 SCENE = {
     "tilt": (-0.17, 0.17), "turn": (-2.2, 2.2), "shift_x": (-2.5, 2.5), "shift_y": (-2.0, 2.0),
     "scale": (0.88, 1.12), "light_x": (-0.45, 0.45), "light_y": (-0.35, 0.12), "ambient": (0.85, 1.1),

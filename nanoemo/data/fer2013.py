@@ -77,8 +77,8 @@ def _rows(path, file):
         missing = [column for column in COLUMNS if column not in header]
         if missing:
             seen = ",".join(header)[:60] or "nothing: the file is empty"
-            raise DataError(f"{path}: the header lacks {', '.join(missing)}; expected emotion,pixels,Usage as "
-                            f"in Kaggle's fer2013.csv, found {seen}")
+            raise DataError(f"{path}: the header lacks {', '.join(missing)}; expected emotion,pixels,Usage "
+                            f"as in Kaggle's fer2013.csv, found {seen}")
         places = [header.index(column) for column in COLUMNS]
         for row, cells in enumerate(reader, start=1):
             if not cells:                            # an empty line, as at the end of some copies
@@ -191,7 +191,7 @@ def read_folders(source, names):
 
 
 def _refuse_strays(source, names, root):
-    """Raise DataError for an image not in `names` that is meant to be used, such as one in validation/sad/."""
+    """Raise DataError for an image not in `names` that seems meant to be used, as in validation/sad/."""
     for name in set(filter(_is_image, source.names)).difference(names):
         parent = PurePosixPath(name).parent.name.lower()
         if name.startswith(root) and parent in (*CLASS_NAMES, "train", "test"):

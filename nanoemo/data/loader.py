@@ -66,8 +66,8 @@ class DataLoader:
     def epoch(self, epoch, start=0):
         """Iterator over the batches of epoch number `epoch`, from batch number `start` on."""
         if epoch < 0 or not 0 <= start <= len(self):
-            raise ValueError(f"DataLoader.epoch: epoch {epoch}, start {start}; expected an epoch of 0 or more "
-                             f"and a start from 0 to {len(self)}, the batches in an epoch")
+            raise ValueError(f"DataLoader.epoch: epoch {epoch}, start {start}; expected an epoch of 0 or "
+                             f"more and a start from 0 to {len(self)}, the batches in an epoch")
         order = np.arange(len(self.dataset))
         if self.shuffle:
             np.random.default_rng([self.seed, epoch, 0]).shuffle(order)
