@@ -22,8 +22,15 @@ def add_arguments(parser):
     folders = parser.add_mutually_exclusive_group()
     folders.add_argument("--out", metavar="DIR", help="a new folder for the run (default runs/MODEL-N)")
     folders.add_argument("--resume", metavar="DIR", help="go on with the run in this folder and its settings")
-    parser.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
+    parser.add_argument("--save-every", type=_seconds, default=60.0, metavar="SECONDS",
                         help="save within an epoch this often (default 60)")
+
+
+def _seconds(text):
+    seconds = float(text)
+    if not seconds >= 0:
+        raise ValueError
+    return seconds
 
 
 def run(args):

@@ -1,0 +1,237 @@
+"""The loop: it learns, its state is all there is to it, and its checks disturb nothing."""
+import json
+import signal
+
+import numpy as np
+import pytest
+
+import nanoemo
+from nanoemo import data, nn, ops, optim
+from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, Settings, Trainer, TrainingDiverged,
+                              catch_interrupt, checkpoint, predict, sanity)
+from nanoemo.training.progress import PlainProgress, duration
+from nanoemo.training.recorder import Recorder, best_epoch
+
+CLASSES = ("black", "grey", "white")
+
+
+def toy_images(n=60, seed=0):
+    """Plain 4×4 images whose brightness tells the class, with noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    images = labels[:, None, None, None] * 100 + rng.integers(0, 50, (n, 4, 4, 1))
+    return data.ImageSet(images.astype(np.uint8), labels.astype(np.int64), CLASSES)
+
+
+def make_trainer(lr=0.01, seed=0, callbacks=(), optimizer=optim.Adam):
+    nanoemo.manual_seed(seed)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2),
+                          nn.Linear(16, 3))
+    train = data.DataLoader(toy_images(), 8, shuffle=True, seed=seed, transform=data.Scale())
+    validation = data.DataLoader(toy_images(30, seed=1), 8, transform=data.Scale())
+    return Trainer(model, optimizer(model.parameters(), lr=lr), ops.cross_entropy, train, validation,
+                   callbacks=callbacks)
+
+
+def everything(trainer):
+    """All that a run is, without what depends on the clock."""
+    arrays, meta = trainer.state()
+    meta = json.loads(json.dumps(meta))
+    for row in [*meta["history"], meta["tally"]]:
+        row.pop("seconds"), row.pop("images_per_second", None)
+    return {name: array.tobytes() for name, array in arrays.items()}, meta
+
+
+class StopAfter(Callback):
+    """A flag that becomes true after so many steps, as Ctrl-C would set it."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def step_end(self, trainer):
+        self.steps -= 1
+
+    def __bool__(self):
+        return self.steps <= 0
+
+
+def test_it_learns_and_writes_history():
+    trainer = make_trainer()
+    history = trainer.fit(epochs=8)
+    assert [row["epoch"] for row in history] == list(range(1, 9))
+    assert history[-1]["val_accuracy"] == 1.0
+    assert history[-1]["loss"] < history[0]["loss"] / 2
+    assert trainer.finished
+
+
+def test_history_is_what_the_figures_mean():
+    """Without dropout and with a learning rate of 0, loss and accuracy can be computed apart."""
+    nanoemo.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    images = toy_images()
+    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.0), ops.cross_entropy,
+                      data.DataLoader(images, 7, shuffle=True, transform=data.Scale()))
+    row, = trainer.fit(epochs=1)
+    scores = model(nanoemo.Tensor(images.images.astype(np.float32) / np.float32(255)))
+    assert row["loss"] == pytest.approx(ops.cross_entropy(scores, images.labels).item(), rel=1e-6)
+    assert row["accuracy"] == (scores.numpy().argmax(axis=1) == images.labels).mean()
+    assert row["val_loss"] is None and row["val_accuracy"] is None
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam, optim.RMSprop])
+@pytest.mark.parametrize("steps", [1, 7, 8, 9, 16, 20, 24])
+def test_stopped_anywhere_it_goes_on_to_the_same_bits(tmp_path, steps, optimizer):
+    """8 steps an epoch: within an epoch, at its end, after it; through a file each time."""
+    whole = make_trainer(optimizer=optimizer)
+    whole.fit(epochs=3)
+
+    first = make_trainer(callbacks=[stop := StopAfter(steps)], optimizer=optimizer)
+    first.fit(epochs=3, stop=stop)
+    folder = RunFolder(tmp_path)
+    folder.write_config({})
+    Recorder(folder).save(first)
+
+    second = make_trainer(seed=99, optimizer=optimizer)             # another seed: all must come from the file
+    second.train_loader = make_trainer().train_loader
+    second.restore(*checkpoint.load(folder.last_path))
+    second.fit(epochs=3)
+    assert everything(second) == everything(whole)
+
+
+def test_stopped_in_validation_it_validates_again():
+    whole = make_trainer()
+    whole.fit(epochs=2)
+    halted = make_trainer()
+    validation = halted.validation_loader
+
+    class StopInValidation:
+        def __iter__(self):
+            stop.requested = True
+            yield from validation
+
+    halted.validation_loader = StopInValidation()
+    with catch_interrupt() as stop:
+        halted.fit(epochs=2, stop=stop)
+    assert (halted.epoch, halted.step, halted.history) == (0, 8, [])
+    state = halted.state()
+    second = make_trainer(seed=99)
+    second.train_loader = make_trainer().train_loader
+    second.restore(*state)
+    second.fit(epochs=2)
+    assert everything(second) == everything(whole)
+
+
+def test_a_loss_that_is_no_number_stops_with_advice():
+    class Poison(Callback):
+        def step_end(self, trainer):
+            if trainer.epoch == 1 and trainer.step == 3:
+                trainer.model.parameters()[0].array[...] = np.nan
+
+    trainer = make_trainer(callbacks=[Poison()])
+    with pytest.raises(TrainingDiverged, match="nan at epoch 2, step 4.*lower learning rate.*0.01"):
+        trainer.fit(epochs=3)
+
+
+def test_restore_refuses_another_models_state():
+    other = Trainer(model := nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), optim.Adam(model.parameters(), lr=0.01),
+                    ops.cross_entropy, make_trainer().train_loader)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        other.restore(*make_trainer().state())
+
+
+def test_predict_keeps_truth_and_prediction_together_even_if_the_loader_shuffles():
+    trainer = make_trainer()
+    trainer.fit(epochs=8)
+    shuffled = data.DataLoader(toy_images(), 8, shuffle=True, transform=data.Scale())
+    result = predict(trainer.model, shuffled)
+    assert (result.truth == result.predicted).mean() == 1.0
+    assert result.truth.tolist() != toy_images().labels.tolist()
+    assert result.loss is None
+
+
+def test_best_epoch_of_equals_has_the_lower_loss():
+    rows = [{"epoch": n, "loss": 1.0, "val_accuracy": a, "val_loss": b}
+            for n, (a, b) in enumerate([(0.5, 1.0), (0.7, 2.0), (0.7, 1.5), (0.6, 0.1)])]
+    assert best_epoch(rows)["epoch"] == 2
+    assert best_epoch([{"epoch": n, "loss": x, "val_accuracy": None, "val_loss": None}
+                       for n, x in enumerate([3.0, 1.0, 2.0])])["epoch"] == 1
+
+
+def test_sanity_checks_disturb_nothing():
+    """A run with the checks in front is the run without them, bit for bit."""
+    plain = make_trainer()
+    plain.fit(epochs=2)
+    checked = make_trainer()
+    images, labels = next(checked.train_loader.epoch(0))
+    before = everything(checked)
+    report = sanity.check(checked.model, images, labels, 3, ops.cross_entropy)
+    assert everything(checked) == before
+    assert all(parameter.grad is None for parameter in checked.model.parameters())
+    checked.fit(epochs=2)
+    assert everything(checked) == everything(plain)
+    assert report["expected_loss"] == pytest.approx(np.log(3))
+    assert len(sanity.describe(report)) == 2
+
+
+def test_sanity_checks_find_what_they_are_for():
+    broken = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    broken.parameters()[0].array[...] *= 1000
+    images = toy_images()
+    x, noise = images.images.astype(np.float32) / 255, np.random.default_rng(0).integers(0, 3, 60)
+    report = sanity.check(broken, x, noise, 3, ops.cross_entropy, max_steps=10)
+    assert "SUSPICIOUS" in sanity.describe(report)[0]
+    frozen = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    frozen.parameters()[0].array[...] = 0
+    frozen.parameters()[0].requires_grad = False                     # only the bias can learn
+    report = sanity.check(frozen, x, images.labels, 3, ops.cross_entropy, max_steps=10)
+    assert report["overfit_accuracy"] < 1 and "SUSPICIOUS" in sanity.describe(report)[1]
+
+
+def test_plain_progress_has_no_control_codes(capsys):
+    make_trainer(callbacks=[PlainProgress(every=0)]).fit(epochs=2)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\r" not in out
+    assert len([line for line in out.splitlines() if line.startswith("epoch 1/2  step")]) == 8
+    assert "val_accuracy" in out and "images/s" in out and "left" in out
+    assert duration(3725) == "1 h 02 min"
+
+
+def test_terminal_progress_draws_and_leaves_a_line_an_epoch():
+    import io
+
+    from nanoemo.training.progress import TerminalProgress
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    make_trainer(callbacks=[TerminalProgress(terminal)]).fit(epochs=2)
+    assert terminal.getvalue().count("val_accuracy") == 2
+
+
+def test_first_interrupt_asks_and_the_second_stops():
+    with pytest.raises(KeyboardInterrupt):
+        with catch_interrupt() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": -1}, {"lr": -0.1}, {"lr": float("nan")}, {"lr": 0.0},
+                                   {"limit": 0}, {"seed": -1}, {"model": "njoku.cn"}, {"optimizer": "adm"},
+                                   {"augment": "flp"}])
+def test_settings_that_cannot_work(wrong):
+    settings = {"model": "njoku.cnn", "limit": 70, **wrong}
+    with pytest.raises(ValueError, match="|".join([*wrong, "did you mean"])):
+        Experiment(Settings.from_recipe(**settings))
+
+
+def test_paper_settings_are_the_defaults():
+    settings = Settings.from_recipe("njoku.cnn", data="fer2013.csv")
+    assert (settings.epochs, settings.batch_size, settings.lr, settings.optimizer) == (100, 32, 1e-4, "adam")
+    assert settings.augment == "flip,rotate=10,zoom=0.1"
+    drawn = Settings.from_recipe("njoku.cnn")
+    assert (drawn.epochs, drawn.augment, drawn.data) == (8, "", None)
+    assert Settings.from_recipe("alizadeh.shallow", data="x").subtract_mean
