@@ -1,7 +1,7 @@
 """Weights in files: `save_state` and `load_state` for state dictionaries, {name: NumPy array}.
 
-Two formats, by the file's suffix: `.safetensors` (a JSON header and the raw bytes; any framework reads it) and `.npz`
-(NumPy's own, a zip). Neither can hold code, so a file from a stranger is only ever data.
+Two formats, by the file's suffix: `.safetensors` (a JSON header and the raw bytes; any framework reads it)
+and `.npz` (NumPy's own, a zip). Neither can hold code, so a file from a stranger is only ever data.
 """
 import io
 import json
@@ -19,8 +19,8 @@ def save_state(state, path, metadata=None):
 
     state: {name: NumPy array}, as `Module.state_dict()` gives it
     metadata: {text: text} to keep with it, for `load_metadata`
-    Raises ValueError for an unknown suffix, TypeError for what is not an array of numbers or not text, OSError where the
-    disk does not take it; an older file of that name is then as it was.
+    Raises ValueError for an unknown suffix, TypeError for what is not an array of numbers or not text,
+    OSError where the disk does not take it; an older file of that name is then as it was.
 
     >>> import tempfile
     >>> from nanoemo import load_state, nn, save_state
@@ -47,7 +47,8 @@ def save_state(state, path, metadata=None):
 def load_state(path):
     """The arrays that `save_state` wrote, {name: NumPy array}.
 
-    Raises FileNotFoundError, and ValueError for an unknown suffix or a file that is cut short, damaged or of another kind.
+    Raises FileNotFoundError, and ValueError for an unknown suffix or a file that is cut short, damaged or
+    of another kind.
     """
     return _read(path)[0]
 
@@ -65,9 +66,9 @@ def _read(path):
     content = path.read_bytes()
     try:
         return from_bytes(content)
-    except Exception as error:        # what zipfile, NumPy and safetensors raise for a bad file has no common base
-        raise ValueError(f"{path}: cannot be read as {path.suffix}: cut short, damaged or another kind of file "
-                         f"({type(error).__name__}: {error})") from None
+    except Exception as error:        # what zipfile, NumPy and safetensors raise here has no common base
+        raise ValueError(f"{path}: cannot be read as {path.suffix}: cut short, damaged or "
+                         f"another kind of file ({type(error).__name__}: {error})") from None
 
 
 def _format(path):

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from nanoemo.nn import Activation, Sequential, undisturbed, watch
-from nanoemo.nn.module import Parameter
 from nanoemo.tensor import Tensor
 
 __all__ = ["Row", "Summary", "summarize", "summary"]
@@ -45,10 +44,11 @@ class Summary:
 
 
 def summarize(model, input_shape):
-    """The model's `Summary`, found by running one example of zeros of `input_shape` (no batch axis) through it.
+    """The model's `Summary`, found by running zeros of `input_shape` (no batch axis) through it.
 
-    Weights, running statistics, modes and the random state stay as they are. Non-trainable are running statistics, as
-    in Keras, and what is frozen. A layer that runs twice comes twice, its parameters counted the first time.
+    Weights, running statistics, modes and the random state stay as they are. Non-trainable are running
+    statistics, as in Keras, and what is frozen. A layer that runs twice comes twice, its parameters counted
+    the first time.
 
     >>> from nanoemo import nn
     >>> from nanoemo.summary import summarize
@@ -74,7 +74,7 @@ def summarize(model, input_shape):
     example = np.zeros((1, *input_shape), tensors[0].dtype if tensors else np.float32)
     with undisturbed(model), watch(add_row):
         model(Tensor(example, device=tensors[0].device if tensors else None))
-    trainable = sum(tensor.size for tensor in tensors if isinstance(tensor, Parameter) and tensor.requires_grad)
+    trainable = sum(parameter.size for parameter in model.parameters() if parameter.requires_grad)
     return Summary(rows, sum(tensor.size for tensor in tensors), trainable)
 
 
@@ -93,13 +93,14 @@ def summary(model, input_shape):
 
     >>> import nanoemo
     >>> from nanoemo import nn
-    >>> nanoemo.summary(nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()), (48, 48, 1))
-    Layer (type)       Output Shape          Param #
-    ────────────────────────────────────────────────
-    0 (Conv2d, ReLU)   (None, 46, 46, 32)        320
-    2 (MaxPool2d)      (None, 23, 23, 32)          0
-    3 (Flatten)        (None, 16928)               0
-    ────────────────────────────────────────────────
+    >>> model = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    >>> nanoemo.summary(model, (48, 48, 1))
+    Layer (type)      Output Shape        Param #
+    ─────────────────────────────────────────────
+    0 (Conv2d, ReLU)  (None, 46, 46, 32)      320
+    2 (MaxPool2d)     (None, 23, 23, 32)        0
+    3 (Flatten)       (None, 16928)             0
+    ─────────────────────────────────────────────
     Total params: 320
     Trainable params: 320
     Non-trainable params: 0

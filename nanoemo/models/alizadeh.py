@@ -1,15 +1,16 @@
 """alizadeh.shallow, alizadeh.deep: Alizadeh & Fazel, "Convolutional Neural Networks for Facial Expression
 Recognition", sections 3 and 5.1, and the family they belong to. FER2013.
 
-    [conv - (batch norm) - ReLU - (dropout) - (max pool)] × M  -  [affine - (batch norm) - ReLU - (dropout)] × N  -  affine
+    [conv - (batch norm) - ReLU - (dropout) - (max pool)] × M  -
+    [affine - (batch norm) - ReLU - (dropout)] × N  -  affine
 
 What stands in brackets is chosen layer by layer: `ConvSpec` and `DenseSpec` describe one layer each.
 """
 from dataclasses import dataclass, replace
 
 from nanoemo.models.registry import Recipe, register
-from nanoemo.nn import (BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential,
-                        init, output_shape)
+from nanoemo.nn import (BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU,
+                        Sequential, init, output_shape)
 
 __all__ = ["ConvSpec", "DenseSpec", "family", "shallow", "deep"]
 
@@ -57,11 +58,11 @@ def dense_layer(in_features, spec):
 
 
 def family(convs, denses, num_classes=7, input_shape=(48, 48, 1)):
-    """The network with M = len(convs) convolutional and N = len(denses) fully connected layers; ends in logits.
+    """M = len(convs) convolutional and N = len(denses) fully connected layers; ends in logits.
 
     convs: ConvSpec for each, the first one nearest to the image; denses: DenseSpec for each
-    The paper does not say how weights start: Glorot uniform, but the last layer near 0 (standard deviation 0.01), since
-    the initial loss must be about 1.95 = ln 7 (section 5.1).
+    The paper does not say how weights start: Glorot uniform, but the last layer near 0 (standard deviation
+    0.01), since the initial loss must be about 1.95 = ln 7 (section 5.1).
 
     >>> from nanoemo.models.alizadeh import ConvSpec, DenseSpec, family
     >>> model = family([ConvSpec(8, batch_norm=False, dropout=0)], [DenseSpec(16, dropout=0)])
@@ -95,12 +96,13 @@ DEEP = replace(SHALLOW, source="section 5.1, figure 2, table 2", epochs=35, lr=1
 
 
 @register("alizadeh.shallow", SHALLOW)
-def shallow(num_classes=7, input_shape=(48, 48, 1), hidden=512, dropout=0.25, dense_dropout=0.5, padding="same"):
+def shallow(num_classes=7, input_shape=(48, 48, 1), hidden=512, dropout=0.25, dense_dropout=0.5,
+            padding="same"):
     """conv 3×3 32 (no pool), conv 3×3 64 with pool 2×2, both with batch norm and dropout; dense 512; dense 7.
 
     The paper does not say the dropout rates (0.25 after convolutions, 0.5 after the dense layer), the padding
-    ("same"), the optimiser (Adam), how weights start (see `family`), and whether the dense layer has batch norm
-    (none: it names batch norm for the convolutions only) or dropout (yes). Ends in logits.
+    ("same"), the optimiser (Adam), how weights start (see `family`), and whether the dense layer has batch
+    norm (none: it names batch norm for the convolutions only) or dropout (yes). Ends in logits.
 
     >>> from nanoemo import models
     >>> models.alizadeh.shallow(hidden=64).num_parameters()
@@ -112,12 +114,14 @@ def shallow(num_classes=7, input_shape=(48, 48, 1), hidden=512, dropout=0.25, de
 
 
 @register("alizadeh.deep", DEEP)
-def deep(num_classes=7, input_shape=(48, 48, 1), hidden=(256, 512), dropout=0.25, dense_dropout=0.5, padding="same"):
-    """conv 3×3 64, conv 5×5 128, conv 3×3 512, conv 3×3 512, each with batch norm, dropout and pool; dense 256, dense
-    512, each with batch norm and dropout; dense 7.
+def deep(num_classes=7, input_shape=(48, 48, 1), hidden=(256, 512), dropout=0.25, dense_dropout=0.5,
+         padding="same"):
+    """conv 3×3 64, conv 5×5 128, conv 3×3 512, conv 3×3 512, dense 256, dense 512, dense 7.
 
-    The paper does not say the dropout rates (0.25 and 0.5), the padding ("same"), the optimiser (Adam) and how weights
-    start (see `family`). Ends in logits.
+    All but the last have batch norm and dropout, and the convolutions a pool 2×2.
+
+    The paper does not say the dropout rates (0.25 and 0.5), the padding ("same"), the optimiser (Adam) and
+    how weights start (see `family`). Ends in logits.
 
     >>> from nanoemo import models
     >>> [type(layer).__name__ for layer in models.alizadeh.deep()].count("MaxPool2d")

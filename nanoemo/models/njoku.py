@@ -1,5 +1,5 @@
-"""njoku.cnn: Njoku et al., "Facial Image Emotion Recognition and Detection Using Conv. ReLU Features Extraction
-and ANN Classification Deep Learning Model", table 2. FER2013.
+"""njoku.cnn: Njoku et al., "Facial Image Emotion Recognition and Detection Using Conv. ReLU Features
+Extraction and ANN Classification Deep Learning Model", table 2. FER2013.
 
     layer                        output shape    params
     conv 3×3, 32, same, ReLU     48, 48,  32         320
@@ -20,8 +20,8 @@ from nanoemo.nn import Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequen
 __all__ = ["cnn"]
 
 RECIPE = Recipe(
-    paper="Facial Image Emotion Recognition and Detection Using Conv. ReLU Features Extraction and ANN Classification "
-          "Deep Learning Model (Njoku et al.)",
+    paper="Facial Image Emotion Recognition and Detection Using Conv. ReLU Features Extraction and ANN "
+          "Classification Deep Learning Model (Njoku et al.)",
     source="table 2", data="FER2013", input_shape=(48, 48, 1), num_classes=7,
     epochs=100, batch_size=32, optimizer="adam", lr=1e-4, augment="flip,rotate=10,zoom=0.1")
 
@@ -30,8 +30,9 @@ RECIPE = Recipe(
 def cnn(num_classes=7, input_shape=(48, 48, 1), dropout=0.1, dense_dropout=0.2):
     """The model of table 2; ends in logits.
 
-    The paper gives dropout as "0.1 and 0.2" and does not say where: 0.1 after the pools and 0.2 after the dense layer
-    is our reading. The paper does not say how weights start: Glorot uniform, the default of Keras, which it used.
+    The paper gives dropout as "0.1 and 0.2" and does not say where: 0.1 after the pools and 0.2 after the
+    dense layer is our reading. The paper does not say how weights start: Glorot uniform, the default of
+    Keras, which it used.
 
     >>> from nanoemo import models
     >>> models.njoku.cnn().num_parameters()

@@ -1,4 +1,4 @@
-"""The list of models: each by its name, with the function that builds it and its paper's way of training it."""
+"""The list of models: each by its name, with the function that builds it and its recipe."""
 import difflib
 import inspect
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ __all__ = ["Recipe", "build", "names", "recipe", "register"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a paper trains a model. What the paper does not say is a default of ours; the model's docstring tells which."""
+    """How a paper trains a model; the model's docstring tells what the paper does not say."""
     paper: str                  # title
     source: str                 # section, table or figure that defines the model
     data: str                   # data set
@@ -65,7 +65,8 @@ def build(name, num_classes=None, input_shape=None, **options):
 
     num_classes, input_shape (of one example, channels last): the paper's unless given
     options: those of the model's own function, e.g. `help(nanoemo.models.njoku.cnn)`
-    Raises ValueError for an unknown name (with the nearest ones), an unknown option and an input shape that does not fit.
+    Raises ValueError for an unknown name (with the nearest ones), an unknown option and an input shape that
+    does not fit.
 
     >>> from nanoemo import models
     >>> models.build("njoku.cnn").num_parameters()
@@ -74,10 +75,10 @@ def build(name, num_classes=None, input_shape=None, **options):
     builder, defaults = _find(name)
     num_classes = defaults.num_classes if num_classes is None else num_classes
     input_shape = defaults.input_shape if input_shape is None else tuple(input_shape)
-    known = [option for option in inspect.signature(builder).parameters if option not in ("num_classes", "input_shape")]
+    known = list(inspect.signature(builder).parameters)[2:]
     unknown = [option for option in options if option not in known]
     if unknown:
-        raise ValueError(f"{name}: there is no option {', '.join(unknown)}; its options are: {', '.join(known) or 'none'}")
+        raise ValueError(f"{name}: no option {', '.join(unknown)}; its options are {', '.join(known)}")
     if len(input_shape) != len(defaults.input_shape):
         raise ValueError(f"{name}: input_shape must have {len(defaults.input_shape)} axes, like the paper's "
                          f"{defaults.input_shape}; got {input_shape}")

@@ -11,7 +11,8 @@ from nanoemo.nn.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d, MinPool2
 from nanoemo.nn.shape import Flatten, Reshape
 from nanoemo.nn.trace import output_shape, undisturbed, watch
 
-__all__ = ["Activation", "AvgPool1d", "AvgPool2d", "BCELoss", "BatchNorm1d", "BatchNorm2d", "Buffer", "Conv1d", "Conv2d",
-           "CrossEntropyLoss", "Dropout", "Flatten", "LSTM", "LeakyReLU", "Linear", "MSELoss", "MaxPool1d", "MaxPool2d",
-           "MinPool2d", "Module", "Parameter", "ReLU", "Reshape", "Sequential", "Sigmoid", "Softmax", "Tanh",
-           "Upsample2d", "init", "output_shape", "undisturbed", "watch"]
+__all__ = ["Activation", "AvgPool1d", "AvgPool2d", "BCELoss", "BatchNorm1d", "BatchNorm2d", "Buffer",
+           "Conv1d", "Conv2d", "CrossEntropyLoss", "Dropout", "Flatten", "LSTM", "LeakyReLU",
+           "Linear", "MSELoss", "MaxPool1d", "MaxPool2d", "MinPool2d", "Module", "Parameter",
+           "ReLU", "Reshape", "Sequential", "Sigmoid", "Softmax", "Tanh", "Upsample2d", "init",
+           "output_shape", "undisturbed", "watch"]

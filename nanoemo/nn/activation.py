@@ -64,7 +64,7 @@ class Tanh(Activation):
 
 
 class Softmax(Activation):
-    """Probabilities along the last axis. CrossEntropyLoss contains it: a classifier that is trained ends before it.
+    """Probabilities along the last axis. A classifier in training ends before it: the loss contains it.
 
     >>> from nanoemo import Tensor, nn
     >>> nn.Softmax()(Tensor([[1.0, 1.0]]))

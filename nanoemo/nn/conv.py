@@ -19,16 +19,16 @@ class _Conv(Module):
 
     def describe(self):
         *window, in_channels, out_channels = self.weight.shape
-        extras = "" if self.bias is not None else ", bias=False"
         kernel_size = window[0] if len(window) == 1 else tuple(window)
-        return f"{in_channels}, {out_channels}, {kernel_size}, stride={self.stride}, padding={self.padding!r}{extras}"
+        text = f"{in_channels}, {out_channels}, {kernel_size}, stride={self.stride}, padding={self.padding!r}"
+        return text if self.bias is not None else text + ", bias=False"
 
 
 class Conv2d(_Conv):
     """Convolution over images, (N, H, W, in_channels) to (N, H', W', out_channels); see `ops.conv2d`.
 
     kernel_size, stride: a number or (rows, columns); padding: "valid", "same", a number or (rows, columns)
-    weight (kh, kw, in, out) starts as Glorot uniform, bias (out,) as 0: Keras' defaults, which four of the papers used.
+    weight (kh, kw, in, out) starts as Glorot uniform, bias (out,) as 0: Keras' defaults.
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, nn

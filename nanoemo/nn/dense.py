@@ -33,9 +33,9 @@ class Linear(Module):
 class LSTM(Module):
     """Long short-term memory over (N, T, input_size); see `ops.lstm`.
 
-    Gives all hidden states (N, T, hidden_size), or the last one (N, hidden_size) where return_sequences is False.
-    weight (in, 4u) starts as Glorot uniform, recurrent_weight (u, 4u) orthogonal, bias (4u,) as 0 but 1 at the forget
-    gate, so that the layer begins by remembering (Jozefowicz et al. 2015; Keras' defaults).
+    Gives all hidden states (N, T, hidden_size), or the last one (N, hidden_size) without return_sequences.
+    weight (in, 4u) starts as Glorot uniform, recurrent_weight (u, 4u) orthogonal, bias (4u,) as 0 but 1 at
+    the forget gate, so that the layer begins by remembering (Jozefowicz et al. 2015; Keras' defaults).
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, nn
@@ -58,4 +58,5 @@ class LSTM(Module):
         return ops.lstm(x, self.weight, self.recurrent_weight, self.bias, self.return_sequences)
 
     def describe(self):
-        return f"{self.weight.shape[0]}, {len(self.recurrent_weight)}, return_sequences={self.return_sequences}"
+        input_size, hidden_size = len(self.weight), len(self.recurrent_weight)
+        return f"{input_size}, {hidden_size}, return_sequences={self.return_sequences}"

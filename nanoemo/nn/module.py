@@ -1,8 +1,8 @@
 """Module: a thing with parameters that can be called.
 
-A module's attributes are its registry. Whatever is assigned to `self` and is a `Parameter`, a `Buffer` or another
-`Module` belongs to it, in the order of assignment, and is found by walking `vars(self)`. A name in the state
-dictionary is the path of attributes that leads there: "0.weight", "encoder.lstm.bias".
+A module's attributes are its registry. Whatever is assigned to `self` and is a `Parameter`, a `Buffer` or
+another `Module` belongs to it, in the order of assignment, and is found by walking `vars(self)`. A name in
+the state dictionary is the path of attributes that leads there: "0.weight", "encoder.lstm.bias".
 """
 import numpy as np
 
@@ -65,21 +65,21 @@ class Module:
 
     def __setattr__(self, name, value):
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
-            raise TypeError(f"{type(self).__name__}.{name} is a Parameter; assigning {type(value).__name__} would take it "
-                            f"out of the module. Assign nn.Parameter(...), or set .{name}.data")
+            raise TypeError(f"{type(self).__name__}.{name} is a Parameter; assigning {type(value).__name__} "
+                            f"would take it out of the module. Assign nn.Parameter(...), or set .{name}.data")
         if isinstance(value, (list, tuple, dict)) and any(isinstance(item, Module) for item in value):
-            raise TypeError(f"{type(self).__name__}.{name}: modules inside a {type(value).__name__} are not found by "
-                            f"parameters(); put them in nn.Sequential, or assign each to its own attribute")
+            raise TypeError(f"{type(self).__name__}.{name}: modules inside a {type(value).__name__} are not "
+                            f"found by parameters(); use nn.Sequential, or give each its own attribute")
         super().__setattr__(name, value)
 
-    # ---- what it holds ----------------------------------------------------------------------------------------
+    # ---- what it holds -------------------------------------------------------------------------------
 
     def children(self):
         """The modules assigned to this one, as (name, module), in order."""
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def named_modules(self, prefix=""):
-        """This module and all below it, as (path, module), parents before children; its own path is `prefix`."""
+        """This module (its path is `prefix`) and all below it, as (path, module), parents first."""
         yield prefix, self
         for name, child in self.children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
@@ -114,7 +114,7 @@ class Module:
         """
         return sum(parameter.size for parameter in self.parameters())
 
-    # ---- saving and loading -----------------------------------------------------------------------------------
+    # ---- saving and loading --------------------------------------------------------------------------
 
     def state_dict(self):
         """Parameters and buffers as {path: NumPy array}. The arrays are copies and know no device.
@@ -129,9 +129,10 @@ class Module:
     def load_state_dict(self, state, strict=True):
         """Write the arrays of `state` into the parameters and buffers, in place, each on its own device.
 
-        strict: every name must be there and no other; with False those that fit are loaded, for transfer from another
-        model, and those that do not are returned as (missing, unexpected)
-        Raises ValueError that lists every missing, unexpected and wrong-shaped name; then nothing has been written.
+        strict: every name must be there and no other; with False those that fit are loaded, for transfer
+        from another model, and those that do not are returned as (missing, unexpected)
+        Raises ValueError that lists every missing, unexpected and wrong-shaped name; then nothing has been
+        written.
         """
         own = dict(self._named_tensors((Parameter, Buffer)))
         missing = [name for name in own if name not in state]
@@ -139,9 +140,11 @@ class Module:
         problems = [f"  {name}: expected shape {own[name].shape}, got {np.shape(value)}"
                     for name, value in state.items() if name in own and np.shape(value) != own[name].shape]
         if strict:
-            problems += [f"  {name}: missing" for name in missing] + [f"  {name}: unexpected" for name in unexpected]
+            problems += [f"  {name}: missing" for name in missing]
+            problems += [f"  {name}: unexpected" for name in unexpected]
         if problems:
-            raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__}:\n" + "\n".join(problems))
+            title = f"load_state_dict: the state does not fit this {type(self).__name__}:"
+            raise ValueError("\n".join([title, *problems]))
         for name, value in state.items():
             if name in own:
                 own[name].array[...] = backend.to_device(np.asarray(value), own[name].device)
@@ -149,7 +152,7 @@ class Module:
         return missing, unexpected
 
     def to(self, device=None, dtype=None):
-        """Move parameters, buffers and gradients to `device` ("cpu", "cuda"), make them `dtype`; returns the module."""
+        """Move parameters, buffers and gradients to `device`, make them `dtype`; returns self."""
         for _, tensor in self._named_tensors((Parameter, Buffer)):
             for part in (tensor, tensor.grad):
                 if part is not None:
@@ -158,20 +161,20 @@ class Module:
                     part.changed_in_place()
         return self
 
-    # ---- modes ------------------------------------------------------------------------------------------------
+    # ---- modes; each of these methods returns self --------------------------------------------------
 
     def train(self, mode=True):
-        """Training mode: dropout drops, batch norm uses the batch. Frozen modules stay as in `eval`. Returns self."""
+        """Training mode: dropout drops, batch norm uses the batch; what is frozen stays in `eval`."""
         for _, module in self.named_modules():
             module.training = bool(mode) and not module.frozen
         return self
 
     def eval(self):
-        """The mode for using the model: nothing is drawn at random, running statistics are used. Returns self."""
+        """The mode for using the model: no dropout, batch norm uses running statistics."""
         return self.train(False)
 
     def freeze(self):
-        """Stop learning: no gradients, and `eval` mode, even where `train()` is called on a parent. Returns self.
+        """Stop learning: no gradients, and `eval` mode even where `train()` is called on a parent.
 
         >>> from nanoemo import nn
         >>> model = nn.Sequential(nn.Linear(4, 3).freeze(), nn.Dropout(0.5), nn.Linear(3, 2)).train()
@@ -181,7 +184,7 @@ class Module:
         return self._set_frozen(True)
 
     def unfreeze(self):
-        """Learn again. The mode stays `eval` until the next `train()`. Returns self."""
+        """Learn again. The mode stays `eval` until the next `train()`."""
         return self._set_frozen(False)
 
     def _set_frozen(self, frozen):
@@ -198,7 +201,7 @@ class Module:
         for parameter in self.parameters():
             parameter.zero_grad()
 
-    # ---- how it looks -----------------------------------------------------------------------------------------
+    # ---- how it looks --------------------------------------------------------------------------------
 
     def describe(self):
         """The arguments that `repr` shows; layers say theirs here."""

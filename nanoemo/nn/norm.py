@@ -1,4 +1,4 @@
-"""Batch normalisation and dropout: layers that behave differently in training (`Module.train`, `Module.eval`)."""
+"""Batch normalisation and dropout: layers that behave differently in training."""
 from nanoemo import ops
 from nanoemo.nn import init
 from nanoemo.nn.checks import positive_integers
@@ -21,7 +21,8 @@ class _BatchNorm(Module):
 
     def forward(self, x):
         if x.ndim not in self.ranks:
-            raise ValueError(f"{type(self).__name__}: expected x of shape {' or '.join(self.ranks.values())}, got {x.shape}")
+            expected = " or ".join(self.ranks.values())
+            raise ValueError(f"{type(self).__name__}: expected x of shape {expected}, got {x.shape}")
         return ops.batch_norm(x, self.gamma, self.beta, self.running_mean, self.running_var, self.training,
                               self.momentum, self.eps)
 
@@ -42,7 +43,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of images (N, H, W, C), one mean and variance a channel ("spatial batch normalisation").
+    """Batch normalisation of images (N, H, W, C), one mean and variance a channel ("spatial").
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, nn
@@ -53,9 +54,9 @@ class BatchNorm2d(_BatchNorm):
 
 
 class Dropout(Module):
-    """In training set each value to 0 with probability `p` and scale the rest by 1 / (1 − p); see `ops.dropout`.
+    """In training set each value to 0 with probability `p` and scale the rest by 1 / (1 − p).
 
-    Raises ValueError for a `p` outside [0, 1).
+    See `ops.dropout`. Raises ValueError for a `p` outside [0, 1).
 
     >>> from nanoemo import Tensor, nn
     >>> nn.Dropout(0.5).eval()(Tensor([1.0, 2.0]))

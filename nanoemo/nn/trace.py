@@ -18,7 +18,7 @@ def report(module, output):
 
 @contextmanager
 def watch(watcher):
-    """Inside the `with` block, call `watcher(module, output)` after each module has computed, innermost first.
+    """Inside the `with` block, call `watcher(module, output)` after each module, innermost first.
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, nn
@@ -39,9 +39,9 @@ def watch(watcher):
 
 @contextmanager
 def undisturbed(module):
-    """Inside the `with` block the model is in `eval` mode and records no graph; each module's mode is put back after.
+    """Inside the `with` block the model is in `eval` mode and records no graph.
 
-    So neither running statistics nor the random state change, whatever is computed.
+    Each module's mode is put back after. So neither running statistics nor the random state change.
     """
     modes = [(part, part.training) for _, part in module.named_modules()]
     module.eval()

@@ -13,7 +13,8 @@ def _gradients(params):
 def clip_grad_norm_(params, max_norm):
     """Scale all gradients together, in place, so that their joint length is at most `max_norm`.
 
-    Pascanu et al. 2013. Returns the length before. A NaN or an infinity stays one: `detect_anomaly` finds its source.
+    Pascanu et al. 2013. Returns the length before. A NaN or an infinity stays one: `detect_anomaly` finds
+    its source.
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([3.0, 4.0])
@@ -29,7 +30,8 @@ def clip_grad_norm_(params, max_norm):
     by_device = {}
     for gradient in gradients:
         by_device.setdefault(gradient.device, []).append(gradient.array)
-    total = math.sqrt(sum(float(backend.kernel("squared_norm", device)(arrays)) for device, arrays in by_device.items()))
+    total = math.sqrt(sum(float(backend.kernel("squared_norm", device)(arrays))
+                          for device, arrays in by_device.items()))
     scale = max_norm / (total + 1e-6)
     if not scale >= 1:
         for gradient in gradients:

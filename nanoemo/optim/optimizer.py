@@ -1,7 +1,8 @@
 """Optimisers: how a parameter changes, given its gradient. The rules themselves are in kernels/optim.py.
 
-A call of `step()` gives the rule all parameters that have a gradient, as lists of arrays; it changes them in place.
-What a rule remembers of a parameter (a velocity, a mean of squares) is a `slot`, made of zeros when first needed.
+A call of `step()` gives the rule all parameters that have a gradient, as lists of arrays; it changes them
+in place. What a rule remembers of a parameter (a velocity, a mean of squares) is a `slot`, made of zeros
+when first needed.
 """
 import difflib
 import math
@@ -19,8 +20,8 @@ class Optimizer:
 
     params: the parameters to change, `model.parameters()`
     lr: learning rate, how far a step goes; it may be assigned between steps, as schedules do
-    Raises ValueError for an empty list, a parameter given twice and a hyper-parameter out of range, TypeError for a
-    parameter that is no Tensor.
+    Raises ValueError for an empty list, a parameter given twice and a hyper-parameter out of range,
+    TypeError for a parameter that is no Tensor.
     """
     slot_names = ()
 
@@ -31,7 +32,7 @@ class Optimizer:
         for name, value in hyper.items():
             setattr(self, name, self.check(name, value))
         self.slots = {name: [None] * len(self.params) for name in self.slot_names}
-        self.step_counts = [0] * len(self.params)      # a parameter that is unfrozen later starts its own count
+        self.step_counts = [0] * len(self.params)      # each its own: one that is unfrozen later starts at 0
 
     def check(self, name, value, below=math.inf):
         """`value`, if 0 <= value < below; ValueError otherwise."""
@@ -56,7 +57,7 @@ class Optimizer:
                 self.step_counts[i] += 1
 
     def _groups(self):
-        """(device, steps made, indices) of the parameters that have a gradient: one group, unless some joined later."""
+        """(device, steps made, indices) of those with a gradient: one group, unless some joined later."""
         groups = {}
         for i, parameter in enumerate(self.params):
             if parameter.grad is not None:
@@ -75,7 +76,7 @@ class Optimizer:
             parameter.zero_grad()
 
     def state_dict(self):
-        """What the next steps depend on, as {name: number or NumPy array}; the arrays are copies and know no device.
+        """What the next steps depend on, as {name: number or NumPy array}; the arrays are copies.
 
         "lr"; "step_counts", an array with one number a parameter; "<slot>.<i>" for each slot of parameter i.
         """
@@ -89,7 +90,8 @@ class Optimizer:
     def load_state_dict(self, state):
         """Go on from a `state_dict` of the same kind of optimiser over the same parameters.
 
-        Raises ValueError that lists every missing, unexpected and wrong-shaped entry; then nothing has been changed.
+        Raises ValueError that lists every missing, unexpected and wrong-shaped entry; then nothing has been
+        changed.
         """
         shapes = {f"{name}.{i}": self.params[i].shape for name in self.slots for i in range(len(self.params))}
         shapes |= {"step_counts": (len(self.params),), "lr": ()}
@@ -105,7 +107,9 @@ class Optimizer:
         for name, values in self.slots.items():
             for i, parameter in enumerate(self.params):
                 value = state.get(f"{name}.{i}")
-                values[i] = None if value is None else backend.to_device(np.array(value, parameter.dtype), parameter.device)
+                if value is not None:
+                    value = backend.to_device(np.array(value, parameter.dtype), parameter.device)
+                values[i] = value
 
 
 def _check_params(name, params):
@@ -117,14 +121,16 @@ def _check_params(name, params):
             raise TypeError(f"{name}: parameter {i} must be a Tensor, got {type(parameter).__name__}; "
                             f"pass model.parameters()")
         if id(parameter) in seen:
-            raise ValueError(f"{name}: parameters {seen[id(parameter)]} and {i} are the same tensor; it would be changed twice")
+            raise ValueError(f"{name}: parameters {seen[id(parameter)]} and {i} are the same tensor; "
+                             f"it would be changed twice")
         seen[id(parameter)] = i
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: p ← p − lr · g, or with momentum a velocity v ← momentum · v + g in place of g.
+    """Stochastic gradient descent: p ← p − lr · g; with momentum p ← p − lr · v, v ← momentum · v + g.
 
-    nesterov: look ahead, g + momentum · v (Sutskever et al. 2013); weight_decay: L2, adds weight_decay · p to g
+    nesterov: look ahead, g + momentum · v in place of v (Sutskever et al. 2013)
+    weight_decay: L2, adds weight_decay · p to g
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([1.0])
@@ -164,13 +170,14 @@ class RMSprop(Optimizer):
         self.alpha = self.check("alpha", alpha, below=1)
 
     def update(self, device, params, grads, slots, step):
-        backend.kernel("rmsprop_step", device)(params, grads, *slots, self.lr, self.alpha, self.eps, self.weight_decay)
+        backend.kernel("rmsprop_step", device)(params, grads, *slots, self.lr, self.alpha, self.eps,
+                                               self.weight_decay)
 
 
 class Adam(Optimizer):
-    """Running means of the gradient and of its square, corrected for their start at 0. Kingma & Ba 2015, algorithm 1.
+    """Running means of the gradient and of its square, corrected for their start at 0.
 
-    weight_decay: L2, adds weight_decay · p to the gradient
+    Kingma & Ba 2015, algorithm 1. weight_decay: L2, adds weight_decay · p to the gradient
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([1.0])
@@ -192,8 +199,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p shrinks by lr · weight_decay · p, past the running means. Loshchilov &
-    Hutter 2019.
+    """Adam with decoupled weight decay: p shrinks by lr · weight_decay · p, past the running means.
+
+    Loshchilov & Hutter 2019, algorithm 2.
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([1.0])

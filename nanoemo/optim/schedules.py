@@ -1,7 +1,7 @@
 """Schedules: the learning rate as a function of the epoch.
 
-A schedule takes the rate that the optimiser has when it is made as the base rate. Call `step()` after each epoch.
-Epochs count from 0; `rate(epoch)` is the formula.
+A schedule takes the rate that the optimiser has when it is made as the base rate. Call `step()` after each
+epoch. Epochs count from 0; `rate(epoch)` is the formula.
 """
 import math
 
@@ -31,7 +31,7 @@ class Schedule:
         return {"base_lr": self.base_lr, "epoch": self.epoch}
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`, setting the optimiser's rate. ValueError for other names than its own."""
+        """Go on from a `state_dict`, setting the optimiser's rate. ValueError where names differ."""
         _check_names(self, state)
         self.base_lr, self.epoch = float(state["base_lr"]), int(state["epoch"])
         self.optimizer.lr = self.rate(self.epoch)
@@ -40,7 +40,8 @@ class Schedule:
 def _check_names(schedule, state):
     expected = schedule.state_dict()
     if state.keys() != expected.keys():
-        raise ValueError(f"load_state_dict: {type(schedule).__name__} expects {', '.join(expected)}; got {', '.join(state)}")
+        raise ValueError(f"load_state_dict: {type(schedule).__name__} expects {', '.join(expected)}; "
+                         f"got {', '.join(state)}")
 
 
 def _at_least_one(schedule, name, value):
@@ -105,7 +106,7 @@ class ExponentialLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """min_lr + ½ (base − min_lr)(1 + cos(π · epoch / epochs)): half a cosine down over `epochs`, then at `min_lr`.
+    """min_lr + ½ (base − min_lr)(1 + cos(π · epoch / epochs)): half a cosine, then `min_lr`.
 
     Loshchilov & Hutter 2017, equation 5, without restarts.
 
@@ -132,7 +133,8 @@ class LinearWarmup(Schedule):
 
     >>> from nanoemo import nn, optim
     >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
-    >>> schedule = optim.LinearWarmup(optimizer, epochs=2, start=0.5, after=optim.ExponentialLR(optimizer, 0.5))
+    >>> after = optim.ExponentialLR(optimizer, 0.5)
+    >>> schedule = optim.LinearWarmup(optimizer, epochs=2, start=0.5, after=after)
     >>> [schedule.rate(epoch) for epoch in range(5)]
     [0.5, 0.75, 1.0, 0.5, 0.25]
     """
@@ -185,12 +187,12 @@ class ReduceLROnPlateau:
             self.bad_epochs = 0
 
     def state_dict(self):
-        """{name: number}, for `load_state_dict`; "best" is None before the first epoch (JSON knows no infinity)."""
+        """{name: number}, for `load_state_dict`; "best" is None before the first epoch."""
         return {"lr": self.optimizer.lr, "best": None if self.best == math.inf else self.best,
                 "bad_epochs": self.bad_epochs}
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`, setting the optimiser's rate. ValueError for other names than its own."""
+        """Go on from a `state_dict`, setting the optimiser's rate. ValueError where names differ."""
         _check_names(self, state)
         self.optimizer.lr = float(state["lr"])
         self.best = math.inf if state["best"] is None else float(state["best"])
