@@ -15,7 +15,8 @@ The definitions below say just that. The fast versions, further down, turn the s
 window under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla et al. 2006), and then all the
 outputs of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole
 batch would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of
-about a megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next.
+about a megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next. Windows of 3 or
+5 over many channels go a faster way still, which multiplies less: kernels/winograd.py.
 
 A 1-D convolution is a 2-D one over images of one row.
 """
@@ -25,7 +26,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
-from nanoemo.kernels.threads import parallel, workspace
+from nanoemo.kernels.threads import parallel, row_blocks, workspace
+from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
 
 __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d_forward_plain",
            "conv2d_backward", "conv2d_backward_plain", "conv2d_forward", "conv2d_forward_plain"]
@@ -100,12 +102,15 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     x, w, has_bias, strides, pads = cache
     dy = np.ascontiguousarray(dy)
     dx = _input_gradient(dy, x.shape, w, strides, pads) if needs[0] else None
-    dw, db = _weight_gradients(dy, x, w.shape, strides, pads) if needs[1] or needs[2] else (None, None)
-    return dx, dw if needs[1] else None, db if has_bias and needs[2] else None
+    dw = _weight_gradient(dy, x, w.shape, strides, pads) if needs[1] else None
+    db = _bias_gradient(dy) if has_bias and needs[2] else None
+    return dx, dw, db
 
 
 def _correlate(x, w, b, strides, pads):
     """The convolution itself, padding given as ((top, bottom), (left, right))."""
+    if winograd_suits(w.shape, strides):
+        return winograd_correlate(x, w, b, pads)
     height, width = _output_shape(x, w, strides, pads)
     channels = w.shape[3]
     weights = np.ascontiguousarray(w).reshape(-1, channels)
@@ -123,32 +128,38 @@ def _correlate(x, w, b, strides, pads):
     return y
 
 
-def _weight_gradients(dy, x, w_shape, strides, pads):
-    """dw and db: for every block, columns transposed times dy, summed up."""
+def _weight_gradient(dy, x, w_shape, strides, pads):
+    """dw: for every block, columns transposed times dy, summed up."""
+    if winograd_suits(w_shape, strides):
+        return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
     images, height, width, channels = dy.shape
     blocks = _blocks(images, height, width, math.prod(w_shape[:3]), x.itemsize)
-    size = -(-len(blocks) // PARTIAL_SUMS)
 
     def work(group):
         dw = np.zeros((math.prod(w_shape[:3]), channels), x.dtype)
-        db = np.zeros(channels, x.dtype)
         product = workspace("conv dw", dw.shape, x.dtype)
         for block in group:
             columns = _gather(x, w_shape, strides, pads, *block, width)
-            out = dy[block].reshape(-1, channels)
-            np.matmul(columns.T, out, out=product)
+            np.matmul(columns.T, dy[block].reshape(-1, channels), out=product)
             np.add(dw, product, out=dw)
-            db += np.ones(len(out), x.dtype) @ out      # a matrix product sums columns faster than .sum(axis=0)
-        return dw, db
+        return dw
 
-    parts = parallel(work, [blocks[start:start + size] for start in range(0, len(blocks), size)])
-    if not parts:
-        return np.zeros(w_shape, x.dtype), np.zeros(channels, x.dtype)
-    dw, db = parts[0]
-    for other_dw, other_db in parts[1:]:
-        dw += other_dw
-        db += other_db
-    return dw.reshape(w_shape), db
+    size = -(-len(blocks) // PARTIAL_SUMS)
+    return _sum(parallel(work, [blocks[start:start + size] for start in range(0, len(blocks), size)])).reshape(w_shape)
+
+
+def _bias_gradient(dy):
+    """db: dy summed over all but channels. A product with a row of ones does that faster than .sum()."""
+    rows = dy.reshape(-1, dy.shape[3])
+    blocks = row_blocks(len(rows), rows[:1].nbytes, COLUMN_BYTES)
+    return _sum(parallel(lambda block: np.ones(block.stop - block.start, dy.dtype) @ rows[block], blocks))
+
+
+def _sum(parts):
+    total = parts[0]
+    for part in parts[1:]:
+        np.add(total, part, out=total)
+    return total
 
 
 def _input_gradient(dy, x_shape, w, strides, pads):
@@ -252,6 +263,8 @@ def _check(name, x, w, b, stride, padding):
         pads = resolve_padding_2d(padding, sizes, kernels, [max(s, 1) for s in strides])
     if min(strides) < 1:
         raise ValueError(f"{name}: stride must be at least 1, got {stride!r}")
+    if x.shape[0] == 0:
+        raise ValueError(f"{name}: the batch is empty (x has shape {x.shape})")
     for size, kernel, (before, after) in zip(sizes, kernels, pads):
         if kernel < 1 or size + before + after < kernel:
             raise ValueError(f"{name}: the window {w.shape[:rank - 2]} is larger than the padded input "

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-__all__ = ["parallel", "row_blocks", "workspace", "set_num_threads", "get_num_threads"]
+__all__ = ["once_per_thread", "one_blas_thread", "parallel", "row_blocks", "workspace", "set_num_threads", "get_num_threads"]
 
 BLOCK_BYTES = 256 * 1024
 
@@ -73,8 +73,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool_after_fork)
 
 
-class _OneBlasThread:
-    """Context in which each BLAS call uses one thread; the setting found is put back at the end."""
+class one_blas_thread:
+    """Context in which each BLAS call uses one thread; the setting found is put back at the end.
+
+    A BLAS thread that has had work spins for some milliseconds, waiting for more, and takes the core from ours. So
+    small products between parallel sections run in this context too.
+    """
 
     def __enter__(self):
         global _blas
@@ -113,6 +117,22 @@ def workspace(name, shape, dtype):
     return buffer[:size].reshape(shape)
 
 
+def once_per_thread(make):
+    """`make`, called once for each thread and arguments; later calls give the same result back.
+
+    For what a kernel sets up before its blocks (buffers and views of them): a line of Python costs as much as a
+    thousand additions, and only one thread at a time can run it.
+    """
+    kept = threading.local()
+
+    def get(*key):
+        if key not in kept.__dict__.setdefault("results", {}):
+            kept.results[key] = make(*key)
+        return kept.results[key]
+
+    return get
+
+
 def parallel(work, items):
     """Call `work(item)` for every item, on all threads; return the results in order.
 
@@ -123,7 +143,8 @@ def parallel(work, items):
     if getattr(_local, "inside", False):
         return [work(item) for item in items]
     if threads == 1 or len(items) <= 1:
-        return [work(item) for item in items]
+        with one_blas_thread():
+            return [work(item) for item in items]
     results = [None] * len(items)
     counter = iter(range(len(items)))        # next() on it is atomic, so idle threads take the next block
 
@@ -135,7 +156,7 @@ def parallel(work, items):
         finally:
             _local.inside = False
 
-    with _OneBlasThread():
+    with one_blas_thread():
         futures = [_workers().submit(take_blocks) for _ in range(min(threads, len(items)) - 1)]
         try:
             take_blocks()                    # the calling thread works too

@@ -1,0 +1,268 @@
+"""Convolution with fewer multiplications: Winograd's minimal filtering.
+
+m neighbouring outputs of a filter of r taps need m·r multiplications when written out. Both are coefficients of a
+product of polynomials, and a product of degree n − 1 is known from its values at n = m + r − 1 points; so n
+multiplications, one a point, are enough (Toom and Cook; Winograd 1980). Along one axis
+
+    y = Aᵀ [ (G g) ⊙ (Bᵀ d) ]         d: n inputs, g: r taps, y: m outputs, ⊙: element by element
+
+and along both axes of an image, where d, g and y are small squares,
+
+    y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A.
+
+With 3×3 windows and tiles of 4×4 outputs that is 36 multiplications instead of 144. Summing over input channels
+comes before the last step, so at each of the 36 points there is one matrix product, tiles × channels times channels ×
+outputs (Lavin & Gray 2016, "Fast algorithms for convolutional neural networks"). The three transforms are matrix
+products as well. The whole is linear in d and in g, so the gradients are the same steps transposed, last one first:
+
+    dg = Gᵀ [ (Bᵀ d B) ⊙ (A dy Aᵀ) ] G.
+
+The points are small (0, ±1, ±2, ∞), which keeps float32's rounding error within about ten times that of the plain sum;
+more points would not, hence at most six.
+"""
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from nanoemo.kernels.shapes import output_size
+from nanoemo.kernels.threads import once_per_thread, one_blas_thread, parallel, workspace
+
+__all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
+
+POINTS = (0, 1, -1, 2, -2)      # and infinity
+BLOCK_BYTES = 700 << 10         # tiles transformed together: few enough for the level-2 cache ...
+DW_BLOCK_BYTES = 2 << 20        # (more for dw, where each block adds a whole set of weights to the sum)
+MIN_TILES = 32                  # ... and enough rows for a fast product
+MIN_CHANNELS = 16               # with fewer, the transforms cost more than the products they save
+
+
+def winograd_suits(w_shape, strides):
+    """Whether a convolution has stride 1, a 3- or 5-tap window, and channels enough to be worth it."""
+    kh, kw, inputs, outputs = w_shape
+    return strides == (1, 1) and {kh, kw} <= {1, 3, 5} and max(kh, kw) > 1 and min(inputs, outputs) >= MIN_CHANNELS
+
+
+def transforms(m, r):
+    """Matrices Aᵀ (m, n), G (n, r), Bᵀ (n, n) of F(m, r), n = m + r − 1.
+
+    Row k of G and of A evaluates a polynomial at point k; row k of Bᵀ holds the coefficients of the polynomial that
+    vanishes at all the other points. The last row stands for the point at infinity, which picks the leading coefficient.
+
+    >>> at, g, bt = transforms(2, 3)
+    >>> import numpy as np
+    >>> d, taps = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 10.0, 100.0])
+    >>> (at @ ((g @ taps) * (bt @ d))).tolist()
+    [321.0, 432.0]
+    """
+    n = m + r - 1
+    points = POINTS[:n - 1]
+    at, g, bt = np.zeros((m, n)), np.zeros((n, r)), np.zeros((n, n))
+    for k, p in enumerate(points):
+        others = [q for q in points if q != p]
+        at[:, k] = [p ** i for i in range(m)]
+        g[k] = [p ** j / math.prod(p - q for q in others) for j in range(r)]
+        bt[k, :n - 1] = np.polynomial.polynomial.polyfromroots(others)
+    at[m - 1, -1] = g[-1, r - 1] = 1
+    bt[-1] = np.polynomial.polynomial.polyfromroots(points)
+    return at, g, bt
+
+
+def tile_size(outputs, taps):
+    """Outputs a tile has along one axis: the size that needs the fewest multiplications for `outputs` of them.
+
+    >>> tile_size(48, 3), tile_size(21, 3), tile_size(46, 5), tile_size(1, 1)
+    (4, 3, 2, 1)
+    """
+    largest = len(POINTS) + 2 - taps
+    if taps == 1:
+        return 1
+    return min(range(largest, 0, -1), key=lambda m: -(-outputs // m) * (m + taps - 1))
+
+
+@lru_cache(maxsize=64)
+def _transforms_for(tile, taps, dtype):
+    """`transforms` of the rows and of the columns, in a kernel's dtype."""
+    return [[matrix.astype(dtype) for matrix in transforms(m, r)] for m, r in zip(tile, taps)]
+
+
+class _Tiling:
+    """How the outputs of a convolution are cut into tiles, and the tiles into blocks: (images, rows of tiles)."""
+
+    def __init__(self, x_shape, w_shape, pads, block_bytes):
+        self.taps = w_shape[:2]
+        self.origin = (-pads[0][0], -pads[1][0])
+        self.outputs = tuple(output_size(x_shape[1 + a], w_shape[a], 1, pads[a]) for a in range(2))
+        self.tile = tuple(tile_size(o, k) for o, k in zip(self.outputs, self.taps))
+        self.grid = tuple(-(-o // m) for o, m in zip(self.outputs, self.tile))
+        self.points = tuple(m + r - 1 for m, r in zip(self.tile, self.taps))
+        self.blocks = self._cut(x_shape[0], max(MIN_TILES, block_bytes // (math.prod(self.points) * max(w_shape[2:]) * 4)))
+
+    def _cut(self, images, tiles):
+        height, width = self.grid
+        rows = max(1, tiles // width)
+        if rows >= height:
+            count = max(1, rows // height)
+            return [(slice(n, min(n + count, images)), slice(0, height)) for n in range(0, images, count)]
+        rows = -(-height // -(-height // rows))         # even blocks rather than a thin last one
+        return [(slice(n, n + 1), slice(t, min(t + rows, height))) for n in range(images) for t in range(0, height, rows)]
+
+
+class _Planes:
+    """Both axes of a block's tiles transformed, rows_matrix · d · columns_matrixᵀ, in buffers that are kept.
+
+    Fill `input` (p, q, tiles · channels), call `run()`, and read `output` (p', q', tiles · channels).
+    """
+
+    def __init__(self, rows_matrix, columns_matrix, rest, source, target):
+        (p_out, p), (q_out, q), dtype = rows_matrix.shape, columns_matrix.shape, rows_matrix.dtype
+        self.matrices = rows_matrix, columns_matrix
+        self.input = workspace(source, (p, q, rest), dtype)
+        self.output = workspace(target, (p_out, q_out, rest), dtype)
+        half = workspace("winograd half", (p_out, q * rest), dtype)
+        self.rows_step = self.input.reshape(p, q * rest), half
+        self.columns_step = half.reshape(p_out, q, rest), self.output
+
+    def run(self):
+        (tiles, half), (half_by_row, output) = self.rows_step, self.columns_step
+        np.matmul(self.matrices[0], tiles, out=half)
+        np.matmul(self.matrices[1], half_by_row, out=output)
+
+
+class _TileReader:
+    """Copies the tiles of a block of images into a buffer, (rows, columns, image, tile row, tile column, channel).
+
+    size: of a tile, which may overlap its neighbours; origin: where the first tile starts in x
+    """
+
+    def __init__(self, x, tiling, size, origin, count, height, buffer):
+        self.x, self.origin, self.step = x, origin, tiling.tile
+        width, channels = tiling.grid[1], x.shape[3]
+        self.shape = (*size, count, height, width, channels)
+        self.tiles = buffer.reshape(self.shape)
+        self.reach = (height - 1) * self.step[0] + size[0], (width - 1) * self.step[1] + size[1]
+        self.slab = workspace("winograd slab", (count, *self.reach, channels), x.dtype)
+
+    def read(self, block):
+        images, rows = block
+        x, (top, left) = self.x, (rows.start * self.step[0] + self.origin[0], self.origin[1])
+        bottom, right = top + self.reach[0], left + self.reach[1]
+        if top >= 0 and left >= 0 and bottom <= x.shape[1] and right <= x.shape[2]:
+            n, i, j, _ = x.strides
+            source, offset = x, images.start * n + top * i + left * j
+        else:
+            source, offset = self._with_border(images, top, left), 0
+        n, i, j, k = source.strides
+        # The same window as np.lib.stride_tricks.as_strided would give, without its overhead.
+        np.copyto(self.tiles, np.ndarray(self.shape, x.dtype, source, offset,
+                                         (i, j, n, i * self.step[0], j * self.step[1], k)))
+
+    def _with_border(self, images, top, left):
+        """The part of x that the block reaches into, with zeros where that lies outside x."""
+        rows, columns = (slice(max(start, 0), max(min(start + extent, limit), 0))
+                         for start, extent, limit in zip((top, left), self.reach, self.x.shape[1:3]))
+        self.slab.fill(0)
+        self.slab[:, rows.start - top:rows.stop - top, columns.start - left:columns.stop - left] = self.x[images, rows, columns]
+        return self.slab
+
+
+class _Inputs:
+    """Bᵀ d B of a block, in `values` (points, tiles, channels)."""
+
+    def __init__(self, x, tiling, matrices, count, height):
+        rest = count * height * tiling.grid[1] * x.shape[3]
+        self.planes = _Planes(matrices[0][2], matrices[1][2], rest, "winograd tiles", "winograd inputs")
+        self.reader = _TileReader(x, tiling, tiling.points, tiling.origin, count, height, self.planes.input)
+        self.values = self.planes.output.reshape(math.prod(tiling.points), -1, x.shape[3])
+
+    def compute(self, block):
+        self.reader.read(block)
+        self.planes.run()
+        return self.values
+
+
+def _both_axes(rows_matrix, columns_matrix, values):
+    """rows_matrix · values · columns_matrixᵀ over the first two axes; small, and done once a call."""
+    with one_blas_thread():
+        half = np.tensordot(rows_matrix, values, axes=(1, 0))
+        return np.ascontiguousarray(np.tensordot(columns_matrix, half, axes=(1, 1)).swapaxes(0, 1))
+
+
+def winograd_correlate(x, w, b, pads):
+    """What `conv2d_forward` computes with stride 1. x: (N, H, W, C); w: (kh, kw, C, O); pads: ((top, bottom), (left, right))."""
+    x = np.ascontiguousarray(x)
+    tiling = _Tiling(x.shape, w.shape, pads, BLOCK_BYTES)
+    matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = _transforms_for(tiling.tile, tiling.taps, x.dtype)
+    points, channels = math.prod(tiling.points), w.shape[3]
+    weights = _both_axes(g_rows, g_columns, w).reshape(points, *w.shape[2:])
+    # What is found at the point (1, 1) counts once in every output of the tile, so the bias is added there.
+    point_one = min(1, tiling.points[0] - 1) * tiling.points[1] + min(1, tiling.points[1] - 1)
+    y = np.empty((x.shape[0], *tiling.outputs, channels), x.dtype)
+
+    def prepare(count, height):
+        """Steps for blocks of `count` images and `height` rows of tiles: this thread's buffers, and what is done in them."""
+        inputs = _Inputs(x, tiling, matrices, count, height)
+        outputs = _Planes(at_rows, at_columns, count * height * tiling.grid[1] * channels, "winograd products", "winograd tiles")
+        products = outputs.input.reshape(points, -1, channels)
+        (mh, mw), width = tiling.tile, tiling.grid[1]
+        by_tile = outputs.output.reshape(mh, mw, count, height, width, channels).transpose(2, 3, 0, 4, 1, 5)
+        by_row = workspace("winograd rows", by_tile.shape, x.dtype)
+        whole_tiles = by_row.reshape(count, height * mh, width * mw, channels)[:, :, :y.shape[2]]
+
+        def run(block):
+            np.matmul(inputs.compute(block), weights, out=products)
+            if b is not None:
+                products[point_one] += b
+            outputs.run()
+            np.copyto(by_row, by_tile)
+            target = y[block[0], block[1].start * mh:block[1].stop * mh]
+            np.copyto(target, whole_tiles[:, :target.shape[1]])
+
+        return run
+
+    steps = once_per_thread(prepare)
+    parallel(lambda block: steps(*_size(block))(block), tiling.blocks)
+    return y
+
+
+def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
+    """dw: at each point, transformed inputs transposed times transformed dy; then Gᵀ · G. Stride 1."""
+    x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
+    tiling = _Tiling(x.shape, w_shape, pads, DW_BLOCK_BYTES)
+    matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = _transforms_for(tiling.tile, tiling.taps, x.dtype)
+    a_rows, a_columns = np.ascontiguousarray(at_rows.T), np.ascontiguousarray(at_columns.T)
+    points, channels = math.prod(tiling.points), w_shape[3]
+
+    def prepare(count, height):
+        inputs = _Inputs(x, tiling, matrices, count, height)
+        outputs = _Planes(a_rows, a_columns, count * height * tiling.grid[1] * channels, "winograd dy", "winograd products")
+        reader = _TileReader(dy, tiling, tiling.tile, (0, 0), count, height, outputs.input)
+        dy_at_points = outputs.output.reshape(points, -1, channels)
+        product = workspace("winograd dw", (points, w_shape[2], channels), x.dtype)
+
+        def add_to(total, block):
+            reader.read(block)
+            outputs.run()
+            np.matmul(inputs.compute(block).transpose(0, 2, 1), dy_at_points, out=product)
+            np.add(total, product, out=total)
+
+        return add_to
+
+    steps = once_per_thread(prepare)
+
+    def work(group):
+        total = np.zeros((points, w_shape[2], channels), x.dtype)
+        for block in group:
+            steps(*_size(block))(total, block)
+        return total
+
+    size = -(-len(tiling.blocks) // partial_sums)
+    parts = parallel(work, [tiling.blocks[start:start + size] for start in range(0, len(tiling.blocks), size)])
+    total = parts[0]
+    for part in parts[1:]:
+        np.add(total, part, out=total)
+    return _both_axes(g_rows.T, g_columns.T, total.reshape(*tiling.points, *w_shape[2:]))
+
+
+def _size(block):
+    return block[0].stop - block[0].start, block[1].stop - block[1].start
