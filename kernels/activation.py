@@ -7,9 +7,9 @@
     softmax        y_k = e^x_k / Σ_j e^x_j               dx = y · (dy − Σ_j dy_j·y_j)
     log-softmax    y_k = x_k − log Σ_j e^x_j             dx = dy − e^y · Σ_j dy_j
 
-Both softmaxes first subtract the largest x of the row, which changes nothing in exact arithmetic and keeps e^x
-from overflowing. Where the derivative can be written in y, y is what is kept for the way back: the next layer
-holds it anyway. At x = 0 the derivative of ReLU is taken as 0, as in PyTorch; a NaN in x stays NaN in y.
+Both softmaxes first subtract the largest x of the row, which changes nothing in exact arithmetic and keeps
+e^x from overflowing. Where the derivative can be written in y, y is what is kept for the way back: the next
+layer holds it anyway. At x = 0 the derivative of ReLU is taken as 0, as in PyTorch; a NaN in x stays NaN.
 """
 import numpy as np
 
@@ -19,11 +19,11 @@ __all__ = [f"{name}_{direction}{suffix}"
            for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")
            for direction in ("forward", "backward") for suffix in ("", "_plain")]
 
-# Larger than in the convolution: with less work a byte, threads would otherwise wait for the interpreter lock.
+# Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
 BLOCK_BYTES = 512 * 1024
 
 
-# --------------------------------------------------------------------------------------------- the definitions
+# -------------------------------------------------------------------------------------------- the definitions
 
 def relu_forward_plain(x):
     """max(x, 0), by definition."""
@@ -98,10 +98,10 @@ def log_softmax_backward_plain(dy, y):
     return np.einsum("nkj,nk->nj", jacobians, dy.reshape(rows.shape)).reshape(y.shape)
 
 
-# ------------------------------------------------------------------------------------------- the fast versions
+# ------------------------------------------------------------------------------------------ the fast versions
 
 def _elementwise(work, *inputs):
-    """A new array like inputs[0], filled by work(*blocks of inputs, block of the result) for a block at a time.
+    """A new array like inputs[0], filled by work(*blocks of inputs, block of the result), a block at a time.
 
     Several passes over a block cost little, as it stays in the level-2 cache.
     """

@@ -1,13 +1,13 @@
-"""Inverted dropout (Srivastava et al. 2014, section 10): in training each element is dropped with probability p.
+"""Inverted dropout (Srivastava et al. 2014, section 10): training drops each element with probability p.
 
     y = x · m / (1 − p),   m = 0 with probability p, else 1;       dx = dy · m / (1 − p)
 
 Division by 1 − p keeps the expected y at x, so nothing is to be done at test time.
 
-The mask m is a function of (seed, shape, p) alone: the elements, in row-major order, are cut into blocks of fixed
-size, and block b draws from a random stream of its own, seeded by (seed, b). So threads can draw side by side and
-get the same mask as one would, and the way back draws it again: nothing is kept but the seed. An element draws 16
-bits and is dropped where they, as an integer, are below p·65536: p is exact to 1/131072.
+The mask m is a function of (seed, shape, p) alone: the elements, in row-major order, are cut into blocks of
+fixed size, and block b draws from a random stream of its own, seeded by (seed, b). So threads can draw side
+by side and get the same mask as one would, and the way back draws it again: nothing is kept but the seed. An
+element draws 16 bits and is dropped where they, as an integer, are below p·65536: p is exact to 1/131072.
 """
 import numpy as np
 
@@ -20,7 +20,8 @@ BLOCK = 128 * 1024      # elements that share a random stream; changing it chang
 
 def _check_p(p):
     if not 0 <= p < 1:
-        raise ValueError(f"dropout: p, the probability to drop an element, must be at least 0 and below 1, got {p!r}")
+        raise ValueError(f"dropout: p, the probability to drop an element, must be at least 0 and below 1, "
+                         f"got {p!r}")
 
 
 def _kept(block, count, p, seed):
@@ -71,7 +72,7 @@ def _drop(x, p, seed):
     def drop_block(block):
         elements = slice(block * BLOCK, min((block + 1) * BLOCK, y.size))
         out = target[elements]
-        np.copyto(out, _kept(block, out.size, p, seed))     # widened first: mixed types would go through buffers
+        np.copyto(out, _kept(block, out.size, p, seed))     # widened first: mixed types go through buffers
         out *= 1 / (1 - p)
         out *= source[elements]
 

@@ -1,12 +1,15 @@
-"""Batch normalisation (Ioffe and Szegedy 2015, algorithm 1): each channel to mean 0 and variance 1, then scaled.
+"""Batch normalisation (Ioffe and Szegedy 2015, algorithm 1): each channel to mean 0, variance 1, then scaled.
 
 Over all axes but the last, M values a channel:
 
     mean = Σ x / M        var = Σ (x − mean)² / M        σ = √(var + eps)
     y = gamma · x̂ + beta,   x̂ = (x − mean) / σ
 
-In training mean and var come from the batch and the running ones follow, running = (1 − m)·running + m·batch, where
-the running variance takes Σ (x − mean)² / (M − 1). In evaluation the running ones are used.
+In training mean and var come from the batch, and the running ones follow it,
+
+    running = (1 − m)·running + m·batch,     with Σ (x − mean)² / (M − 1) for the running variance.
+
+In evaluation the running ones are used.
 
     dbeta = Σ dy          dgamma = Σ dy·x̂
     training:    dx = gamma/σ · (dy − dbeta/M − x̂·dgamma/M)     (mean and var depend on x, too)
@@ -19,10 +22,11 @@ import numpy as np
 
 from nanoemo.kernels.threads import parallel, row_blocks
 
-__all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain", "batch_norm_forward", "batch_norm_backward"]
+__all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain",
+           "batch_norm_forward", "batch_norm_backward"]
 
-# Larger than in the convolution: with less work a byte, threads would otherwise wait for the interpreter lock.
-BLOCK_BYTES = 512 * 1024
+# Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
+BLOCK_BYTES = 1024 * 1024
 
 
 def _check(x, training, **vectors):
@@ -30,12 +34,12 @@ def _check(x, training, **vectors):
         raise ValueError(f"batch_norm: x must have at least 2 axes, channels last, got shape {x.shape}")
     for name, vector in vectors.items():
         if vector.shape != (x.shape[-1],):
-            raise ValueError(f"batch_norm: x has {x.shape[-1]} channels (last axis of {x.shape}) but {name} has shape "
-                             f"{vector.shape}; it must be ({x.shape[-1]},)")
+            raise ValueError(f"batch_norm: x has {x.shape[-1]} channels (last axis of {x.shape}) but {name} "
+                             f"has shape {vector.shape}; it must be ({x.shape[-1]},)")
     count = x.size // x.shape[-1]
     if training and count < 2:
-        raise ValueError(f"batch_norm: x of shape {x.shape} has {count} value for each channel, and training needs at "
-                         "least 2 to have a variance; use a larger batch, or evaluation mode")
+        raise ValueError(f"batch_norm: x of shape {x.shape} has {count} value for each channel, and training "
+                         "needs at least 2 to have a variance; use a larger batch, or evaluation mode")
 
 
 def _follow(running, batch, momentum):
@@ -43,7 +47,7 @@ def _follow(running, batch, momentum):
     running += (momentum * batch).astype(running.dtype)
 
 
-# --------------------------------------------------------------------------------------------- the definitions
+# -------------------------------------------------------------------------------------------- the definitions
 
 def batch_norm_forward_plain(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
     """Batch normalisation by the formulas above: see `batch_norm_forward`."""
@@ -72,13 +76,13 @@ def batch_norm_backward_plain(dy, cache):
     return dx, dgamma, dbeta
 
 
-# ------------------------------------------------------------------------------------------- the fast versions
+# ------------------------------------------------------------------------------------------ the fast versions
 
 class _Rows:
     """Arrays (…, W, C) as matrices of rows W·C long, in blocks that stay in the level-2 cache.
 
-    A row of C values alone would be short work for a ufunc. So a vector of C values is repeated W times along the
-    row, and the sum over a row's W parts is taken last.
+    A row of C values alone would be short work for a ufunc. So a vector of C values is repeated W times along
+    the row, and the sum over a row's W parts is taken last.
     """
 
     def __init__(self, like):
@@ -113,8 +117,8 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
     shape and for a batch with one value a channel in training.
     Memory floor: x read once in evaluation, twice in training; y written.
 
-    >>> one, zero = np.ones(1), np.zeros(1)
-    >>> y, cache = batch_norm_forward(np.array([[1.0], [3.0]]), one, zero, zero.copy(), one.copy(), True, eps=0.0)
+    >>> x, one, zero = np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1)
+    >>> y, cache = batch_norm_forward(x, one, zero, zero.copy(), one.copy(), True, eps=0.0)
     >>> y.tolist()
     [[-1.0], [1.0]]
     """
@@ -126,17 +130,31 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
         _follow(running_mean, mean, momentum)
         _follow(running_var, var * (rows.count / (rows.count - 1)), momentum)
     over_sigma = 1 / np.sqrt(var + eps)
+    scale = gamma * over_sigma
     y = np.empty(x.shape, x.dtype)
-    source, target = rows.matrix(x), rows.matrix(y)
-    centre, scale, shift = (rows.spread(v, x.dtype) for v in (mean, gamma * over_sigma, beta))
-
-    def normalise(block):
-        out = np.subtract(source[block], centre, out=target[block])
-        out *= scale
-        out += shift
-
-    parallel(normalise, rows.blocks)
+    _blend(rows, y, (x, scale), shift=beta - mean * scale)
     return y, (x, mean.copy(), over_sigma, gamma, training)
+
+
+def _blend(rows, out, *terms, shift=None):
+    """out = Σ array·factor + shift, for terms (array, factor); factors and shift are vectors (C,).
+
+    y and dx are such sums once the vectors are known. Written so, x·scale − mean·scale loses digits where the
+    mean is large, but no more than x lost when it was rounded to float32.
+    """
+    target = rows.matrix(out)
+    terms = [(rows.matrix(array), rows.spread(factor, out.dtype)) for array, factor in terms]
+    shift = None if shift is None else rows.spread(shift, out.dtype)
+
+    def blend(block):
+        (array, factor), *others = terms
+        part = np.multiply(array[block], factor, out=target[block])
+        if shift is not None:
+            part += shift
+        for array, factor in others:
+            part += array[block] * factor
+
+    parallel(blend, rows.blocks)
 
 
 def _mean_and_variance(x, rows):
@@ -164,28 +182,18 @@ def batch_norm_backward(dy, cache):
     x, mean, over_sigma, gamma, training = cache
     rows = _Rows(x)
     source, gradient = rows.matrix(x), rows.matrix(dy)
-    centre = rows.spread(mean, x.dtype)
 
     def sums(block):
-        return rows.sum(gradient[block]), rows.sum_of_products(gradient[block], source[block] - centre)
+        return rows.sum(gradient[block]), rows.sum_of_products(gradient[block], source[block])
 
-    dbeta, dgamma = (np.array(part, np.float64).sum(axis=0) for part in zip(*parallel(sums, rows.blocks)))
-    dgamma *= over_sigma
+    dbeta, dy_times_x = (np.array(part, np.float64).sum(axis=0) for part in zip(*parallel(sums, rows.blocks)))
+    dgamma = (dy_times_x - mean * dbeta) * over_sigma
     dx = np.empty(x.shape, x.dtype)
-    target = rows.matrix(dx)
-    scale = rows.spread(gamma * over_sigma, x.dtype)
-    from_mean = rows.spread(dbeta / rows.count, x.dtype)
-    from_variance = rows.spread(over_sigma * dgamma / rows.count, x.dtype)
-
-    def through_statistics(block):
-        out = np.subtract(source[block], centre, out=target[block])
-        out *= from_variance
-        out += from_mean
-        np.subtract(gradient[block], out, out=out)
-        out *= scale
-
-    def through_scale(block):
-        np.multiply(gradient[block], scale, out=target[block])
-
-    parallel(through_statistics if training else through_scale, rows.blocks)
+    scale = gamma * over_sigma
+    if training:
+        by_variance = -scale * over_sigma * dgamma / rows.count      # what x − mean is multiplied by
+        shift = -scale * dbeta / rows.count - mean * by_variance
+        _blend(rows, dx, (x, by_variance), (dy, scale), shift=shift)
+    else:
+        _blend(rows, dx, (dy, scale))
     return dx, dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)

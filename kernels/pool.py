@@ -8,12 +8,12 @@ With kernel (kh, kw), stride (sh, sw) and `before` cells of padding above and to
 
 Padding counts as −∞ for max and +∞ for min, so it is never chosen; a mean leaves it out (TensorFlow's rule).
 
-Backward, max and min: the whole of dy[n, r, c] goes to the cell that was chosen. Of equal cells it is the first in
-row-major order, as in PyTorch. Forward notes the place of the chosen cell in its window, i·kw + j, in one byte.
+Backward, max and min: the whole of dy[n, r, c] goes to the cell that was chosen, of equal cells the first in
+row-major order, as in PyTorch. Forward notes the chosen cell's place in its window, i·kw + j, in a byte.
 Backward, mean: each real cell of the window gets dy[n, r, c] / number of real cells.
 
-A NaN in a window makes its output NaN. 1-D pooling of (N, T, C) is 2-D pooling of (N, 1, T, C) with a window one
-row high.
+A NaN in a window makes its output NaN. 1-D pooling of (N, T, C) is 2-D pooling of (N, 1, T, C) with a window
+one row high.
 """
 import numpy as np
 
@@ -24,11 +24,11 @@ __all__ = [f"{family}_{direction}{suffix}"
            for family in ("max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d")
            for direction in ("forward", "backward") for suffix in ("", "_plain")]
 
-# Larger than in the convolution: with less work a byte, threads would otherwise wait for the interpreter lock.
-BLOCK_BYTES = 1024 * 1024
+# Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
+BLOCK_BYTES = 2 * 1024 * 1024
 
 
-# ------------------------------------------------------------------------------------------ the definitions
+# -------------------------------------------------------------------------------------------- the definitions
 
 def _padded(x, axes, value):
     rows, columns = axes
@@ -68,7 +68,8 @@ def _extreme_backward_plain(dy, cache):
         for n in range(dy.shape[0]):
             for channel in range(dy.shape[3]):
                 window = sign * padded[n, i, j, channel]
-                row, column = np.unravel_index(window.argmax(), window.shape)     # argmax takes the first of equals
+                # argmax takes the first of equal cells
+                row, column = np.unravel_index(window.argmax(), window.shape)
                 dx[n, i.start + row, j.start + column, channel] += dy[n, r, c, channel]
     return _inside(dx, axes).copy()
 
@@ -78,7 +79,8 @@ def _mean_forward_plain(x, axes):
     real = _padded(np.ones_like(x), axes, 0)
     y = np.empty((x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3]), x.dtype)
     for (r, c), (i, j) in _windows(axes):
-        y[:, r, c] = padded[:, i, j].sum(axis=(1, 2), where=real[:, i, j] > 0) / real[:, i, j].sum(axis=(1, 2))
+        inside = real[:, i, j]
+        y[:, r, c] = padded[:, i, j].sum(axis=(1, 2), where=inside > 0) / inside.sum(axis=(1, 2))
     return y, (real, axes)
 
 
@@ -91,10 +93,10 @@ def _mean_backward_plain(dy, cache):
     return _inside(dx, axes).copy()
 
 
-# ---------------------------------------------------------------------------------------- the fast versions
+# ------------------------------------------------------------------------------------------ the fast versions
 
 def _extreme_forward(x, axes, better, choose, worst):
-    """Along the columns, then along the rows: kw + kh steps in place of kw·kh, and those along rows in long runs.
+    """Along the columns, then along the rows: kw + kh steps in place of kw·kh, the latter in long runs.
 
     For max pooling (better, choose, worst) is (np.greater, np.maximum, −∞).
     Memory floor: x read once; y, and one byte for each cell of y, written once.
@@ -104,6 +106,7 @@ def _extreme_forward(x, axes, better, choose, worst):
     y = np.empty(shape, x.dtype)
     place = np.empty(shape, np.min_scalar_type(rows.kernel * columns.kernel - 1))
     top, bottom = rows.pads
+    column_cells = [columns.cells(j) for j in range(columns.kernel)]
 
     def pool_images(images):
         block = x[images]
@@ -111,22 +114,21 @@ def _extreme_forward(x, axes, better, choose, worst):
         best, which = np.empty(narrow, x.dtype), np.zeros(narrow, place.dtype)
         real = slice(top, top + rows.size)
         best[:, :top], best[:, top + rows.size:] = worst, worst
-        _best_of_columns(block, columns, best[:, real], which[:, real], better, choose, worst)
+        _best_of_columns(block, column_cells, best[:, real], which[:, real], better, choose, worst)
         _best_of_rows(best, which, rows, columns.kernel, y[images], place[images], better, choose)
 
     parallel(pool_images, _blocks(x))
     return y, (place, axes)
 
 
-def _best_of_columns(block, columns, best, which, better, choose, worst):
+def _best_of_columns(block, column_cells, best, which, better, choose, worst):
     """best: the largest cell of each window of one row; which: its column in the window.
 
     The cells are copied together first: a ufunc pays about 15 ns for every run of C values, a copy 4.
     """
     candidate = np.empty_like(best)
-    for j in range(columns.kernel):
+    for j, (outputs, inputs) in enumerate(column_cells):
         here = candidate if j else best
-        outputs, inputs = columns.cells(j)
         here[:, :, :outputs.start], here[:, :, outputs.stop:] = worst, worst
         here[:, :, outputs] = block[:, :, inputs]
         if j:
@@ -163,7 +165,11 @@ def _extreme_backward(dy, cache):
     """
     place, axes = cache
     bits = np.dtype(f"i{dy.itemsize}")
-    return _spread(dy, axes, lambda images, k, g: np.multiply(place[images] == k, g.view(bits)).view(dy.dtype))
+
+    def where_chosen(images, k, g):
+        return np.multiply(place[images] == k, g.view(bits)).view(g.dtype)
+
+    return _spread(dy, axes, where_chosen)
 
 
 def _spread(dy, axes, share):
@@ -172,13 +178,12 @@ def _spread(dy, axes, share):
     dy = np.ascontiguousarray(dy)
     dx = np.empty((dy.shape[0], rows.size, columns.size, dy.shape[3]), dy.dtype)
     overlapping = rows.stride < rows.kernel or columns.stride < columns.kernel
+    cells = [(rows.cells(i), columns.cells(j)) for i in range(rows.kernel) for j in range(columns.kernel)]
 
     def spread_images(images):
         block, g = dx[images], dy[images]
         _zero_uncovered(block, axes, overlapping)
-        for k in range(rows.kernel * columns.kernel):
-            out_rows, in_rows = rows.cells(k // columns.kernel)
-            out_columns, in_columns = columns.cells(k % columns.kernel)
+        for k, ((out_rows, in_rows), (out_columns, in_columns)) in enumerate(cells):
             part = share(images, k, g)[:, out_rows, out_columns]
             if overlapping:
                 block[:, in_rows, in_columns] += part
@@ -190,7 +195,7 @@ def _spread(dy, axes, share):
 
 
 def _zero_uncovered(block, axes, overlapping):
-    """Zero the cells that no window writes: behind the last window where windows tile, else maybe anywhere."""
+    """Zero the cells that no window writes: behind the last one where windows tile, else maybe anywhere."""
     rows, columns = axes
     if overlapping or any(axis.stride != axis.kernel for axis in axes):
         block.fill(0)
@@ -242,7 +247,7 @@ def _blocks(images):
     return row_blocks(len(images), images[:1].nbytes, BLOCK_BYTES)
 
 
-# -------------------------------------------------------------------------------------- the kernels, by name
+# --------------------------------------------------------------------------------------- the kernels, by name
 
 def max_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
     """Largest value of each window, by definition: see `max_pool2d_forward`."""
@@ -292,7 +297,10 @@ def max_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
 
 
 def max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
-    """Largest value of each window of a sequence x (N, T, C); y (N, T', C). A pair as padding is (before, after)."""
+    """Largest value of each window of a sequence x (N, T, C); y (N, T', C).
+
+    Arguments as for `max_pool2d_forward`, each one number; a pair as padding is (before, after).
+    """
     axes = axes_1d("max_pool1d", x, kernel_size, stride, padding)
     return _in_1d(_extreme_forward, x, axes, np.greater, np.maximum, -np.inf)
 

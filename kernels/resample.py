@@ -8,7 +8,8 @@ import numpy as np
 from nanoemo.kernels.shapes import pair
 from nanoemo.kernels.threads import parallel, row_blocks
 
-__all__ = ["upsample2d_forward_plain", "upsample2d_backward_plain", "upsample2d_forward", "upsample2d_backward"]
+__all__ = ["upsample2d_forward_plain", "upsample2d_backward_plain",
+           "upsample2d_forward", "upsample2d_backward"]
 
 
 def _check(x, scale):
@@ -16,7 +17,8 @@ def _check(x, scale):
         raise ValueError(f"upsample2d: x must have 4 axes (N, H, W, C), got shape {x.shape}")
     scales = scale if isinstance(scale, (tuple, list)) else (scale,)
     if len(scales) > 2 or not all(isinstance(s, (int, np.integer)) and s >= 1 for s in scales):
-        raise ValueError(f"upsample2d: scale must be a positive whole number or a pair of them, got {scale!r}")
+        raise ValueError("upsample2d: scale must be a positive whole number or a pair of them, "
+                         f"got {scale!r}")
     return pair(scale, "scale")
 
 

@@ -21,7 +21,7 @@ class Axis:
         return output_size(self.size, self.kernel, self.stride, self.pads)
 
     def cells(self, offset):
-        """(outputs, inputs): slices that pair each output with cell `offset` of its window, where that is real.
+        """(outputs, inputs): slices that pair outputs with cell `offset` of their windows, where it is real.
 
         >>> Axis(size=5, kernel=3, stride=2, pads=(1, 1)).cells(0)      # windows start at cells -1, 1, 3
         (slice(1, 3, None), slice(1, 4, 2))
@@ -41,7 +41,7 @@ class Axis:
 
 
 def axes_2d(name, x, kernel_size, stride, padding):
-    """The windows along rows and columns of x (N, H, W, C); ValueError where they cannot be, in the name of an op."""
+    """The windows along rows and columns of x (N, H, W, C). Raises ValueError where none fit."""
     _check_input(name, x, 4, "(N, H, W, C)")
     kernels = _positive(name, "kernel_size", kernel_size)
     strides = kernels if stride is None else _positive(name, "stride", stride)
@@ -82,8 +82,9 @@ def _positive(name, what, value, one=False):
 
 def _check_axis(name, word, axis):
     if max(axis.pads) > axis.kernel // 2:
-        raise ValueError(f"{name}: padding {axis.pads} of {word} is more than half the window of {axis.kernel}, so "
-                         f"some windows would hold padding alone; use at most {axis.kernel // 2}")
+        raise ValueError(f"{name}: padding {axis.pads} of {word} is more than half the window of "
+                         f"{axis.kernel}, so some windows would hold padding alone; "
+                         f"use at most {axis.kernel // 2}")
     if axis.outputs < 1:
-        raise ValueError(f"{name}: a window of {axis.kernel} {word} does not fit x, which has {axis.size} {word} "
-                         f'and padding {axis.pads}; use a smaller kernel_size or padding="same"')
+        raise ValueError(f"{name}: a window of {axis.kernel} {word} does not fit x, which has {axis.size} "
+                         f"{word} and padding {axis.pads}; use a smaller kernel_size or padding=\"same\"")

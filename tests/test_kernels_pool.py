@@ -82,16 +82,18 @@ def test_pytorch_says_the_same(rng, torch, kind, shape, size, stride, padding, t
 
 
 @pytest.mark.parametrize("kind", ["max_pool1d", "avg_pool1d"])
-@pytest.mark.parametrize("steps,size,stride,padding", [(162, 5, 2, "same"), (41, 5, 2, "same"), (7, 7, None, "valid"),
-                                                       (1, 1, None, "valid"), (9, 2, 3, "valid"), (8, 3, 1, (1, 0))])
+@pytest.mark.parametrize("steps,size,stride,padding", [
+    (162, 5, 2, "same"), (41, 5, 2, "same"), (7, 7, None, "valid"), (1, 1, None, "valid"), (9, 2, 3, "valid"),
+    (8, 3, 1, (1, 0)),
+])
 def test_sequences(rng, kind, steps, size, stride, padding):
     x = images(rng, (2, steps, 3), ties=False)
     y, cache = kernel(kind, "forward")(x, size, stride, padding)
     expected, plain_cache = kernel(kind, "forward_plain")(x, size, stride, padding)
     np.testing.assert_allclose(y, expected, rtol=1e-13)
     dy = rng.standard_normal(y.shape)
-    np.testing.assert_allclose(kernel(kind, "backward")(dy, cache), kernel(kind, "backward_plain")(dy, plain_cache),
-                               rtol=1e-12, atol=1e-14)
+    dx = kernel(kind, "backward")(dy, cache)
+    np.testing.assert_allclose(dx, kernel(kind, "backward_plain")(dy, plain_cache), rtol=1e-12, atol=1e-14)
 
 
 def test_same_padding_halves_and_rounds_up():
@@ -139,7 +141,8 @@ def test_views_are_read_right(rng, kind):
     expected, expected_cache = kernel(kind, "forward")(x.copy(), 2)
     np.testing.assert_array_equal(y, expected)
     dy = np.broadcast_to(rng.standard_normal(y.shape[-1]), y.shape)
-    np.testing.assert_array_equal(kernel(kind, "backward")(dy, cache), kernel(kind, "backward")(dy.copy(), expected_cache))
+    dx = kernel(kind, "backward")(dy, cache)
+    np.testing.assert_array_equal(dx, kernel(kind, "backward")(dy.copy(), expected_cache))
 
 
 def test_several_blocks_and_threads_give_the_same_bits(rng):
@@ -161,14 +164,14 @@ X = np.zeros((2, 5, 6, 3), np.float32)
 
 
 @pytest.mark.parametrize("call,message", [
-    (lambda: pool.max_pool2d_forward(X[0], 2), r"max_pool2d: x must have 4 axes \(N, H, W, C\), got shape \(5, 6, 3\)"),
+    (lambda: pool.max_pool2d_forward(X[0], 2), r"max_pool2d: x must have 4 axes .*got shape \(5, 6, 3\)"),
     (lambda: pool.avg_pool1d_forward(X, 2), r"avg_pool1d: x must have 3 axes \(N, T, C\)"),
-    (lambda: pool.max_pool2d_forward(X, 0), "max_pool2d: kernel_size must be a positive whole number .* got 0"),
+    (lambda: pool.max_pool2d_forward(X, 0), "max_pool2d: kernel_size must be a positive .* got 0"),
     (lambda: pool.min_pool2d_forward(X, 2.5), "min_pool2d: kernel_size must be .* got 2.5"),
     (lambda: pool.avg_pool2d_forward(X, (2, 2, 2)), "avg_pool2d: kernel_size must be"),
-    (lambda: pool.max_pool1d_forward(X[0], (2, 2)), "max_pool1d: kernel_size must be a positive whole number, got"),
+    (lambda: pool.max_pool1d_forward(X[0], (2, 2)), "max_pool1d: kernel_size must be a positive"),
     (lambda: pool.max_pool2d_forward(X, 2, 0), "max_pool2d: stride must be"),
-    (lambda: pool.max_pool2d_forward(X, (6, 2)), "a window of 6 rows does not fit x, which has 5 rows .* smaller"),
+    (lambda: pool.max_pool2d_forward(X, (6, 2)), "6 rows does not fit x, which has 5 rows .*smaller"),
     (lambda: pool.max_pool2d_forward(X, (2, 7)), "a window of 7 columns does not fit x, which has 6 columns"),
     (lambda: pool.max_pool2d_forward(X, 2, 2, 2), "more than half the window of 2"),
     (lambda: pool.max_pool2d_forward(X, 2, 2, "full"), 'expected "valid", "same", a number or a pair'),
