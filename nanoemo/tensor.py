@@ -193,8 +193,8 @@ class Tensor:
         if self.grad is not None and value.shape != self.shape:
             raise ValueError(f"data: shape {value.shape} does not fit the gradient of shape {self.grad.shape}; "
                              f"call zero_grad() first")
-        if self.guard.savers and value is self.array:
-            self.changed_in_place()
+        if self.guard.savers:
+            self.changed_in_place()     # backward functions look the values up when they run
         self.array = value
 
     def changed_in_place(self):
@@ -359,7 +359,8 @@ def _topological_order(root):
 def _run_node(node, dy):
     """Pairs (input, its gradient) of one operation."""
     node.check_saved_values()
-    gradients = node.backward(dy)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):     # as in forward; see detect_anomaly
+        gradients = node.backward(dy)
     pairs, handed_out = [], [dy]
     for parent, gradient in zip(node.inputs, gradients, strict=True):
         if parent is None or not parent.requires_grad:
