@@ -1,0 +1,364 @@
+"""Tensor and the graph: what backward adds up, what it refuses, and what helps to find a fault."""
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import nanoemo
+from nanoemo import Tensor, detect_anomaly, gradcheck, is_grad_enabled, no_grad, ops
+
+
+def leaf(values, dtype=None):
+    return Tensor(values, requires_grad=True, dtype=dtype)
+
+
+# ---- making tensors -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("data, dtype", [
+    (1.5, "float32"), ([1.0, 2.0], "float32"), ([1, 2], "int64"), ([True], "bool"),
+    (np.ones(2), "float64"), (np.ones(2, np.float32), "float32"), (np.float64(2.0), "float64"),
+    (np.ones(2, np.uint8), "uint8"),
+])
+def test_lists_become_float32_and_arrays_keep_their_dtype(data, dtype):
+    assert Tensor(data).dtype == dtype
+
+
+def test_dtype_can_be_asked_for():
+    assert Tensor(np.ones(2), dtype="float32").dtype == np.float32
+    assert Tensor([1, 2], dtype=np.float64).dtype == np.float64
+
+
+@pytest.mark.parametrize("call, error, message", [
+    (lambda: Tensor("one"), TypeError, "expected numbers, got str"),
+    (lambda: Tensor(np.ones(2, np.complex64)), TypeError, "expected numbers"),
+    (lambda: Tensor(np.ones(2, np.float16)), TypeError, "float16 is not supported; pass dtype='float32'"),
+    (lambda: Tensor([1, 2], requires_grad=True), TypeError, "only float tensors can require gradients"),
+    (lambda: Tensor([1.0], device="gpu"), ValueError, "expected 'cpu' or 'cuda', got 'gpu'"),
+    (lambda: nanoemo.set_default_device("gpu"), ValueError, "expected 'cpu' or 'cuda'"),
+    (lambda: Tensor([1.0, 2.0]).item(), ValueError, r"item\(\): the tensor of shape \(2,\) has 2 values"),
+    (lambda: bool(Tensor([1.0, 2.0])), ValueError, "the truth of a tensor of shape"),
+    (lambda: len(Tensor(1.0)), TypeError, "no axes"),
+])
+def test_bad_arguments_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_device_that_is_missing_says_what_to_install():
+    if not nanoemo.backend.why_no_cuda():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(RuntimeError, match="cuda|CUDA"):
+        Tensor([1.0]).cuda()
+
+
+def test_repr_shows_what_matters():
+    assert repr(leaf([1.0])) == "Tensor([1.], requires_grad=True)"
+    assert repr(leaf([1.0]) * 2) == "Tensor([2.], op=mul)"
+    assert repr(Tensor(np.ones(1))) == "Tensor([1.], dtype=float64)"
+
+
+# ---- gradients ------------------------------------------------------------------------------------------
+
+def test_gradients_add_up_over_shared_nodes():
+    x = leaf([3.0])
+    y = x * x           # used twice below
+    (y + y * x).backward()
+    assert x.grad.item() == 2 * 3 + 3 * 3 ** 2
+
+
+def test_gradients_of_two_backwards_add_up_until_zero_grad():
+    x = leaf([2.0])
+    (x * 3).backward()
+    (x * 3).backward()
+    assert x.grad.item() == 6
+    x.zero_grad()
+    assert x.grad is None
+
+
+def test_two_leaves_never_share_one_gradient_array():
+    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    (a + b).sum().backward()
+    assert not np.shares_memory(a.grad.numpy(), b.grad.numpy())
+
+
+def test_a_gradient_is_writable_and_not_the_callers_array():
+    x, dy = leaf([1.0, 2.0]), np.ones(2, np.float32)
+    (x + 0).backward(dy)
+    x.grad.data[0] = 9
+    assert dy.tolist() == [1.0, 1.0]
+
+
+def test_only_leaves_that_ask_get_a_gradient():
+    x, fixed = leaf([1.0]), Tensor([2.0])
+    y = x * fixed
+    (y * 3).backward()
+    assert x.grad.item() == 6 and fixed.grad is None and y.grad is None
+
+
+def test_a_graph_100_000_operations_deep():
+    x = leaf([1.0])
+    y = x
+    for _ in range(100_000):
+        y = y + 1
+    y.backward()
+    assert x.grad.item() == 1
+    del y
+    gc.collect()
+
+
+def test_a_deep_graph_can_be_thrown_away_without_backward():
+    y = leaf([1.0])
+    for _ in range(100_000):
+        y = y + 1
+    del y
+
+
+def test_backward_frees_what_it_used():
+    x = leaf(np.ones(3, np.float32))
+    between = x * 2
+    z = (between * between).sum()
+    gone = weakref.ref(between)
+    del between
+    assert gone() is not None
+    z.backward()
+    gc.collect()
+    assert gone() is None
+
+
+def test_backward_with_a_given_gradient():
+    x = leaf([1.0, 2.0])
+    (x * x).backward([1.0, 10.0])
+    assert x.grad.numpy().tolist() == [2.0, 40.0]
+
+
+def test_float64_numbers_give_float64_gradients():
+    x = leaf(np.ones(2))
+    (x * 3).sum().backward()
+    assert x.grad.dtype == np.float64
+
+
+# ---- what backward refuses ------------------------------------------------------------------------------
+
+def test_a_second_backward_is_refused():
+    x = leaf([1.0])
+    y = x * x
+    y.backward()
+    with pytest.raises(RuntimeError, match="the graph behind mul has been used and freed"):
+        y.backward()
+
+
+def test_a_second_backward_through_a_shared_part_is_refused():
+    x = leaf([1.0])
+    shared = x * x
+    (shared + 1).backward()
+    with pytest.raises(RuntimeError, match="run the forward pass again, or add the losses"):
+        (shared * 2).backward()
+
+
+def test_backward_of_several_values_needs_a_gradient():
+    with pytest.raises(RuntimeError, match=r"shape \(2,\) has no single gradient; reduce it"):
+        (leaf([1.0, 2.0]) * 2).backward()
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    with pytest.raises(RuntimeError, match=r"grad has shape \(3,\), the tensor has \(2,\)"):
+        (leaf([1.0, 2.0]) * 2).backward([1.0, 1.0, 1.0])
+
+
+def test_backward_without_a_graph_is_refused():
+    with pytest.raises(RuntimeError, match="does not depend on any tensor with requires_grad"):
+        Tensor([1.0]).backward()
+
+
+def test_writing_into_a_saved_value_fails_where_it_is_written():
+    x = leaf([1.0, 2.0])
+    y = (x * x).sum()
+    with pytest.raises(ValueError, match="read-only"):
+        x.data[0] = 5
+    with pytest.raises(ValueError, match="read-only"):
+        x.data += 1
+    y.backward()
+    x.data[0] = 5                                        # after backward it is free again
+    assert x.grad.numpy().tolist() == [2.0, 4.0]
+
+
+def test_a_view_of_a_saved_value_is_guarded_too():
+    x = leaf([1.0, 2.0])
+    y = (x * x).sum()
+    with pytest.raises(ValueError, match="read-only"):
+        x.detach().data[0] = 5
+    y.backward()
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: x.__setitem__(0, 5.0),
+    lambda x: x.detach().__setitem__(0, 5.0),
+    lambda x: setattr(x, "data", np.array([5.0, 5.0], np.float32)),
+    lambda x: x.changed_in_place(),
+], ids=["item", "item of a view", "data", "told"])
+def test_a_saved_value_changed_after_forward_is_noticed_by_backward(change):
+    x = leaf([1.0, 2.0])
+    y = (x * x).sum()
+    change(x)
+    with pytest.raises(RuntimeError, match="a value that mul saved for its gradient was changed in place"):
+        y.backward()
+
+
+def test_a_value_that_no_gradient_needs_may_change():
+    x = leaf([1.0, 2.0])
+    y = (x + 1).sum()
+    x[0] = 5.0
+    y.backward()
+    assert x.grad.numpy().tolist() == [1.0, 1.0]
+
+
+def test_writing_into_the_output_of_an_operation_is_refused():
+    y = leaf([1.0, 2.0]).exp()
+    with pytest.raises(RuntimeError, match="made by exp"):
+        y[0] = 0.0
+
+
+def test_a_backward_function_that_gives_a_wrong_shape_is_named():
+    x = leaf([1.0, 2.0])
+    y = Tensor.from_op("mine", x.array * 2, (x,), lambda dy: (dy[:1],))
+    with pytest.raises(RuntimeError, match=r"mine: a gradient of shape \(1,\) for an input of shape \(2,\)"):
+        y.sum().backward()
+
+
+# ---- no_grad and detach ---------------------------------------------------------------------------------
+
+def test_no_grad_records_nothing_and_ends_with_the_block():
+    x = leaf([1.0])
+    with no_grad():
+        assert not is_grad_enabled() and not (x * 2).requires_grad
+    assert is_grad_enabled() and (x * 2).requires_grad
+
+
+def test_no_grad_as_a_decorator_and_after_an_exception():
+    @no_grad()
+    def fail():
+        assert not is_grad_enabled()
+        raise KeyError("inside")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert is_grad_enabled()
+
+
+def test_no_grad_can_be_nested():
+    with no_grad():
+        with no_grad():
+            pass
+        assert not is_grad_enabled()
+
+
+def test_detach_shares_the_values_and_stops_the_gradient():
+    x = leaf([2.0])
+    (x * x.detach()).backward()
+    assert x.grad.item() == 2
+    assert np.shares_memory(x.detach().numpy(), x.numpy())
+
+
+# ---- tools ----------------------------------------------------------------------------------------------
+
+def test_detect_anomaly_names_the_operation_and_the_line():
+    with detect_anomaly(), pytest.raises(FloatingPointError) as error:
+        Tensor([1.0, 0.0]).log()                         # this line
+    message = str(error.value)
+    assert "log: the output of shape (2,) has 1 value that is NaN or infinite, first at index (1,)" in message
+    assert "test_tensor.py:" in message and "# this line" in message
+
+
+def test_detect_anomaly_names_a_backward_and_the_line_of_its_forward():
+    x = leaf([0.0])
+    with detect_anomaly(), pytest.raises(FloatingPointError) as error:
+        y = x.sqrt()                                     # forward is finite, its slope is not
+        y.backward()
+    assert "backward of sqrt" in str(error.value) and "its slope is not" in str(error.value)
+
+
+def test_without_detect_anomaly_nan_is_a_result():
+    assert np.isnan(Tensor([-1.0]).log().item())
+
+
+def test_gradcheck_accepts_what_is_right():
+    assert gradcheck(lambda x, y: (x * y).sum(), [leaf(np.ones(3)), leaf(np.arange(3.0))])
+
+
+def test_gradcheck_names_input_index_and_both_values():
+    def wrong(x, y):
+        product = x.array * y.array
+        return Tensor.from_op("wrong", product, (x, y), lambda dy: (dy * y.array, dy * y.array))
+
+    with pytest.raises(AssertionError, match=r"input 1, index \(0,\): backward says .* differences say"):
+        gradcheck(wrong, [leaf(np.array([2.0, 3.0])), leaf(np.array([5.0, 3.0]))])
+
+
+def test_gradcheck_notices_a_gradient_that_is_missing():
+    with pytest.raises(AssertionError, match="backward says 0"):
+        gradcheck(lambda x: x * 0 + x.detach() * x.detach(), [leaf(np.ones(2))])
+
+
+@pytest.mark.parametrize("inputs, error, message", [
+    (Tensor([1.0]), ValueError, "none of the inputs has requires_grad"),
+    (Tensor([1.0], requires_grad=True), TypeError, "input 0 is float32; central differences need float64"),
+])
+def test_gradcheck_refuses_what_it_cannot_check(inputs, error, message):
+    with pytest.raises(error, match=message):
+        gradcheck(lambda x: x * 2, inputs)
+
+
+def test_manual_seed_starts_the_same_numbers_again():
+    def draw():
+        nanoemo.manual_seed(7)
+        return nanoemo.random.generator().random(3).tolist(), nanoemo.random.next_seed()
+    assert draw() == draw()
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "7"])
+def test_manual_seed_refuses_what_is_no_seed(seed):
+    with pytest.raises(ValueError, match="manual_seed: expected a non-negative integer"):
+        nanoemo.manual_seed(seed)
+
+
+def test_the_random_state_survives_json():
+    import json
+    nanoemo.manual_seed(3)
+    nanoemo.random.next_seed()
+    state = json.loads(json.dumps(nanoemo.random.get_state()))
+    expected = nanoemo.random.next_seed()
+    nanoemo.random.set_state(state)
+    assert nanoemo.random.next_seed() == expected
+    with pytest.raises(ValueError, match="random.set_state"):
+        nanoemo.random.set_state({"state": 1})
+
+
+def test_a_kernel_can_be_replaced_for_a_while():
+    def squared(x):
+        return x * x, x
+
+    x = leaf([3.0])
+    with nanoemo.kernels.override(relu_forward=squared, relu_backward=lambda dy, x: 2 * x * dy):
+        y = ops.relu(x)
+        y.backward()
+    assert (y.item(), x.grad.item(), ops.relu(x).item()) == (9.0, 6.0, 3.0)
+
+
+def test_replacing_an_unknown_kernel_suggests_the_nearest():
+    with pytest.raises(KeyError, match="no kernel called 'conv2d_foward'; did you mean conv2d_forward"):
+        with nanoemo.kernels.override(conv2d_foward=None):
+            pass
+
+
+# ---- moving between devices -----------------------------------------------------------------------------
+
+def test_moving_is_differentiable(device):
+    x = leaf([1.0, 2.0])
+    (x.to(device) * 3).sum().backward()
+    assert x.grad.device == "cpu" and x.grad.numpy().tolist() == [3.0, 3.0]
+
+
+def test_moving_to_where_it_is_gives_the_tensor_itself(device):
+    x = Tensor([1.0], device=device)
+    assert x.to(device) is x and x.device == device
