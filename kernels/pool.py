@@ -25,7 +25,7 @@ __all__ = [f"{family}_{direction}{suffix}"
            for direction in ("forward", "backward") for suffix in ("", "_plain")]
 
 # Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
-BLOCK_BYTES = 2 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
 
 
 # -------------------------------------------------------------------------------------------- the definitions
@@ -96,65 +96,41 @@ def _mean_backward_plain(dy, cache):
 # ------------------------------------------------------------------------------------------ the fast versions
 
 def _extreme_forward(x, axes, better, choose, worst):
-    """Along the columns, then along the rows: kw + kh steps in place of kw·kh, the latter in long runs.
+    """For all windows at once: the best so far against the cell at each place k = i·kw + j in turn.
 
-    For max pooling (better, choose, worst) is (np.greater, np.maximum, −∞).
+    The cells at a place are copied together before they are compared: a ufunc pays about 15 ns for every run of
+    C values, a copy 4. For max pooling (better, choose, worst) is (np.greater, np.maximum, −∞).
     Memory floor: x read once; y, and one byte for each cell of y, written once.
     """
-    rows, columns = axes
-    shape = (x.shape[0], rows.outputs, columns.outputs, x.shape[3])
-    y = np.empty(shape, x.dtype)
-    place = np.empty(shape, np.min_scalar_type(rows.kernel * columns.kernel - 1))
-    top, bottom = rows.pads
-    column_cells = [columns.cells(j) for j in range(columns.kernel)]
+    shape = (x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3])
+    cells = _cells(axes)
+    y, place = np.empty(shape, x.dtype), np.empty(shape, np.min_scalar_type(len(cells) - 1))
+    padded = any(axes[0].pads + axes[1].pads)
 
     def pool_images(images):
-        block = x[images]
-        narrow = (len(block), top + rows.size + bottom, columns.outputs, x.shape[3])
-        best, which = np.empty(narrow, x.dtype), np.zeros(narrow, place.dtype)
-        real = slice(top, top + rows.size)
-        best[:, :top], best[:, top + rows.size:] = worst, worst
-        _best_of_columns(block, column_cells, best[:, real], which[:, real], better, choose, worst)
-        _best_of_rows(best, which, rows, columns.kernel, y[images], place[images], better, choose)
+        best, chosen = y[images], place[images]
+        candidate = np.empty_like(best)
+        for k, (outputs, inputs) in enumerate(cells):
+            here = candidate if k else best
+            if padded:
+                here.fill(worst)
+            here[outputs] = x[images][inputs]
+            if k:
+                won = better(candidate, best).view(np.uint8)      # not where equal: the first keeps its place
+                choose(best, candidate, out=best)
+                np.maximum(chosen, won * place.dtype.type(k), out=chosen)      # k if won, as k only grows
+            else:
+                chosen.fill(0)
 
     parallel(pool_images, _blocks(x))
     return y, (place, axes)
 
 
-def _best_of_columns(block, column_cells, best, which, better, choose, worst):
-    """best: the largest cell of each window of one row; which: its column in the window.
-
-    The cells are copied together first: a ufunc pays about 15 ns for every run of C values, a copy 4.
-    """
-    candidate = np.empty_like(best)
-    for j, (outputs, inputs) in enumerate(column_cells):
-        here = candidate if j else best
-        here[:, :, :outputs.start], here[:, :, outputs.stop:] = worst, worst
-        here[:, :, outputs] = block[:, :, inputs]
-        if j:
-            _prefer(candidate, j, best, which, best, which, better, choose)
-
-
-def _best_of_rows(best, which, rows, row_length, y, place, better, choose):
-    """The same down the rows; the place in the whole window is i·kw + the column found before."""
-    windows = [np.s_[:, i:i + (rows.outputs - 1) * rows.stride + 1:rows.stride] for i in range(rows.kernel)]
-    if rows.kernel == 1:
-        y[...], place[...] = best[windows[0]], which[windows[0]]
-    winner, winner_place = best[windows[0]], which[windows[0]]
-    for i, window in enumerate(windows[1:], start=1):
-        candidate_place = which[window] + which.dtype.type(i * row_length)
-        _prefer(best[window], candidate_place, winner, winner_place, y, place, better, choose)
-        winner, winner_place = y, place
-
-
-def _prefer(candidate, candidate_place, winner, winner_place, out, out_place, better, choose):
-    """The better of winner and candidate; the winner where they are equal, so the first keeps its place.
-
-    Places grow from step to step, hence place = max(old, won·new) without a branch.
-    """
-    won = better(candidate, winner).view(np.uint8)
-    choose(winner, candidate, out=out)
-    np.maximum(winner_place, won * out_place.dtype.type(candidate_place), out=out_place)
+def _cells(axes):
+    """(outputs, inputs) for each place k = i·kw + j of a window: what to index y and x with to pair them."""
+    pairs = [(rows, columns) for rows in map(axes[0].cells, range(axes[0].kernel))
+             for columns in map(axes[1].cells, range(axes[1].kernel))]
+    return [(np.s_[:, rows[0], columns[0]], np.s_[:, rows[1], columns[1]]) for rows, columns in pairs]
 
 
 def _extreme_backward(dy, cache):
@@ -167,7 +143,9 @@ def _extreme_backward(dy, cache):
     bits = np.dtype(f"i{dy.itemsize}")
 
     def where_chosen(images, k, g):
-        return np.multiply(place[images] == k, g.view(bits)).view(g.dtype)
+        part = (place[images] == k).astype(bits)
+        part *= g.view(bits)
+        return part.view(g.dtype)
 
     return _spread(dy, axes, where_chosen)
 
@@ -178,17 +156,17 @@ def _spread(dy, axes, share):
     dy = np.ascontiguousarray(dy)
     dx = np.empty((dy.shape[0], rows.size, columns.size, dy.shape[3]), dy.dtype)
     overlapping = rows.stride < rows.kernel or columns.stride < columns.kernel
-    cells = [(rows.cells(i), columns.cells(j)) for i in range(rows.kernel) for j in range(columns.kernel)]
+    cells = _cells(axes)
 
     def spread_images(images):
         block, g = dx[images], dy[images]
         _zero_uncovered(block, axes, overlapping)
-        for k, ((out_rows, in_rows), (out_columns, in_columns)) in enumerate(cells):
-            part = share(images, k, g)[:, out_rows, out_columns]
+        for k, (outputs, inputs) in enumerate(cells):
+            part = share(images, k, g)[outputs]
             if overlapping:
-                block[:, in_rows, in_columns] += part
+                block[inputs] += part
             else:
-                block[:, in_rows, in_columns] = part
+                block[inputs] = part
 
     parallel(spread_images, _blocks(dx))
     return dx
@@ -205,35 +183,24 @@ def _zero_uncovered(block, axes, overlapping):
 
 
 def _mean_forward(x, axes):
-    """Sums along the columns, then along the rows, times 1 / real cells.
-
-    Memory floor: x read once, y written once.
-    """
-    rows, columns = axes
-    y = np.empty((x.shape[0], rows.outputs, columns.outputs, x.shape[3]), x.dtype)
+    """The sum over the places of the window, times 1 / real cells. Memory floor: x read, y written, once."""
+    y = np.empty((x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3]), x.dtype)
     weight = _one_over_real_cells(axes, x.dtype)
+    cells = _cells(axes)
 
     def pool_images(images):
-        block, out = x[images], y[images]
-        sums = np.zeros((len(block), rows.size, columns.outputs, x.shape[3]), x.dtype)
-        for j in range(columns.kernel):
-            outputs, inputs = columns.cells(j)
-            sums[:, :, outputs] += block[:, :, inputs]
-        out.fill(0)
-        for i in range(rows.kernel):
-            outputs, inputs = rows.cells(i)
-            out[:, outputs] += sums[:, inputs]
-        out *= weight
+        sums = y[images]
+        sums.fill(0)
+        for outputs, inputs in cells:
+            sums[outputs] += x[images][inputs]
+        sums *= weight
 
     parallel(pool_images, _blocks(x))
     return y, axes
 
 
 def _mean_backward(dy, axes):
-    """Each real cell of a window gets dy / real cells.
-
-    Memory floor: dy read once, dx written once.
-    """
+    """Each real cell of a window gets dy / real cells. Memory floor: dy read once, dx written once."""
     return _spread(dy * _one_over_real_cells(axes, dy.dtype), axes, lambda images, k, g: g)
 
 
