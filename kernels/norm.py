@@ -26,7 +26,7 @@ __all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain",
            "batch_norm_forward", "batch_norm_backward"]
 
 # Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 512 * 1024
 
 
 def _check(x, training, **vectors):

@@ -98,8 +98,8 @@ def _mean_backward_plain(dy, cache):
 def _extreme_forward(x, axes, better, choose, worst):
     """For all windows at once: the best so far against the cell at each place k = i·kw + j in turn.
 
-    The cells at a place are copied together before they are compared: a ufunc pays about 15 ns for every run of
-    C values, a copy 4. For max pooling (better, choose, worst) is (np.greater, np.maximum, −∞).
+    The cells at a place are copied together before they are compared: a ufunc pays about 15 ns for every run
+    of C values, a copy 4. For max pooling (better, choose, worst) is (np.greater, np.maximum, −∞).
     Memory floor: x read once; y, and one byte for each cell of y, written once.
     """
     shape = (x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3])
