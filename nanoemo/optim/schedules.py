@@ -150,6 +150,12 @@ class LinearWarmup(Schedule):
             return self.base_lr * (self.start + (1 - self.start) * epoch / self.epochs)
         return self.base_lr if self.after is None else self.after.rate(epoch - self.epochs)
 
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        if self.after is not None:
+            self.after.base_lr = self.base_lr
+            self.optimizer.lr = self.rate(self.epoch)
+
 
 class ReduceLROnPlateau:
     """Multiply the rate by `factor` when a loss has not become better for more than `patience` epochs.

@@ -1,0 +1,221 @@
+"""Module: what it registers, saves, loads, freezes; and the trace through it."""
+import copy
+
+import numpy as np
+import pytest
+
+import nanoemo
+from nanoemo import Tensor, nn, ops
+
+
+class Net(nn.Module):
+    """Two branches, one of them a child with children, and a parameter of its own."""
+
+    def __init__(self):
+        self.scale = nn.Parameter(np.ones(1, np.float32))
+        self.encoder = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(self.encoder(x)) * self.scale
+
+
+NAMES = ["scale", "encoder.0.weight", "encoder.0.bias", "encoder.1.gamma", "encoder.1.beta",
+         "head.weight", "head.bias"]
+BUFFERS = ["encoder.1.running_mean", "encoder.1.running_var"]
+
+
+@pytest.fixture
+def net():
+    nanoemo.manual_seed(0)
+    return Net()
+
+
+def batch(*shape):
+    return Tensor(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+
+
+# ---- registration ---------------------------------------------------------------------------------------
+
+def test_parameters_come_in_the_order_of_assignment(net):
+    assert [name for name, _ in net.named_parameters()] == NAMES
+    assert [p.size for p in net.parameters()] == [1, 12, 3, 3, 3, 6, 2]
+    assert net.num_parameters() == 30
+    assert [b.shape for b in net.buffers()] == [(3,), (3,)]
+
+
+def test_modules_have_paths(net):
+    paths = [name for name, _ in net.named_modules()]
+    assert paths == ["", "encoder", "encoder.0", "encoder.1", "encoder.2", "head"]
+
+
+def test_a_shared_parameter_is_listed_once_but_saved_under_both_names():
+    a, b = nn.Linear(3, 3), nn.Linear(3, 3)
+    b.weight = a.weight
+    model = nn.Sequential(a, b)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    assert "1.weight" in model.state_dict()
+
+
+def test_replacing_a_parameter_by_a_plain_tensor_is_refused(net):
+    with pytest.raises(TypeError, match="Linear.weight is a Parameter; assigning Tensor would take it out"):
+        net.head.weight = Tensor([1.0])
+
+
+def test_a_list_of_modules_is_refused():
+    module = nn.Module()
+    with pytest.raises(TypeError, match="modules inside a list are not found by parameters"):
+        module.layers = [nn.ReLU()]
+
+
+def test_a_module_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match=r"Module defines no forward\(\)"):
+        nn.Module()(Tensor([1.0]))
+
+
+def test_repr_shows_the_tree(net):
+    lines = repr(net).splitlines()
+    assert lines[:3] == ["Net(", "  (encoder): Sequential(", "    (0): Linear(4, 3)"]
+    assert lines[-2:] == ["  (head): Linear(3, 2)", ")"]
+
+
+# ---- saving and loading ---------------------------------------------------------------------------------
+
+def test_state_dict_is_copies_of_parameters_and_buffers(net):
+    state = net.state_dict()
+    assert sorted(state) == sorted(NAMES + BUFFERS)
+    assert all(type(array) is np.ndarray for array in state.values())
+    state["scale"][0] = 5
+    assert net.scale.item() == 1
+
+
+def test_loading_writes_in_place(net):
+    other = Net()
+    weight = other.head.weight.array
+    assert other.load_state_dict(net.state_dict()) == ([], [])
+    assert other.head.weight.array is weight
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name], array)
+
+
+def test_loading_lists_everything_that_does_not_fit_and_writes_nothing(net):
+    state, before = net.state_dict(), net.state_dict()
+    del state["scale"], state["head.bias"]
+    state["extra"] = np.ones(2)
+    state["head.weight"] = np.ones((3, 5))
+    state["encoder.0.bias"] = np.full(3, 9.0)
+    with pytest.raises(ValueError) as error:
+        net.load_state_dict(state)
+    for line in ("scale: missing", "head.bias: missing", "extra: unexpected",
+                 "head.weight: expected shape (3, 2), got (3, 5)"):
+        assert line in str(error.value)
+    np.testing.assert_array_equal(net.state_dict()["encoder.0.bias"], before["encoder.0.bias"])
+
+
+def test_loading_in_part_returns_what_was_left(net):
+    state = {"head.bias": np.array([1.0, 2.0]), "other": np.ones(1)}
+    missing, unexpected = net.load_state_dict(state, strict=False)
+    assert "head.weight" in missing and unexpected == ["other"]
+    assert net.head.bias.numpy().tolist() == [1.0, 2.0] and net.head.bias.dtype == np.float32
+    with pytest.raises(ValueError, match="expected shape"):
+        net.load_state_dict({"head.bias": np.ones(3)}, strict=False)
+
+
+def test_loading_between_forward_and_backward_is_noticed(net):
+    loss = net.eval()(batch(2, 4)).sum()
+    net.load_state_dict(net.state_dict())
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_to_changes_the_precision_of_everything(net):
+    net(batch(4, 4)).sum().backward()
+    net.to(dtype="float64")
+    assert {t.dtype.name for t in [*net.parameters(), *net.buffers()]} == {"float64"}
+    assert net.head.weight.grad.dtype == np.float64
+    assert net(Tensor(np.ones((4, 4)))).dtype == np.float64
+
+
+def test_to_moves_everything(net, device):
+    assert net.to(device) is net
+    assert {t.device for t in [*net.parameters(), *net.buffers()]} == {device}
+    assert net(Tensor(np.ones((4, 4), np.float32), device=device)).device == device
+    assert all(type(array) is np.ndarray for array in net.state_dict().values())
+
+
+def test_a_deep_copy_shares_nothing(net):
+    twin = copy.deepcopy(net)
+    twin.head.bias.data[0] = 7
+    assert net.head.bias.numpy()[0] == 0 and isinstance(twin.head.bias, nn.Parameter)
+
+
+# ---- modes ----------------------------------------------------------------------------------------------
+
+def test_train_and_eval_reach_all_modules(net):
+    assert all(module.training for _, module in net.named_modules())
+    assert net.eval() is net
+    assert not any(module.training for _, module in net.named_modules())
+    net.train()
+    assert all(module.training for _, module in net.named_modules())
+
+
+def test_what_is_frozen_keeps_values_statistics_and_mode(net):
+    net.encoder.freeze()
+    net.train()
+    assert not net.encoder[1].training and not net.encoder[2].training and net.training
+    before = net.encoder.state_dict()
+    net(batch(8, 4)).sum().backward()
+    assert net.encoder[0].weight.grad is None and net.head.weight.grad is not None
+    for name, array in net.encoder.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_unfreeze_lets_it_learn_again(net):
+    net.encoder.freeze()
+    net.encoder.unfreeze()
+    net.train()
+    net(batch(8, 4)).sum().backward()
+    assert net.encoder[1].training and net.encoder[0].weight.grad is not None
+
+
+def test_zero_grad_forgets(net):
+    net(batch(4, 4)).sum().backward()
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+
+
+# ---- Sequential and trace -------------------------------------------------------------------------------
+
+def test_sequential_slices_share_their_layers():
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 1))
+    features = model[:2]
+    assert isinstance(features, nn.Sequential) and features[0] is model[0] and model[-1] is model[2]
+    assert len(model.append(nn.Sigmoid())) == 4
+    with pytest.raises(IndexError, match="there is no layer 9; it has 4"):
+        model[9]
+    with pytest.raises(TypeError, match="layer 4 must be a Module, got function"):
+        model.append(ops.relu)
+
+
+def test_output_shape_disturbs_nothing(net):
+    net.head.eval()
+    before, random_state = net.state_dict(), nanoemo.random.get_state()
+    assert nn.output_shape(net, (4,)) == (2,)
+    assert nanoemo.random.get_state() == random_state
+    assert net.training and net.encoder[2].training and not net.head.training
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_modes_are_put_back_after_an_error(net):
+    with pytest.raises(ValueError), nn.undisturbed(net):
+        net(batch(2, 5))
+    assert net.training and net.encoder[1].training
+
+
+def test_watch_ends_with_its_block(net):
+    calls = []
+    with nn.watch(lambda module, output: calls.append(type(module).__name__)):
+        net(batch(4, 4))
+    net(batch(4, 4))
+    assert calls == ["Linear", "BatchNorm1d", "Dropout", "Sequential", "Linear", "Net"]

@@ -1,0 +1,198 @@
+"""Optimisers: the same steps as PyTorch's, what they remember, what they refuse; gradient clipping."""
+import numpy as np
+import pytest
+
+from nanoemo import Tensor, nn, optim
+
+STEPS = 5
+SHAPES = [(3, 4), (4,), (2, 3, 2)]
+
+CASES = {     # ours, PyTorch's class name, its arguments
+    "sgd": (optim.SGD, "SGD", dict(lr=0.1)),
+    "sgd, weight decay": (optim.SGD, "SGD", dict(lr=0.1, weight_decay=0.01)),
+    "momentum": (optim.SGD, "SGD", dict(lr=0.1, momentum=0.9, weight_decay=0.01)),
+    "nesterov": (optim.SGD, "SGD", dict(lr=0.1, momentum=0.9, nesterov=True)),
+    "rmsprop": (optim.RMSprop, "RMSprop", dict(lr=0.01, alpha=0.9, weight_decay=0.01)),
+    "rmsprop defaults": (optim.RMSprop, "RMSprop", {}),
+    "adam": (optim.Adam, "Adam", dict(lr=0.01, betas=(0.8, 0.99), weight_decay=0.01)),
+    "adam defaults": (optim.Adam, "Adam", {}),
+    "adamw": (optim.AdamW, "AdamW", dict(lr=0.01, weight_decay=0.1)),
+    "adamw defaults": (optim.AdamW, "AdamW", {}),
+}
+
+
+def parameters(device, seed=0, dtype="float64"):
+    rng = np.random.default_rng(seed)
+    return [nn.Parameter(rng.normal(size=shape), dtype=dtype, device=device) for shape in SHAPES]
+
+
+def gradients(seed):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape) for shape in SHAPES]
+
+
+def give_gradients(params, seed):
+    for parameter, gradient in zip(params, gradients(seed)):
+        parameter.grad = Tensor(gradient, dtype=parameter.dtype, device=parameter.device)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_steps_equal_torch(torch, device, case):
+    ours, name, options = CASES[case]
+    params = parameters(device)
+    theirs = [torch.tensor(p.cpu().detach().numpy().copy(), requires_grad=True) for p in params]
+    optimizer = ours(params, **({"lr": 0.01} | options))
+    expected = getattr(torch.optim, name)(theirs, **({"lr": 0.01} | options))
+    for step in range(STEPS):
+        give_gradients(params, step)
+        for parameter, gradient in zip(theirs, gradients(step)):
+            parameter.grad = torch.tensor(gradient)
+        optimizer.step()
+        expected.step()
+    for parameter, other in zip(params, theirs):
+        np.testing.assert_allclose(parameter.cpu().detach().numpy(), other.detach().numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_step_writes_in_place_and_stays_float32(device, case):
+    make, _, options = CASES[case]
+    params = parameters(device, dtype="float32")
+    arrays = [p.array for p in params]
+    optimizer = make(params, **({"lr": 0.01} | options))
+    give_gradients(params, 0)
+    optimizer.step()
+    assert all(p.array is array and p.dtype == np.float32 for p, array in zip(params, arrays))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_going_on_from_a_saved_state_gives_the_same_bits(device, case):
+    make, _, options = CASES[case]
+
+    def run(params, optimizer, steps):
+        for step in steps:
+            give_gradients(params, step)
+            optimizer.step()
+
+    params = parameters(device)
+    optimizer = make(params, **({"lr": 0.01} | options))
+    run(params, optimizer, range(3))
+    copies = [nn.Parameter(p.array.copy()) for p in params]
+    resumed = make(copies, **({"lr": 0.5} | options))
+    resumed.load_state_dict({name: np.asarray(value) for name, value in optimizer.state_dict().items()})
+    run(params, optimizer, range(3, 6))
+    run(copies, resumed, range(3, 6))
+    assert resumed.lr == optimizer.lr
+    for a, b in zip(params, copies):
+        np.testing.assert_array_equal(a.cpu().detach().numpy(), b.cpu().detach().numpy())
+
+
+def test_parameters_without_gradient_stay_and_start_their_own_count_later(torch):
+    params = parameters("cpu")
+    theirs = [torch.tensor(p.numpy().copy(), requires_grad=True) for p in params]
+    optimizer, expected = optim.Adam(params, lr=0.01), torch.optim.Adam(theirs, lr=0.01)
+    for step in range(6):
+        give_gradients(params, step)
+        for parameter, gradient in zip(theirs, gradients(step)):
+            parameter.grad = torch.tensor(gradient)
+        if step < 3:
+            params[1].grad = theirs[1].grad = None
+        optimizer.step()
+        expected.step()
+    for parameter, other in zip(params, theirs):
+        np.testing.assert_allclose(parameter.numpy(), other.detach().numpy(), rtol=1e-9)
+
+
+def test_a_step_between_forward_and_backward_is_noticed():
+    p = nn.Parameter([1.0, 2.0])
+    p.grad = Tensor([1.0, 1.0])
+    loss = (p * p).sum()
+    optim.SGD([p], lr=0.1).step()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_zero_grad_forgets():
+    params = parameters("cpu")
+    give_gradients(params, 0)
+    optim.SGD(params, lr=0.1).zero_grad()
+    assert all(p.grad is None for p in params)
+
+
+def test_the_state_is_copies():
+    params = parameters("cpu")
+    optimizer = optim.Adam(params)
+    give_gradients(params, 0)
+    optimizer.step()
+    state = optimizer.state_dict()
+    before = state["mean.0"].copy()
+    optimizer.step()
+    np.testing.assert_array_equal(state["mean.0"], before)
+    assert list(state) == ["lr", "step_counts", "mean.0", "mean.1", "mean.2", "square.0", "square.1", "square.2"]
+
+
+def test_a_state_that_does_not_fit_is_refused_whole():
+    params = parameters("cpu")
+    give_gradients(params, 0)
+    adam, sgd = optim.Adam(params), optim.SGD(params, lr=0.1)
+    adam.step()
+    state = adam.state_dict() | {"mean.1": np.ones(3)}
+    del state["lr"]
+    with pytest.raises(ValueError) as error:
+        adam.load_state_dict(state)
+    assert "lr: missing" in str(error.value) and "mean.1: expected shape (4,), got (3,)" in str(error.value)
+    with pytest.raises(ValueError, match="does not fit this SGD over 3 parameters:\n  mean.0: unexpected"):
+        sgd.load_state_dict(adam.state_dict())
+
+
+P = nn.Parameter([1.0])
+
+
+@pytest.mark.parametrize("make, error, message", [
+    (lambda: optim.SGD([], lr=0.1), ValueError, "SGD: there are no parameters to change"),
+    (lambda: optim.SGD([P, P], lr=0.1), ValueError, "parameters 0 and 1 are the same tensor"),
+    (lambda: optim.SGD([np.ones(2)], lr=0.1), TypeError, "parameter 0 must be a Tensor, got ndarray"),
+    (lambda: optim.SGD([P], lr=-1), ValueError, "SGD: lr must be a finite number, at least 0, got -1"),
+    (lambda: optim.SGD([P], lr=float("nan")), ValueError, "SGD: lr must be a finite number"),
+    (lambda: optim.SGD([P], lr=0.1, nesterov=True), ValueError, "give momentum > 0"),
+    (lambda: optim.Adam([P], betas=(0.9, 1.0)), ValueError, r"Adam: betas\[1\] must be .* below 1, got 1.0"),
+    (lambda: optim.Adam([P], weight_decay=-1), ValueError, "Adam: weight_decay must be"),
+    (lambda: optim.RMSprop([P], alpha=2), ValueError, "RMSprop: alpha must be at least 0 and below 1"),
+    (lambda: optim.build("adm", [P]), ValueError, "no optimiser called 'adm'; did you mean adam"),
+    (lambda: optim.clip_grad_norm_([P], -1), ValueError, "clip_grad_norm_: max_norm"),
+    (lambda: optim.clip_grad_value_([P], -1), ValueError, "clip_grad_value_: max_value"),
+])
+def test_arguments_out_of_range_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize("max_norm", [0.5, 100.0])
+def test_clipping_by_norm_equals_torch(torch, device, max_norm):
+    params = parameters(device)
+    give_gradients(params, 0)
+    theirs = [torch.zeros(p.shape, dtype=torch.float64) for p in params]
+    for parameter, gradient in zip(theirs, gradients(0)):
+        parameter.grad = torch.tensor(gradient)
+    norm = optim.clip_grad_norm_(params, max_norm)
+    expected = torch.nn.utils.clip_grad_norm_(theirs, max_norm)
+    np.testing.assert_allclose(norm, expected.item(), rtol=1e-12)
+    for parameter, other in zip(params, theirs):
+        np.testing.assert_allclose(parameter.grad.cpu().numpy(), other.grad.numpy(), rtol=1e-12)
+
+
+def test_clipping_by_value_equals_numpy(device):
+    params = parameters(device)
+    give_gradients(params, 0)
+    optim.clip_grad_value_(params, 0.5)
+    for parameter, gradient in zip(params, gradients(0)):
+        np.testing.assert_array_equal(parameter.grad.cpu().numpy(), gradient.clip(-0.5, 0.5))
+
+
+def test_clipping_stays_float32_and_skips_what_has_no_gradient():
+    params = parameters("cpu", dtype="float32")
+    assert optim.clip_grad_norm_(params, 1.0) == 0.0
+    give_gradients(params, 0)
+    params[0].grad = None
+    optim.clip_grad_norm_(params, 0.1)
+    optim.clip_grad_value_(params, 0.01)
+    assert params[0].grad is None and params[1].grad.dtype == np.float32
