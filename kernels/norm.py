@@ -130,31 +130,27 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
         _follow(running_mean, mean, momentum)
         _follow(running_var, var * (rows.count / (rows.count - 1)), momentum)
     over_sigma = 1 / np.sqrt(var + eps)
-    scale = gamma * over_sigma
     y = np.empty(x.shape, x.dtype)
-    _blend(rows, y, (x, scale), shift=beta - mean * scale)
+    _scale_and_shift(rows, x, gamma * over_sigma, beta - mean * gamma * over_sigma, y)
     return y, (x, mean.copy(), over_sigma, gamma, training)
 
 
-def _blend(rows, out, *terms, shift=None):
-    """out = Σ array·factor + shift, for terms (array, factor); factors and shift are vectors (C,).
+def _scale_and_shift(rows, x, scale, shift, out, then=None):
+    """out = x·scale + shift with vectors (C,), and `then(block, out[block])`, if given, while in the cache.
 
-    y and dx are such sums once the vectors are known. Written so, x·scale − mean·scale loses digits where the
-    mean is large, but no more than x lost when it was rounded to float32.
+    Written so, x·scale − mean·scale loses digits where the mean is large, but no more than x lost when it was
+    rounded to float32.
     """
-    target = rows.matrix(out)
-    terms = [(rows.matrix(array), rows.spread(factor, out.dtype)) for array, factor in terms]
-    shift = None if shift is None else rows.spread(shift, out.dtype)
+    source, target = rows.matrix(x), rows.matrix(out)
+    scale, shift = rows.spread(scale, out.dtype), rows.spread(shift, out.dtype)
 
-    def blend(block):
-        (array, factor), *others = terms
-        part = np.multiply(array[block], factor, out=target[block])
-        if shift is not None:
-            part += shift
-        for array, factor in others:
-            part += array[block] * factor
+    def work(block):
+        part = np.multiply(source[block], scale, out=target[block])
+        part += shift
+        if then is not None:
+            then(block, part)
 
-    parallel(blend, rows.blocks)
+    parallel(work, rows.blocks)
 
 
 def _mean_and_variance(x, rows):
@@ -189,11 +185,16 @@ def batch_norm_backward(dy, cache):
     dbeta, dy_times_x = (np.array(part, np.float64).sum(axis=0) for part in zip(*parallel(sums, rows.blocks)))
     dgamma = (dy_times_x - mean * dbeta) * over_sigma
     dx = np.empty(x.shape, x.dtype)
-    scale = gamma * over_sigma
+    scale = rows.spread(gamma * over_sigma, x.dtype)
+
+    def times_scale(block, through_statistics=0):
+        part = np.subtract(gradient[block], through_statistics, out=rows.matrix(dx)[block])
+        part *= scale
+
     if training:
-        by_variance = -scale * over_sigma * dgamma / rows.count      # what x − mean is multiplied by
-        shift = -scale * dbeta / rows.count - mean * by_variance
-        _blend(rows, dx, (x, by_variance), (dy, scale), shift=shift)
+        # dbeta/M + x̂·dgamma/M = x·slope + (dbeta/M − mean·slope)
+        slope = over_sigma * dgamma / rows.count
+        _scale_and_shift(rows, x, slope, dbeta / rows.count - mean * slope, dx, then=times_scale)
     else:
-        _blend(rows, dx, (dy, scale))
+        parallel(times_scale, rows.blocks)
     return dx, dgamma.astype(gamma.dtype), dbeta.astype(gamma.dtype)
