@@ -6,6 +6,8 @@
 >>> x.grad
 Tensor([6.])
 """
+import importlib
+
 from nanoemo import backend, kernels, models, nn, ops, optim, random
 from nanoemo.backend import get_num_threads, set_default_device, set_num_threads
 from nanoemo.gradcheck import gradcheck
@@ -18,3 +20,10 @@ __version__ = "0.1.0"
 __all__ = ["Tensor", "backend", "detect_anomaly", "get_num_threads", "gradcheck", "is_grad_enabled", "kernels",
            "load_metadata", "load_state", "manual_seed", "models", "nn", "no_grad", "ops", "optim", "random",
            "save_state", "set_default_device", "set_num_threads", "summary"]
+
+
+def __getattr__(name):
+    """What an engine's user need not load comes when it is asked for: `nanoemo.data`, `.training`, `.viz`, `.bench`."""
+    if name in ("bench", "data", "training", "viz"):
+        return importlib.import_module(f"nanoemo.{name}")
+    raise AttributeError(f"module 'nanoemo' has no attribute {name!r}")
