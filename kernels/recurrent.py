@@ -19,7 +19,11 @@ and over all steps  dw = Σ x_tᵀ dz_t,  du = Σ h_{t−1}ᵀ dz_t,  db = Σ dz
 """
 import numpy as np
 
+from nanoemo.kernels.threads import parallel, row_blocks
+
 __all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward_plain"]
+
+BLOCK_ROWS = 16         # sequences that a thread takes through time together
 
 
 def _check(x, w, u, b, h0, c0):
@@ -91,16 +95,26 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     return (*wanted, dh_later, dc)
 
 
-# The fast version. Three changes:
-# 1. What does not wait for the step before is one matrix product over all steps: x w in forward; dw, du, db
-#    and dx in backward. Only h u and dz uᵀ stay inside the loop over time. The bias is the weight of one more
-#    input that is always 1, so neither b nor db costs a pass of its own.
-# 2. Inside, arrays are (step, sequence, …), so that what one step reads and writes is one contiguous piece
-#    that fits the level-2 cache. Every elementwise result goes into a buffer that is there already.
-# 3. One call of tanh serves all gates: σ and tanh are both s·tanh(s·z) + (1 − s), with s = ½ for σ and 1 for
-#    tanh. s is multiplied into the weights beforehand.
-# The loop over time is not shared out over Python threads: its elementwise calls last some microseconds each,
-# and handing the interpreter lock to and fro costs as much. The matrix products run on BLAS's own threads.
+# The fast version. Four changes:
+# 1. What does not wait for the step before is done for all steps at once: x w + b in forward; dw, du, db and
+#    dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of its own.
+# 2. Inside, arrays are (gate, step, sequence, unit): at each step every gate is one contiguous piece. The gates
+#    stand in the order output, input, forget, cell: the first three are sigmoids, the last three take their
+#    gradient from dc. Every elementwise result goes into a buffer that is there already.
+# 3. Blocks of 16 sequences go through time independently of each other, each on one thread.
+# 4. The products over all steps are shared out gate by gate. BLAS threads no product itself: its threads would
+#    have to meet at every step, and between products they spin on the cores that the loop is using.
+
+def _by_gate(weights):
+    """(in, 4u) in the order i f g o -> (4, in, u) in the order o i f g, each gate contiguous."""
+    by_gate = weights.reshape(len(weights), 4, -1).transpose(1, 0, 2)
+    return by_gate[[3, 0, 1, 2]].copy(order="C")
+
+
+def _from_gates(gradient):
+    """The inverse of `_by_gate`: (4, in, u) -> (in, 4u)."""
+    return np.roll(gradient, -1, axis=0).transpose(1, 0, 2).reshape(gradient.shape[1], -1)
+
 
 def _time_major_with_one(x):
     """(N, T, in) -> (T·N, in + 1), the last column 1 for the bias."""
@@ -108,7 +122,18 @@ def _time_major_with_one(x):
     inputs = np.empty((steps, batch, features + 1), x.dtype)
     inputs[:, :, :features] = x.transpose(1, 0, 2)
     inputs[:, :, features] = 1
-    return inputs.reshape(-1, features + 1)
+    return inputs.reshape(steps * batch, features + 1)
+
+
+def _each_gate(left, right):
+    """left @ right[gate] for the four gates, shared out over the threads."""
+    product = np.empty((4, left.shape[0], right.shape[2]), left.dtype)
+    parallel(lambda gate: np.matmul(left, right[gate], out=product[gate]), range(4))
+    return product
+
+
+def _blocks(batch):
+    return row_blocks(batch, 1, BLOCK_ROWS)
 
 
 def lstm_forward(x, w, u, b, h0=None, c0=None):
@@ -118,7 +143,7 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     c0: (N, u), zeros where None. Returns ((h, h_T, c_T), cache) with h (N, T, u) every hidden state, and h_T,
     c_T (N, u) the last ones. Raises ValueError where shapes do not fit.
 
-    Floor: 8·N·T·u·(in + u) flops of matrix products; memory traffic 4·N·T·(2·in + 14u) bytes in float32.
+    Floor: 8·N·T·u·(in + u) flops of matrix products; memory traffic 4·N·T·(2·in + 16u) bytes in float32.
 
     >>> import numpy as np
     >>> x, w, u, b = np.ones((2, 5, 3)), np.zeros((3, 16)), np.zeros((4, 16)), np.zeros(16)
@@ -128,32 +153,33 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     """
     _check(x, w, u, b, h0, c0)
     (batch, steps, _), units = x.shape, len(u)
-    scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], x.dtype), units)
-    shift = 1 - scale
-    w_scaled, u_scaled = np.concatenate([w, b[None]]) * scale, u * scale
-    gates = (_time_major_with_one(x) @ w_scaled).reshape(steps, batch, 4 * units)
-    hidden, cells = np.empty((2, steps + 1, batch, units), x.dtype)
+    w_gates, u_gates = _by_gate(np.concatenate([w, b[None]])), _by_gate(u)
+    w_gates[:3] *= 0.5                              # σ(z) = ½ tanh(z/2) + ½: halve z here, once
+    u_gates[:3] *= 0.5
+    gates = _each_gate(_time_major_with_one(x), w_gates).reshape(4, steps, batch, units)
+    hidden = np.empty((steps + 1, batch, units), x.dtype)       # hidden[t] and cells[t] go into step t
+    cells = np.empty_like(hidden)
     hidden[0] = 0 if h0 is None else h0
     cells[0] = 0 if c0 is None else c0
-    from_hidden, scratch = np.empty_like(gates[0]), np.empty_like(cells[0])
-    for t in range(steps):
-        z, c = gates[t], cells[t + 1]
-        z += np.matmul(hidden[t], u_scaled, out=from_hidden)
-        np.tanh(z, out=z)
-        z *= scale
-        z += shift
-        i, f, g, o = _split(z)
-        np.multiply(f, cells[t], out=c)
-        c += np.multiply(i, g, out=scratch)
-        np.multiply(o, np.tanh(c, out=scratch), out=hidden[t + 1])
-    h = np.ascontiguousarray(hidden[1:].transpose(1, 0, 2))
+    h = np.empty((batch, steps, units), x.dtype)
+
+    def run(rows):
+        from_state = np.empty((4, *hidden[0, rows].shape), x.dtype)
+        scratch = np.empty_like(from_state[0])
+        for t in range(steps):
+            z, c = gates[:, t, rows], cells[t + 1, rows]
+            z += np.matmul(hidden[t, rows], u_gates, out=from_state)
+            np.tanh(z, out=z)
+            z[:3] *= 0.5
+            z[:3] += 0.5
+            o, i, f, g = z
+            np.multiply(f, cells[t, rows], out=c)
+            c += np.multiply(i, g, out=scratch)
+            np.multiply(o, np.tanh(c, out=scratch), out=hidden[t + 1, rows])
+        h[rows] = hidden[1:, rows].transpose(1, 0, 2)
+
+    parallel(run, _blocks(batch))
     return (h, hidden[-1].copy(), cells[-1].copy()), (x, w, u, h, hidden[0].copy(), cells, gates)
-
-
-def _split(z):
-    """The four gates' columns of (N, 4u), as views."""
-    units = z.shape[1] // 4
-    return z[:, :units], z[:, units:2 * units], z[:, 2 * units:3 * units], z[:, 3 * units:]
 
 
 def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
@@ -173,51 +199,66 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     """
     x, w, u, h, h0, cells, gates = cache
     (batch, steps, features), units = x.shape, len(u)
-    u_back = np.ascontiguousarray(u.T)              # on few rows BLAS is slower with a transposed factor
+    u_back = np.ascontiguousarray(_by_gate(u).transpose(0, 2, 1))   # BLAS is slower with a transposed factor
     dz = np.empty_like(gates)
-    dh_t, dc, tanh_c, dc_from_h = np.empty((4, batch, units), x.dtype)
-    dh_t[:] = 0 if dh_T is None else dh_T
-    dc[:] = 0 if dc_T is None else dc_T
-    for t in reversed(range(steps)):
-        i, f, g, o = _split(gates[t])
-        dz_i, dz_f, dz_g, dz_o = _split(dz[t])
-        if dh is not None:
-            dh_t += dh[:, t]
-        np.tanh(cells[t + 1], out=tanh_c)
-        np.multiply(tanh_c, tanh_c, out=dc_from_h)
-        np.subtract(1, dc_from_h, out=dc_from_h)
-        dc_from_h *= o
-        dc_from_h *= dh_t
-        dc += dc_from_h
-        _derivatives(gates[t], dz[t])
-        dz_i *= g
-        dz_f *= cells[t]
-        dz_g *= i
-        for dz_gate in (dz_i, dz_f, dz_g):
-            dz_gate *= dc
-        dz_o *= tanh_c
-        dz_o *= dh_t
-        dc *= f
-        np.matmul(dz[t], u_back, out=dh_t)
-    dz = dz.reshape(steps * batch, 4 * units)
+    dh_before, dc_before = np.empty((2, batch, units), x.dtype)
+    dh_before[:] = 0 if dh_T is None else dh_T
+    dc_before[:] = 0 if dc_T is None else dc_T
+
+    def run(rows):
+        dh_t, dc = dh_before[rows], dc_before[rows]
+        by_gate = np.empty((4, *dh_t.shape), x.dtype)
+        tanh_c, scratch = np.empty((2, *dh_t.shape), x.dtype)
+        for t in reversed(range(steps)):
+            d = dz[:, t, rows]
+            (o, i, f, g), (d_o, d_i, d_f, d_g) = gates[:, t, rows], d
+            if dh is not None:
+                dh_t += dh[rows, t]
+            np.tanh(cells[t + 1, rows], out=tanh_c)
+            np.multiply(tanh_c, tanh_c, out=scratch)            # dc += dh ∘ o ∘ (1 − tanh²c)
+            np.subtract(1, scratch, out=scratch)
+            scratch *= o
+            scratch *= dh_t
+            dc += scratch
+            np.subtract(1, gates[:3, t, rows], out=d[:3])       # σ' = σ(1 − σ) for the three sigmoids
+            d[:3] *= gates[:3, t, rows]
+            np.multiply(g, g, out=d_g)                          # tanh' = 1 − tanh²
+            np.subtract(1, d_g, out=d_g)
+            d_o *= tanh_c
+            d_o *= dh_t
+            d_i *= g
+            d_f *= cells[t, rows]
+            d_g *= i
+            d[1:] *= dc
+            dc *= f
+            np.add.reduce(np.matmul(d, u_back, out=by_gate), axis=0, out=dh_t)
+
+    parallel(run, _blocks(batch))
+    dz = dz.reshape(4, steps * batch, units)
     dx = dw = du = db = None
     if needs[0]:
-        dx = (dz @ w.T).reshape(steps, batch, features).transpose(1, 0, 2).copy(order="C")
+        dx = _input_gradient(dz, w, x.shape)
     if needs[1] or needs[3]:
-        dw_db = _time_major_with_one(x).T @ dz
-        dw, db = dw_db[:features] if needs[1] else None, dw_db[features] if needs[3] else None
+        dw = _from_gates(_each_gate(_time_major_with_one(x).T, dz))
+        dw, db = dw[:features] if needs[1] else None, dw[features] if needs[3] else None
     if needs[2]:
-        hidden = np.concatenate([h0[None], h[:, :-1].transpose(1, 0, 2)]).reshape(-1, units)
-        du = hidden.T @ dz
-    return dx, dw, du, db, dh_t, dc
+        h_before = np.concatenate([h0[None], h[:, :-1].transpose(1, 0, 2)]).reshape(steps * batch, units)
+        du = _from_gates(_each_gate(h_before.T, dz))
+    return dx, dw, du, db, dh_before, dc_before
 
 
-def _derivatives(gates, out):
-    """σ' = σ − σ² for the input, forget and output gates, tanh' = 1 − tanh² for the cell gate."""
-    np.multiply(gates, gates, out=out)
-    i, f, g, o = _split(gates)
-    d_i, d_f, d_g, d_o = _split(out)
-    np.subtract(i, d_i, out=d_i)
-    np.subtract(f, d_f, out=d_f)
-    np.subtract(1, d_g, out=d_g)
-    np.subtract(o, d_o, out=d_o)
+def _input_gradient(dz, w, shape):
+    """dx = dz wᵀ, summed gate by gate, for blocks of steps: (4, T·N, u) -> (N, T, in)."""
+    batch, steps, features = shape
+    w_back, dz = _by_gate(w).transpose(0, 2, 1), dz.reshape(4, steps, batch, -1)
+    dx = np.empty(shape, w.dtype)
+
+    def run(part):
+        total, product = np.empty((2, (part.stop - part.start) * batch, features), w.dtype)
+        total[:] = 0
+        for gate in range(4):
+            total += np.matmul(dz[gate, part].reshape(len(total), -1), w_back[gate], out=product)
+        dx[:, part] = total.reshape(-1, batch, features).transpose(1, 0, 2)
+
+    parallel(run, row_blocks(steps, w.itemsize * batch * features))
+    return dx
