@@ -179,11 +179,14 @@ def batch_norm_backward(dy, cache):
     rows = _Rows(x)
     source, gradient = rows.matrix(x), rows.matrix(dy)
 
-    def sums(block):
-        return rows.sum(gradient[block]), rows.sum_of_products(gradient[block], source[block])
+    mean_row = rows.spread(mean, x.dtype)
 
-    dbeta, dy_times_x = (np.array(part, np.float64).sum(axis=0) for part in zip(*parallel(sums, rows.blocks)))
-    dgamma = (dy_times_x - mean * dbeta) * over_sigma
+    def sums(block):
+        # Σ dy·(x − mean), not Σ dy·x − mean·Σ dy, which loses its digits where the mean is far from 0.
+        return rows.sum(gradient[block]), rows.sum_of_products(gradient[block], source[block] - mean_row)
+
+    dbeta, dy_times_centred = (np.array(part, np.float64).sum(axis=0) for part in zip(*parallel(sums, rows.blocks)))
+    dgamma = dy_times_centred * over_sigma
     dx = np.empty(x.shape, x.dtype)
     scale = rows.spread(gamma * over_sigma, x.dtype)
 

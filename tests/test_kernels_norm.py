@@ -139,3 +139,16 @@ def test_errors_say_what_was_wrong(forward):
         forward(x[0, 0], three, three, three, three, True, 0.1, 1e-5)
     y, _ = forward(x[:1, :1], three, three, three, three, False, 0.1, 0.0)      # one value will do here
     assert y.tolist() == [[[0, 0, 0]]]
+
+
+def test_gradients_keep_their_digits_far_from_zero(rng):
+    """A mean of a thousand standard deviations: float32 gradients still agree with float64's."""
+    x = (rng.standard_normal((64, 6, 6, 4)) + 1000).astype(np.float32)
+    dy = rng.standard_normal(x.shape).astype(np.float32)
+    gradients = []
+    for dtype in (np.float32, np.float64):
+        one, zero = np.ones(4, dtype), np.zeros(4, dtype)
+        y, cache = norm.batch_norm_forward(x.astype(dtype), one, zero, zero.copy(), one.copy(), True)
+        gradients.append(norm.batch_norm_backward(dy.astype(dtype), cache))
+    for got, exact in zip(*gradients):
+        np.testing.assert_allclose(got, exact, atol=2e-4 * np.abs(exact).max())
