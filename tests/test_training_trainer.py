@@ -233,5 +233,5 @@ def test_paper_settings_are_the_defaults():
     assert (settings.epochs, settings.batch_size, settings.lr, settings.optimizer) == (100, 32, 1e-4, "adam")
     assert settings.augment == "flip,rotate=10,zoom=0.1"
     drawn = Settings.from_recipe("njoku.cnn")
-    assert (drawn.epochs, drawn.augment, drawn.data) == (8, "", None)
+    assert (drawn.epochs, drawn.augment, drawn.data) == (5, "", None)
     assert Settings.from_recipe("alizadeh.shallow", data="x").subtract_mean

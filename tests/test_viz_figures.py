@@ -31,6 +31,17 @@ def test_draws_with_labels_that_can_be_read(name):
     assert viz.to_png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", figures())
+def test_nothing_is_cut_off(name):
+    figure = figures()[name]
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+        if text.get_text():
+            box = text.get_window_extent()
+            assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, text
+
+
 def test_accuracy_is_drawn_in_per_cent():
     lines = viz.accuracy_curves([0.2, 0.5], [0.3, 0.4]).axes[0].get_lines()
     assert lines[0].get_ydata().tolist() == [20, 50]

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+import warnings
 
 __all__ = ["main"]
 
@@ -31,7 +32,10 @@ def main(argv=None):
         parser.print_help()
         return 0
     try:
-        status = command.run(args)
+        with warnings.catch_warnings():
+            # Overflow in a training that diverges: it ends with an error that says so, and where.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            status = command.run(args)
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

@@ -34,6 +34,7 @@ class Experiment:
 
     def __init__(self, settings):
         self.settings = settings
+        self.changes = data.parse_augment(settings.augment)      # before the data, which may take a while to read
         self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed)
         images = self.splits["train"]
         self.classes = images.class_names
@@ -55,7 +56,7 @@ class Experiment:
         images, settings = self.splits["train"], self.settings
         # Batch norm cannot measure the spread of a single image, so a last batch of one is left out.
         lonely = settings.batch_size > 1 and len(images) % settings.batch_size == 1
-        changes = data.parse_augment(settings.augment) if augment else []
+        changes = self.changes if augment else []
         return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed,
                                drop_last=lonely, transform=data.Compose([*changes, *self._preparation()]))
 

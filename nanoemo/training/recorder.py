@@ -41,6 +41,9 @@ class Recorder(Callback):
         checkpoint.save(self.folder.last_path, *trainer.state())
         self.saved_at = time.monotonic()
 
+    def train_start(self, trainer):
+        self.save(trainer)
+
     def step_end(self, trainer):
         if time.monotonic() - self.saved_at >= self.save_every:
             self.save(trainer)

@@ -27,7 +27,7 @@ def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"
 
     side = max(6.5, 3.0 + 0.8 * size)
     figure, axes = new_axes(title, "predicted class", "true class", size=(side + 1, side))
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(size), classes, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(size), classes)
     for (row, column), value in np.ndenumerate(share):

@@ -18,7 +18,7 @@ def new_axes(title, x_label, y_label, size=(8.0, 5.0)):
 
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    axes.set_title(title, fontsize=TITLE_SIZE, wrap=True)
+    axes.set_title(title, fontsize=TITLE_SIZE)
     axes.set_xlabel(x_label, fontsize=LABEL_SIZE)
     axes.set_ylabel(y_label, fontsize=LABEL_SIZE)
     axes.tick_params(labelsize=TICK_SIZE)

@@ -1,0 +1,54 @@
+"""The small commands, and that help is quick."""
+import subprocess
+import sys
+import time
+
+import pytest
+
+import nanoemo
+from nanoemo.cli import COMMANDS, main
+
+
+def run(*args):
+    return subprocess.run([sys.executable, "-m", "nanoemo", *args], capture_output=True, text=True)
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    start = time.perf_counter()
+    done = run("--help")
+    assert time.perf_counter() - start < 2
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)
+    code = ("import sys\nfrom nanoemo.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+            "heavy = {'matplotlib', 'scipy', 'skimage', 'rich', 'safetensors'} & set(sys.modules)\n"
+            "assert not heavy, heavy")
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(name):
+    done = run(name, "--help")
+    assert done.returncode == 0 and f"nanoemo {name}" in done.stdout
+
+
+def test_version_and_no_command(capsys):
+    assert run("--version").stdout == f"nanoemo {nanoemo.__version__}\n"
+    assert main([]) == 0
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_models_lists_them_all(capsys):
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()] == nanoemo.models.names()
+
+
+def test_summary_is_the_papers_table(capsys):
+    assert main(["summary", "njoku.cnn"]) == 0
+    out = capsys.readouterr().out
+    assert "2,489,095" in out and "2,097,664" in out and "learning rate 0.0001" in out
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    pipe = subprocess.run(f"{sys.executable} -m nanoemo models | head -1", shell=True, capture_output=True, text=True)
+    assert pipe.returncode == 0 and pipe.stderr == "" and pipe.stdout
