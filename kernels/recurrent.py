@@ -96,14 +96,14 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 
 
 # The fast version. Four changes:
-# 1. What does not wait for the step before is done for all steps at once: x w + b in forward; dw, du, db and
-#    dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of its own.
-# 2. Inside, arrays are (gate, step, sequence, unit): at each step every gate is one contiguous piece. The gates
-#    stand in the order output, input, forget, cell: the first three are sigmoids, the last three take their
-#    gradient from dc. Every elementwise result goes into a buffer that is there already.
+# 1. What does not wait for the step before is done for all steps at once: x w + b in forward; dw, du, db
+#    and dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of its own.
+# 2. Inside, arrays are (gate, step, sequence, unit): at each step every gate is one contiguous piece. The
+#    gates stand in the order output, input, forget, cell: the first three are sigmoids, the last three take
+#    their gradient from dc. Every elementwise result goes into a buffer that is there already.
 # 3. Blocks of 16 sequences go through time independently of each other, each on one thread.
-# 4. The products over all steps are shared out gate by gate. BLAS threads no product itself: its threads would
-#    have to meet at every step, and between products they spin on the cores that the loop is using.
+# 4. The products over all steps are shared out gate by gate. BLAS threads no product itself: its threads
+#    would have to meet at every step, and between products they spin on the cores that the loop is using.
 
 def _by_gate(weights):
     """(in, 4u) in the order i f g o -> (4, in, u) in the order o i f g, each gate contiguous."""
