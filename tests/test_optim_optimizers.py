@@ -127,7 +127,8 @@ def test_the_state_is_copies():
     before = state["mean.0"].copy()
     optimizer.step()
     np.testing.assert_array_equal(state["mean.0"], before)
-    assert list(state) == ["lr", "step_counts", "mean.0", "mean.1", "mean.2", "square.0", "square.1", "square.2"]
+    slots = [f"{name}.{i}" for name in ("mean", "square") for i in range(3)]
+    assert list(state) == ["lr", "step_counts", *slots]
 
 
 def test_a_state_that_does_not_fit_is_refused_whole():
