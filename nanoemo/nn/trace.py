@@ -16,6 +16,11 @@ def report(module, output):
         watcher(module, output)
 
 
+def is_watched():
+    """Whether anybody looks on, so that every layer has to show its output."""
+    return bool(_watchers)
+
+
 @contextmanager
 def watch(watcher):
     """Inside the `with` block, call `watcher(module, output)` after each module, innermost first.
