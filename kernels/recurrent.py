@@ -97,7 +97,8 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 
 # The fast version. Four changes:
 # 1. What does not wait for the step before is done for all steps at once: x w + b in forward; dw, du, db
-#    and dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of its own.
+#    and dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of
+#    its own.
 # 2. Inside, arrays are (gate, step, sequence, unit): at each step every gate is one contiguous piece. The
 #    gates stand in the order output, input, forget, cell: the first three are sigmoids, the last three take
 #    their gradient from dc. Every elementwise result goes into a buffer that is there already.
