@@ -1,4 +1,84 @@
-"""`nanoemo bench`: see nanoemo/bench.py, which does the work."""
-from nanoemo.bench import add_arguments, run
+"""`nanoemo bench`: time the training step of each model, also against PyTorch. See docs/benchmarks/README.md."""
+import argparse
+from pathlib import Path
 
-__all__ = ["add_arguments", "run"]
+
+def add_arguments(parser):
+    parser.add_argument("models", metavar="MODEL", nargs="*", help="names that `nanoemo models` lists (default: all)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--against", choices=["torch"], help="also time the same networks in PyTorch, in turn")
+    what.add_argument("--profile", action="store_true", help="instead show where the time of our step goes")
+    parser.add_argument("--batch-size", type=_positive, metavar="N", help="images a step (default: the paper's)")
+    parser.add_argument("--steps", type=_positive, default=20, metavar="N",
+                        help="steps to time (default 20); the median is taken")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads for each engine (default: all cores)")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
+
+
+def _positive(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def run(args):
+    import nanoemo
+    from nanoemo import models
+    from nanoemo.bench.report import describe_machine
+    from nanoemo.files import write_json
+
+    names = args.models or models.names()
+    for name in names:
+        models.recipe(name)         # a wrong name is found before the first is measured, not after an hour
+    if args.json and not Path(args.json).absolute().parent.is_dir():
+        raise ValueError(f"--json {args.json}: there is no folder {Path(args.json).parent} to write it to")
+    torch = _import_torch() if args.against else None
+    threads = args.threads or nanoemo.get_num_threads()
+    machine = describe_machine(threads, torch)
+    versions = f"NumPy {machine['numpy']}" + (f", PyTorch {machine['torch']}" if torch else "")
+    print(f"{machine['processor']}, {threads} threads; {versions}")
+    figures = _profile(args, names, threads) if args.profile else _time(args, names, threads, torch)
+    if args.json:
+        write_json(args.json, {"machine": machine, **figures})
+    return 0
+
+
+def _time(args, names, threads, torch):
+    from nanoemo.bench.compare import measure
+    from nanoemo.bench.report import HEADER, table_row
+    from nanoemo.bench.timing import gemm_rate, on_threads
+
+    with on_threads(threads):
+        gemm = gemm_rate()
+    print(f"GEMM rate {gemm / 1e9:.1f} GFLOP/s (NumPy, float32, 2048 × 2048)\n\n{HEADER}", flush=True)
+    results = []
+    for name in names:
+        results.append(measure(name, args.batch_size, args.steps, threads, gemm, torch))
+        print(table_row(results[-1]), flush=True)
+    if any(result.torch and result.torch.layout == "channels_last" for result in results):
+        print("\n* PyTorch was faster with channels-last images; else it was with contiguous ones")
+    return {"gemm_gflops": gemm / 1e9, "models": [result.as_dict() for result in results]}
+
+
+def _profile(args, names, threads):
+    from nanoemo.bench.breakdown import break_down
+    from nanoemo.bench.steps import TrainingStep
+    from nanoemo.bench.timing import on_threads
+
+    figures = []
+    for name in names:
+        step = TrainingStep(name, args.batch_size)
+        with on_threads(threads):
+            breakdown = break_down(step, args.steps)
+        print(f"\n{name}, batches of {step.batch_size}\n{breakdown}", flush=True)
+        figures.append({"model": name, "batch_size": step.batch_size, **breakdown.as_dict()})
+    return {"models": figures}
+
+
+def _import_torch():
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(f"--against torch needs PyTorch, which cannot be imported ({error}); pip install torch, "
+                          f"or leave --against out to time nanoemo alone") from error
+    return torch

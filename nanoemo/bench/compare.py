@@ -1,0 +1,62 @@
+"""One model, measured: its training step here and, where PyTorch is given, there."""
+from nanoemo.bench import memory
+from nanoemo.bench.calls import watch_kernels
+from nanoemo.bench.report import Engine, Result
+from nanoemo.bench.steps import TrainingStep
+from nanoemo.bench.timing import in_turn, on_threads
+from nanoemo.bench.torch_step import TorchStep
+from nanoemo.bench.twin import check_same_scores, to_torch_layout, torch_twin
+
+__all__ = ["measure"]
+
+STEPS_ALONE = 4
+
+
+def measure(name, batch_size, steps, threads, gemm, torch=None):
+    """The `Result` for the model `name`, against PyTorch where its module `torch` is given.
+
+    batch_size: None for the paper's; steps: how many are timed, of each engine
+    gemm: flop a second that the machine can do (`timing.gemm_rate`)
+    Raises NoTwin (a ValueError) where PyTorch would be computing another network.
+    """
+    ours = TrainingStep(name, batch_size)
+    with on_threads(threads, torch):
+        theirs, task = _torch_steps(torch, ours) if torch else ({}, None)
+        times = in_turn({"nanoemo": ours, **theirs}, steps)
+        with watch_kernels() as calls:
+            ours()
+    layouts = {layout: times[layout] for layout in theirs}
+    del theirs
+    result = Result(name, ours.batch_size, ours.model.num_parameters(), sum(call.flop for call in calls), gemm,
+                    Engine(times["nanoemo"], memory.measure_ours(name, ours.batch_size, threads, STEPS_ALONE)))
+    if torch:
+        result.torch = _faster(layouts, {**task, "threads": threads, "steps": STEPS_ALONE})
+    return result
+
+
+def _torch_steps(torch, ours):
+    """PyTorch's training step by layout of the images, checked to be the same network; and the task for a
+    process of its own."""
+    layers, state = torch_twin(ours.model, ours.recipe.input_shape)
+    examples = torch.from_numpy(to_torch_layout(ours.images, layers))
+    labels = torch.from_numpy(ours.labels)
+    optimizer = {"name": ours.recipe.optimizer, "lr": ours.recipe.lr, "weight_decay": ours.recipe.weight_decay}
+    layouts = ["contiguous", "channels_last"] if examples.ndim == 4 else ["contiguous"]
+    steps = {layout: TorchStep(torch, layers, examples, labels, optimizer, layout == "channels_last")
+             for layout in layouts}
+    few = ours.images[:4].astype("float64")
+    scores = ours.scores(few)
+    for step in steps.values():
+        step.load(state)
+        check_same_scores(scores, step.scores(to_torch_layout(few, layers)))
+    return steps, {"layers": layers, "optimizer": optimizer, "shape": list(examples.shape),
+                   "classes": ours.recipe.num_classes}
+
+
+def _faster(layouts, task):
+    """The engine in the layout in which PyTorch was faster, its memory measured in that layout."""
+    engines = {layout: Engine(seconds, None, layout) for layout, seconds in layouts.items()}
+    best = min(engines.values(), key=lambda engine: engine.median)
+    best.others = {layout: seconds for layout, seconds in layouts.items() if layout != best.layout}
+    best.alone = memory.measure_torch({**task, "channels_last": best.layout == "channels_last"})
+    return best
