@@ -1,5 +1,6 @@
 """The table that papers print of a model: each layer, the shape it gives, the numbers it learns."""
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def _followers(model):
     for _, module in model.named_modules():
         if isinstance(module, Sequential):
             layers = list(module)
-            pairs.update({id(after): id(before) for before, after in zip(layers, layers[1:])})
+            pairs.update({id(after): id(before) for before, after in pairwise(layers)})
     return pairs
 
 

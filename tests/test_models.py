@@ -179,9 +179,9 @@ def test_summary_counts_frozen_parameters_as_not_trainable():
 
 
 def test_summary_of_a_layer_used_twice_counts_it_once():
-    shared = nn.Linear(4, 4)
-    table = summarize(nn.Sequential(shared, nn.ReLU(), shared), (4,))
-    assert table.total == 20 and [row.params for row in table.rows] == [20, 0]
+    shared = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU())
+    table = summarize(nn.Sequential(shared, shared), (4,))
+    assert table.total == 36 and [row.params for row in table.rows] == [20, 16, 0, 0]
 
 
 def test_summary_of_one_layer_and_of_a_module_with_its_own_parameters():

@@ -207,7 +207,7 @@ def image(*shape):
     (lambda: ops.conv2d(image(1, 2, 2, 3), image(3, 3, 3, 4)), ValueError, "conv2d"),
     (lambda: ops.conv2d(image(1, 4, 4, 3), image(3, 3, 3, 4), image(5)), ValueError, "conv2d"),
     (lambda: ops.conv2d(image(1, 4, 4, 3), image(3, 3, 3, 4), padding="full"), ValueError, "padding"),
-    (lambda: ops.conv2d(np.ones((1, 4, 4, 3)), image(3, 3, 3, 4)), TypeError, "conv2d: x must be a Tensor, got"),
+    (lambda: ops.conv2d(np.ones((1, 4, 4, 3)), image(3, 3, 3, 4)), TypeError, "conv2d: x must be a Tensor"),
     (lambda: ops.conv2d(image(1, 4, 4, 3), Tensor(np.ones((3, 3, 3, 4)))), TypeError, "w is float64"),
     (lambda: ops.conv1d(image(1, 9, 2), image(3, 1, 4)), ValueError, "conv1d: x has 2 channels"),
     (lambda: ops.max_pool2d(image(1, 2, 2, 1), 3), ValueError, "max_pool2d"),

@@ -9,8 +9,19 @@ What stands in brackets is chosen layer by layer: `ConvSpec` and `DenseSpec` des
 from dataclasses import dataclass, replace
 
 from nanoemo.models.registry import Recipe, register
-from nanoemo.nn import (BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU,
-                        Sequential, init, output_shape)
+from nanoemo.nn import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    init,
+    output_shape,
+)
 
 __all__ = ["ConvSpec", "DenseSpec", "family", "shallow", "deep"]
 

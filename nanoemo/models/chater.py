@@ -7,8 +7,19 @@ read as a sequence of 162 steps.
 from dataclasses import replace
 
 from nanoemo.models.registry import Recipe, register
-from nanoemo.nn import (LSTM, Conv1d, Conv2d, Dropout, Flatten, Linear, MaxPool1d, MaxPool2d, ReLU,
-                        Sequential, output_shape)
+from nanoemo.nn import (
+    LSTM,
+    Conv1d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool1d,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    output_shape,
+)
 
 __all__ = ["dcnn", "conv1d", "lstm"]
 

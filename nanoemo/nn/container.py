@@ -52,10 +52,10 @@ class Sequential(Module):
 
 
 def _pooled_before_relu(layers):
-    """The layers, each ReLU that a max pooling follows moved behind it, where there are fewer values to compute on.
+    """The layers, each ReLU before a max pooling moved behind it, where there are fewer values to compute on.
 
-    max over a window of max(x, 0) is max(max over the window of x, 0), and both ways the gradient goes to the same cell,
-    or nowhere where no x of the window is positive. So the numbers are the same to the last bit.
+    max over a window of max(x, 0) is max(max over the window of x, 0), and both ways the gradient goes to the
+    same cell, or nowhere where no x of the window is positive. So the numbers are the same to the last bit.
 
     >>> from nanoemo import nn
     >>> _pooled_before_relu([nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.1)])

@@ -92,10 +92,7 @@ class Module:
 
     def named_parameters(self):
         """(path, Parameter) for all that is learned, in order; one that two modules share comes once."""
-        seen = {}
-        for name, parameter in self._named_tensors(Parameter):
-            if seen.setdefault(id(parameter), name) == name:
-                yield name, parameter
+        return _each_once(self._named_tensors(Parameter))
 
     def parameters(self):
         """The parameters without their names, as a list: what an optimiser wants."""
@@ -103,7 +100,7 @@ class Module:
 
     def buffers(self):
         """What is saved but not learned, as a list."""
-        return [buffer for _, buffer in self._named_tensors(Buffer)]
+        return [buffer for _, buffer in _each_once(self._named_tensors(Buffer))]
 
     def num_parameters(self):
         """How many numbers are learned, frozen ones included.
@@ -211,3 +208,10 @@ class Module:
         lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.children()]
         inside = self.describe() + ("\n" + "\n".join(lines) + "\n" if lines else "")
         return f"{type(self).__name__}({inside})"
+
+
+def _each_once(named_tensors):
+    seen = {}
+    for name, tensor in named_tensors:
+        if seen.setdefault(id(tensor), name) == name:
+            yield name, tensor

@@ -1,8 +1,14 @@
 """What learns: optimisers, learning-rate schedules, gradient clipping."""
 from nanoemo.optim.clip import clip_grad_norm_, clip_grad_value_
 from nanoemo.optim.optimizer import SGD, Adam, AdamW, Optimizer, RMSprop, build
-from nanoemo.optim.schedules import (CosineAnnealingLR, ExponentialLR, LinearWarmup, MultiStepLR,
-                                     ReduceLROnPlateau, StepLR)
+from nanoemo.optim.schedules import (
+                                     CosineAnnealingLR,
+                                     ExponentialLR,
+                                     LinearWarmup,
+                                     MultiStepLR,
+                                     ReduceLROnPlateau,
+                                     StepLR,
+)
 
 __all__ = ["Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "MultiStepLR", "Optimizer",
            "RMSprop", "ReduceLROnPlateau", "SGD", "StepLR", "build", "clip_grad_norm_", "clip_grad_value_"]
