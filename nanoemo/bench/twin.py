@@ -15,7 +15,7 @@ What comes out is plain data, so that PyTorch can be given the network in a proc
 import numpy as np
 
 from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
-from nanoemo.nn import output_shape, undisturbed, watch
+from nanoemo.nn import undisturbed, watch
 from nanoemo.tensor import Tensor
 
 __all__ = ["NoTwin", "torch_twin", "to_torch_layout", "check_same_scores"]
@@ -94,8 +94,9 @@ def _layers_in_order(model, input_shape):
             calls.append((module, shape[-1]))
             shape.append(output.shape[1:])
 
+    dtype = model.parameters()[0].dtype if model.parameters() else np.float32
     with undisturbed(model), watch(note):
-        model(Tensor(np.zeros((1, *input_shape), np.float32)))
+        model(Tensor(np.zeros((1, *input_shape), dtype)))
     return calls
 
 
