@@ -8,6 +8,8 @@
 """
 import numpy as np
 
+from nanoemo.kernels.threads import parallel
+
 __all__ = ["linear_forward", "linear_backward", "linear_forward_plain", "linear_backward_plain"]
 
 
@@ -49,6 +51,22 @@ def linear_backward_plain(dy, cache, needs=(True, True, True)):
     return (dx if needs[0] else None, dw if needs[1] else None, db if needs[2] and has_bias else None)
 
 
+def _product(a, b):
+    """a @ b, the longer side of the result cut into at most eight pieces of 256 or more for the threads.
+
+    BLAS would cut it as well, but its own threads spin for a while after, and hold up ours in the next kernel.
+    """
+    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+    longer = max(out.shape)
+    step = max(256, -(-longer // 8))
+    pieces = [slice(start, min(start + step, longer)) for start in range(0, longer, step)]
+    if out.shape[0] == longer:
+        parallel(lambda rows: np.matmul(a[rows], b, out=out[rows]), pieces)
+    else:
+        parallel(lambda columns: np.matmul(a, b[:, columns], out=out[:, columns]), pieces)
+    return out
+
+
 def linear_forward(x, w, b=None):
     """y = x w + b over the last axis, any leading axes; b may be None. Returns (y, cache).
 
@@ -63,7 +81,7 @@ def linear_forward(x, w, b=None):
     [[6.0, 25.0]]
     """
     _check(x, w, b)
-    y = (x.reshape(-1, x.shape[-1]) @ w).reshape(*x.shape[:-1], w.shape[1])
+    y = _product(x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[1])
     if b is not None:
         y += b
     return y, (x, w, b is not None)
@@ -82,7 +100,7 @@ def linear_backward(dy, cache, needs=(True, True, True)):
     """
     x, w, has_bias = cache
     dy_rows = dy.reshape(-1, w.shape[1])
-    dx = (dy_rows @ w.T).reshape(x.shape) if needs[0] else None
-    dw = x.reshape(-1, w.shape[0]).T @ dy_rows if needs[1] else None
+    dx = _product(dy_rows, w.T).reshape(x.shape) if needs[0] else None
+    dw = _product(x.reshape(-1, w.shape[0]).T, dy_rows) if needs[1] else None
     db = dy_rows.sum(axis=0) if needs[2] and has_bias else None
     return dx, dw, db
