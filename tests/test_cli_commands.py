@@ -19,7 +19,8 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     assert time.perf_counter() - start < 2
     assert done.returncode == 0
     assert all(name in done.stdout for name in COMMANDS)
-    code = ("import sys\nfrom nanoemo.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+    code = ("import sys\nfrom nanoemo.cli import main\n"
+            "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
             "heavy = {'matplotlib', 'scipy', 'skimage', 'rich', 'safetensors'} & set(sys.modules)\n"
             "assert not heavy, heavy")
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -50,5 +51,6 @@ def test_summary_is_the_papers_table(capsys):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    pipe = subprocess.run(f"{sys.executable} -m nanoemo models | head -1", shell=True, capture_output=True, text=True)
+    pipe = subprocess.run(f"{sys.executable} -m nanoemo models | head -1", shell=True, capture_output=True,
+                          text=True)
     assert pipe.returncode == 0 and pipe.stderr == "" and pipe.stdout

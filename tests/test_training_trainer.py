@@ -7,8 +7,8 @@ import pytest
 
 import nanoemo
 from nanoemo import data, nn, ops, optim
-from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, Settings, Trainer, TrainingDiverged,
-                              catch_interrupt, checkpoint, predict, sanity)
+from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, Settings, Trainer,
+                              TrainingDiverged, catch_interrupt, checkpoint, predict, sanity)
 from nanoemo.training.progress import PlainProgress, duration
 from nanoemo.training.recorder import Recorder, best_epoch
 
@@ -91,7 +91,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(tmp_path, steps, optimizer
     folder.write_config({})
     Recorder(folder).save(first)
 
-    second = make_trainer(seed=99, optimizer=optimizer)             # another seed: all must come from the file
+    second = make_trainer(seed=99, optimizer=optimizer)     # another seed: all must come from the file
     second.train_loader = make_trainer().train_loader
     second.restore(*checkpoint.load(folder.last_path))
     second.fit(epochs=3)
@@ -132,9 +132,22 @@ def test_a_loss_that_is_no_number_stops_with_advice():
         trainer.fit(epochs=3)
 
 
+def test_a_validation_loss_that_is_no_number_stops_too():
+    class Poison(Callback):
+        def step_end(self, trainer):
+            if trainer.step == trainer.steps_per_epoch:
+                trainer.model.parameters()[0].array[...] = np.nan
+
+    trainer = make_trainer(callbacks=[Poison()])
+    with pytest.raises(TrainingDiverged, match="nan in the validation after epoch 1"):
+        trainer.fit(epochs=3)
+    assert trainer.history == []
+
+
 def test_restore_refuses_another_models_state():
-    other = Trainer(model := nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), optim.Adam(model.parameters(), lr=0.01),
-                    ops.cross_entropy, make_trainer().train_loader)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    other = Trainer(model, optim.Adam(model.parameters(), lr=0.01), ops.cross_entropy,
+                    make_trainer().train_loader)
     with pytest.raises(CheckpointError, match="does not fit"):
         other.restore(*make_trainer().state())
 
@@ -187,6 +200,14 @@ def test_sanity_checks_find_what_they_are_for():
     assert report["overfit_accuracy"] < 1 and "SUSPICIOUS" in sanity.describe(report)[1]
 
 
+def test_sanity_checks_refuse_a_network_of_nan():
+    broken = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    broken.parameters()[0].array[...] = np.nan
+    images = toy_images()
+    with pytest.raises(ValueError, match="untrained network is nan"):
+        sanity.check(broken, images.images.astype(np.float32), images.labels, 3, ops.cross_entropy)
+
+
 def test_plain_progress_has_no_control_codes(capsys):
     make_trainer(callbacks=[PlainProgress(every=0)]).fit(epochs=2)
     out = capsys.readouterr().out
@@ -219,9 +240,9 @@ def test_first_interrupt_asks_and_the_second_stops():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": -1}, {"lr": -0.1}, {"lr": float("nan")}, {"lr": 0.0},
-                                   {"limit": 0}, {"seed": -1}, {"model": "njoku.cn"}, {"optimizer": "adm"},
-                                   {"augment": "flp"}])
+@pytest.mark.parametrize("wrong", [
+    {"epochs": 0}, {"batch_size": -1}, {"lr": -0.1}, {"lr": float("nan")}, {"lr": 0.0}, {"limit": 0}, {"seed": -1},
+    {"model": "njoku.cn"}, {"optimizer": "adm"}, {"augment": "flp"}])
 def test_settings_that_cannot_work(wrong):
     settings = {"model": "njoku.cnn", "limit": 70, **wrong}
     with pytest.raises(ValueError, match="|".join([*wrong, "did you mean"])):

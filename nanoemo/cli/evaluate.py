@@ -35,12 +35,14 @@ def run(args):
     same_data = now["fingerprint"] == config["data"]["fingerprint"]
     other = f"on-{now['name'].replace(' ', '-')}-{now['fingerprint'][:8]}"
     place = folder.path if same_data else folder.path / other
+    if not same_data:
+        experiment.title = f"{settings.model}, trained on {config['data']['name']}, on {now['name']}"
     splits = args.split or ("validation", "test")
     with folder:
         place.mkdir(exist_ok=True)
         experiment.judge(folder, splits, place)
     for split in splits:
-        print(f"\n{experiment.title}, {split} set" + (" (drawn faces)" if now["drawn"] else ""))
+        print(f"\n{experiment.title}, {split} set")
         print(format_report(read_json(place / split / "classification_report.json")))
     print(f"\ntables and figures: {place}")
     return 0

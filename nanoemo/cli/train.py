@@ -43,7 +43,11 @@ def run(args):
             trainer = experiment.trainer
             _say(f"resuming {folder.path}: {trainer.epoch} epochs and {trainer.step} steps are done")
         experiment.begin(folder)
-        done = experiment.run(folder, progress(), stop, args.save_every, _say)
+        try:
+            done = experiment.run(folder, progress(), stop, args.save_every, _say)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror}; what was saved before is in order. To go on: "
+                                       f"nanoemo train --resume {folder.path}", error.filename) from error
     if not done:
         _say(f"stopped, and all is saved; to go on: nanoemo train --resume {folder.path}")
         return STOPPED

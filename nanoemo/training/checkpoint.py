@@ -33,8 +33,9 @@ def save(path, arrays, meta):
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise CheckpointError(f"{path}: not saved, because {name} holds a NaN or an infinity; "
-                                  "the checkpoint saved before stays as it is")
+            raise CheckpointError(f"{path}: not saved, because {name} holds a NaN or an infinity "
+                                  "(has training diverged? try a lower learning rate); the checkpoint saved "
+                                  "before stays as it is")
     text = json.dumps({"meta": meta, "crc32": _checksum(arrays)})
     write_file(path, safetensors.numpy.save(arrays, metadata={FORMAT: text}))
 

@@ -34,7 +34,7 @@ class Experiment:
 
     def __init__(self, settings):
         self.settings = settings
-        self.changes = data.parse_augment(settings.augment)      # before the data, which may take a while to read
+        self.changes = data.parse_augment(settings.augment)      # before the data, which may take long to read
         self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed)
         images = self.splits["train"]
         self.classes = images.class_names

@@ -133,7 +133,7 @@ class Trainer:
         loss = self.loss_fn(scores, Tensor(labels, device=self.device))
         value = loss.item()
         if not math.isfinite(value):
-            raise TrainingDiverged(self._diverged(value))
+            raise TrainingDiverged(self._diverged(value, f"at epoch {self.epoch + 1}, step {self.step + 1}"))
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -146,6 +146,9 @@ class Trainer:
             result = predict(self.model, self.validation_loader, self.loss_fn, self.device, stop)
             if result is None:
                 return False
+            if not math.isfinite(result.loss):
+                where = f"in the validation after epoch {self.epoch + 1}"
+                raise TrainingDiverged(self._diverged(result.loss, where))
             val_loss, val_accuracy = result.loss, float((result.truth == result.predicted).mean())
         self.history.append({
             "epoch": self.epoch + 1, "loss": self.tally.loss, "accuracy": self.tally.accuracy,
@@ -160,8 +163,8 @@ class Trainer:
         for callback in self.callbacks:
             getattr(callback, event)(self)
 
-    def _diverged(self, value):
-        return (f"the loss became {value} at epoch {self.epoch + 1}, step {self.step + 1}. Training stopped. "
+    def _diverged(self, value, where):
+        return (f"the loss became {value} {where}. Training stopped. "
                 f"Try a lower learning rate (it is {self.optimizer.lr:g}); gradient clipping or another seed "
                 "may help; nanoemo.detect_anomaly() names the operation that made the first NaN")
 
