@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+import nanoemo
 from nanoemo.cli import main
 from nanoemo.training import checkpoint
 
@@ -250,7 +251,7 @@ def error_of(capsys, *args):
     (["train", MODEL, "--data", "absent.csv"], "absent.csv"),
     (["train", MODEL, "--resume", "absent"], "no such folder"),
     (["train", MODEL, "--save-every", "-1"], "save-every"),
-    (["train", "chater.lstm", "--limit", "70"], "chater.lstm"),
+    (["train", "chater.lstm"], "chater.lstm reads arrays of shape .* and cannot be trained on images"),
     (["evaluate", "absent"], "no such folder"),
     (["summary", "njoku"], "njoku.cnn"),
     (["trian"], "invalid choice"),
@@ -261,6 +262,13 @@ def test_bad_input_is_one_clear_error(tmp_path, monkeypatch, capsys, args, messa
     monkeypatch.chdir(tmp_path)
     assert re.search(message, error_of(capsys, *args))
     assert os.listdir(tmp_path) == [], "nothing may be left behind"
+
+
+def test_a_device_that_is_not_there(capsys):
+    reason = nanoemo.backend.why_no_cuda()
+    if not reason:
+        pytest.skip("there is a CUDA device")
+    assert reason in error_of(capsys, "train", MODEL, "--device", "cuda")
 
 
 def test_folders_that_cannot_be_used(tmp_path, capsys):

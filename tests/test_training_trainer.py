@@ -241,8 +241,8 @@ def test_first_interrupt_asks_and_the_second_stops():
 
 
 @pytest.mark.parametrize("wrong", [
-    {"epochs": 0}, {"batch_size": -1}, {"lr": -0.1}, {"lr": float("nan")}, {"lr": 0.0}, {"limit": 0}, {"seed": -1},
-    {"model": "njoku.cn"}, {"optimizer": "adm"}, {"augment": "flp"}])
+    {"epochs": 0}, {"batch_size": -1}, {"lr": -0.1}, {"lr": float("nan")}, {"lr": 0.0}, {"limit": 0},
+    {"seed": -1}, {"model": "njoku.cn"}, {"optimizer": "adm"}, {"augment": "flp"}])
 def test_settings_that_cannot_work(wrong):
     settings = {"model": "njoku.cnn", "limit": 70, **wrong}
     with pytest.raises(ValueError, match="|".join([*wrong, "did you mean"])):

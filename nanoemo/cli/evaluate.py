@@ -27,7 +27,7 @@ def run(args):
     changed = {"limit": args.limit, "device": args.device}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
     experiment = Experiment(settings)
-    now = experiment.describe_data()
+    now = experiment.about_data
     for what in ("classes", "image_shape"):
         if now[what] != config["data"][what]:
             raise ValueError(f"{folder.path} was trained on {what} {config['data'][what]}, but "

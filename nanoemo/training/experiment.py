@@ -1,5 +1,6 @@
 """From settings to a trained model and its report: what `nanoemo train` does, to be read from top to
 bottom."""
+import functools
 import hashlib
 import platform
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import nanoemo
-from nanoemo import data, models, ops, optim, viz
+from nanoemo import backend, data, models, ops, optim, viz
 from nanoemo.files import write_file, write_json
 from nanoemo.summary import summarize
 from nanoemo.training import checkpoint, sanity
@@ -34,7 +35,8 @@ class Experiment:
 
     def __init__(self, settings):
         self.settings = settings
-        self.changes = data.parse_augment(settings.augment)      # before the data, which may take long to read
+        self.changes = data.parse_augment(settings.augment)     # before the data, which may take long to read
+        check_can_run(settings)
         self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed)
         images = self.splits["train"]
         self.classes = images.class_names
@@ -92,7 +94,7 @@ class Experiment:
 
         Raises ValueError where the data is not what the run began with, CheckpointError for a bad checkpoint.
         """
-        before, now = folder.config()["data"], self.describe_data()
+        before, now = folder.config()["data"], self.about_data
         if before["fingerprint"] != now["fingerprint"]:
             raise ValueError(f"{folder.path} began on other data ({before['name']}, {before['images']}) than "
                              f"this ({now['name']}, {now['images']}); give the same data, or begin a new run")
@@ -152,7 +154,7 @@ class Experiment:
                                   stop)
             if predictions is None:
                 return False
-            title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.describe_data()}
+            title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.about_data}
             report = write_evaluation((place or folder.path) / split, predictions, self.classes, title, about)
             say(f"{split} set: accuracy {100 * report['accuracy']:.2f} %, loss {predictions.loss:.4f}, "
                 f"{len(predictions.truth)} images (weights of epoch {epoch})")
@@ -163,14 +165,26 @@ class Experiment:
     # ---- what config.json says -----------------------------------------------------------------------------
 
     def config(self):
-        return {"settings": asdict(self.settings), "data": self.describe_data(), "versions": versions()}
+        return {"settings": asdict(self.settings), "data": self.about_data, "versions": versions()}
 
-    def describe_data(self):
+    @functools.cached_property
+    def about_data(self):
+        """What the data is, as plain data, with a fingerprint of every image."""
         images = self.splits["train"]
         return {"name": images.name.removesuffix(" train"), "drawn": images.drawn, "note": images.note,
                 "classes": list(self.classes), "image_shape": list(images.image_shape),
                 "images": {name: len(split) for name, split in self.splits.items()},
                 "fingerprint": fingerprint(self.splits)}
+
+
+def check_can_run(settings):
+    """Raise ValueError where the model is not for images, or the device is not there."""
+    recipe = models.recipe(settings.model)
+    if len(recipe.input_shape) != 3:
+        raise ValueError(f"{settings.model} reads arrays of shape {recipe.input_shape} from {recipe.data}, "
+                         "and cannot be trained on images")
+    if settings.device == "cuda" and backend.why_no_cuda():
+        raise ValueError(backend.why_no_cuda())
 
 
 def fingerprint(splits):

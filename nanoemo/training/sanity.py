@@ -41,8 +41,8 @@ def check(model, images, labels, num_classes, loss_fn, device="cpu", handful=20,
         twin = copy.deepcopy(model)
         initial = _initial_loss(twin, images, labels, loss_fn, device)
         if not math.isfinite(initial):
-            raise ValueError(f"the loss of the untrained network is {initial}; look at its initial weights and "
-                             "at the scale of the inputs")
+            raise ValueError(f"the loss of the untrained network is {initial}; look at its initial weights "
+                             "and at the scale of the inputs")
         accuracy, steps = _overfit(twin, images[:handful], labels[:handful], loss_fn, device, max_steps, stop)
     finally:
         random.set_state(before)
