@@ -11,12 +11,12 @@ Gradients, from the chain rule on that sum:
     dx[n, i·s + di, j·s + dj, c] += Σ over o of    dy[n, i, j, o] · w[di, dj, c, o]
     db[o]                     = Σ over n, i, j of  dy[n, i, j, o]
 
-The definitions below say just that. The fast versions, further down, turn the sums into matrix products: the
-window under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla et al. 2006), and then all the
-outputs of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole
-batch would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of
-about a megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next. Windows of 3 or
-5 over many channels go a faster way still, which multiplies less: kernels/winograd.py.
+The definitions below say just that. The fast versions, further down, turn the sums into matrix products: the window
+under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla et al. 2006), and then all the outputs
+of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole batch
+would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of about a
+megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next. Windows of 3 or 5
+over many channels go a faster way still, which multiplies less: kernels/winograd.py.
 
 A 1-D convolution is a 2-D one over images of one row.
 """
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
-from nanoemo.kernels.threads import parallel, row_blocks, workspace
+from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of, workspace
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
 
 __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d_forward_plain",
@@ -144,22 +144,14 @@ def _weight_gradient(dy, x, w_shape, strides, pads):
             np.add(dw, product, out=dw)
         return dw
 
-    size = -(-len(blocks) // PARTIAL_SUMS)
-    return _sum(parallel(work, [blocks[start:start + size] for start in range(0, len(blocks), size)])).reshape(w_shape)
+    return sum_of(parallel(work, groups(blocks, PARTIAL_SUMS))).reshape(w_shape)
 
 
 def _bias_gradient(dy):
     """db: dy summed over all but channels. A product with a row of ones does that faster than .sum()."""
     rows = dy.reshape(-1, dy.shape[3])
     blocks = row_blocks(len(rows), rows[:1].nbytes, COLUMN_BYTES)
-    return _sum(parallel(lambda block: np.ones(block.stop - block.start, dy.dtype) @ rows[block], blocks))
-
-
-def _sum(parts):
-    total = parts[0]
-    for part in parts[1:]:
-        np.add(total, part, out=total)
-    return total
+    return sum_of(parallel(lambda block: np.ones(block.stop - block.start, dy.dtype) @ rows[block], blocks))
 
 
 def _input_gradient(dy, x_shape, w, strides, pads):
@@ -197,14 +189,8 @@ def _scatter_gradient(dy, x_shape, w, strides, pads):
 
 
 def _blocks(images, height, width, column_size, itemsize):
-    """Cut the outputs into (images, rows) slices whose columns fill COLUMN_BYTES: rows of one image, or whole images."""
-    row_bytes = width * column_size * itemsize
-    rows = max(1, COLUMN_BYTES // row_bytes)
-    if rows >= height:
-        count = max(1, rows // height)
-        return [(slice(n, min(n + count, images)), slice(0, height)) for n in range(0, images, count)]
-    rows = -(-height // -(-height // rows))             # even slices rather than a thin last one
-    return [(slice(n, n + 1), slice(i, min(i + rows, height))) for n in range(images) for i in range(0, height, rows)]
+    """Cut the outputs into (images, rows) slices whose columns fill COLUMN_BYTES."""
+    return image_blocks(images, height, COLUMN_BYTES // (width * column_size * itemsize))
 
 
 def _gather(x, w_shape, strides, pads, images, rows, width):
@@ -234,7 +220,8 @@ def _padded_slab(x, kh, strides, pads, images, rows):
     inside = slice(max(first, 0), max(min(last, x.shape[1]), 0))
     if not any((top, bottom, left, right)):
         return np.ascontiguousarray(x[images, inside])
-    slab = workspace("conv slab", (images.stop - images.start, last - first, x.shape[2] + left + right, x.shape[3]), x.dtype)
+    shape = (images.stop - images.start, last - first, x.shape[2] + left + right, x.shape[3])
+    slab = workspace("conv slab", shape, x.dtype)
     slab.fill(0)
     slab[:, inside.start - first:inside.stop - first, left:left + x.shape[2]] = x[images, inside]
     return slab
@@ -254,22 +241,30 @@ def _check(name, x, w, b, stride, padding):
                          f"w must be {axes[1]}, and is {w.shape}")
     if b is not None and b.shape != w.shape[-1:]:
         raise ValueError(f"{name}: b has shape {b.shape} but w makes {w.shape[-1]} channels: expected ({w.shape[-1]},)")
+    for argument, shape in (("x", x.shape), ("w", w.shape)):
+        if 0 in shape:
+            raise ValueError(f"{name}: {argument} of shape {shape} is empty; no axis may be 0")
+    strides = _strides(name, stride)
     if name == "conv1d":
-        strides, sizes = (1, int(stride)), (1, x.shape[1])
-        kernels = (1, w.shape[0])
-        pads = ((0, 0), resolve_padding(padding, sizes[1], kernels[1], max(strides[1], 1)))
+        sizes, kernels = (1, x.shape[1]), (1, w.shape[0])
+        pads = ((0, 0), resolve_padding(padding, sizes[1], kernels[1], strides[1], f"{name}: padding"))
     else:
-        strides, sizes, kernels = pair(stride, f"{name}: stride"), x.shape[1:3], w.shape[:2]
-        pads = resolve_padding_2d(padding, sizes, kernels, [max(s, 1) for s in strides])
-    if min(strides) < 1:
-        raise ValueError(f"{name}: stride must be at least 1, got {stride!r}")
-    if x.shape[0] == 0:
-        raise ValueError(f"{name}: the batch is empty (x has shape {x.shape})")
+        sizes, kernels = x.shape[1:3], w.shape[:2]
+        pads = resolve_padding_2d(padding, sizes, kernels, strides, f"{name}: padding")
     for size, kernel, (before, after) in zip(sizes, kernels, pads):
-        if kernel < 1 or size + before + after < kernel:
+        if size + before + after < kernel:
             raise ValueError(f"{name}: the window {w.shape[:rank - 2]} is larger than the padded input "
                              f"(x {x.shape}, padding {padding!r}); use a smaller kernel or padding='same'")
     return strides, pads
+
+
+def _strides(name, stride):
+    if name == "conv1d" and isinstance(stride, (tuple, list)):
+        raise ValueError(f"conv1d: stride: expected a whole number, got {stride!r}")
+    strides = pair(stride, f"{name}: stride")
+    if min(strides) < 1:
+        raise ValueError(f"{name}: stride must be at least 1, got {stride!r}")
+    return strides if name == "conv2d" else (1, strides[1])
 
 
 def _output_shape(x, w, strides, pads):

@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-__all__ = ["once_per_thread", "one_blas_thread", "parallel", "row_blocks", "workspace", "set_num_threads", "get_num_threads"]
+__all__ = ["get_num_threads", "groups", "image_blocks", "once_per_thread", "one_blas_thread", "parallel", "row_blocks",
+           "set_num_threads", "sum_of", "workspace"]
 
 BLOCK_BYTES = 256 * 1024
 
@@ -102,6 +103,48 @@ def row_blocks(rows, bytes_per_row, block_bytes=BLOCK_BYTES):
     """
     step = max(1, block_bytes // max(1, bytes_per_row))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def image_blocks(images, height, rows):
+    """Cut a batch into (images, rows) slices of about `rows` rows: part of one image, or several whole images.
+
+    Blocks are even, and an even number of them where there are several, so that two threads end together.
+
+    >>> image_blocks(2, 46, 20)[:2]
+    [(slice(0, 1, None), slice(0, 23, None)), (slice(0, 1, None), slice(23, 46, None))]
+    >>> image_blocks(32, 8, 80)
+    [(slice(0, 8, None), slice(0, 8, None)), (slice(8, 16, None), slice(0, 8, None)), \
+(slice(16, 24, None), slice(0, 8, None)), (slice(24, 32, None), slice(0, 8, None))]
+    """
+    if rows < height:
+        return [(slice(n, n + 1), part) for n in range(images) for part in _even_slices(height, max(1, rows))]
+    return [(part, slice(0, height)) for part in _even_slices(images, rows // height, pairs=True)]
+
+
+def _even_slices(total, size, pairs=False):
+    count = -(-total // size)
+    if pairs and 1 < count < total:
+        count += count % 2
+    bounds = [total * i // count for i in range(count + 1)]
+    return [slice(start, stop) for start, stop in zip(bounds, bounds[1:])]
+
+
+def groups(blocks, count):
+    """Blocks in at most `count` consecutive groups, each summed up by one thread.
+
+    >>> groups([1, 2, 3, 4, 5], 2)
+    [[1, 2, 3], [4, 5]]
+    """
+    size = -(-len(blocks) // count)
+    return [blocks[start:start + size] for start in range(0, len(blocks), size)]
+
+
+def sum_of(parts):
+    """Arrays added up in order, into the first of them."""
+    total = parts[0]
+    for part in parts[1:]:
+        np.add(total, part, out=total)
+    return total
 
 
 def workspace(name, shape, dtype):

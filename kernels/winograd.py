@@ -26,14 +26,13 @@ from functools import lru_cache
 import numpy as np
 
 from nanoemo.kernels.shapes import output_size
-from nanoemo.kernels.threads import once_per_thread, one_blas_thread, parallel, workspace
+from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, parallel, row_blocks, sum_of, workspace
 
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
 
 POINTS = (0, 1, -1, 2, -2)      # and infinity
-BLOCK_BYTES = 700 << 10         # tiles transformed together: few enough for the level-2 cache ...
-DW_BLOCK_BYTES = 2 << 20        # (more for dw, where each block adds a whole set of weights to the sum)
-MIN_TILES = 32                  # ... and enough rows for a fast product
+BLOCK_BYTES = 1400 << 10        # of the larger of a block's transformed inputs and outputs: about a level-2 cache
+MIN_TILES = 64                  # in a block, for products of enough rows
 MIN_CHANNELS = 16               # with fewer, the transforms cost more than the products they save
 
 
@@ -47,7 +46,8 @@ def transforms(m, r):
     """Matrices Aᵀ (m, n), G (n, r), Bᵀ (n, n) of F(m, r), n = m + r − 1.
 
     Row k of G and of A evaluates a polynomial at point k; row k of Bᵀ holds the coefficients of the polynomial that
-    vanishes at all the other points. The last row stands for the point at infinity, which picks the leading coefficient.
+    vanishes at all the other points. The last row stands for the point at infinity: it picks the leading
+    coefficient.
 
     >>> at, g, bt = transforms(2, 3)
     >>> import numpy as np
@@ -89,23 +89,17 @@ def _transforms_for(tile, taps, dtype):
 class _Tiling:
     """How the outputs of a convolution are cut into tiles, and the tiles into blocks: (images, rows of tiles)."""
 
-    def __init__(self, x_shape, w_shape, pads, block_bytes):
+    def __init__(self, x_shape, w_shape, pads):
         self.taps = w_shape[:2]
         self.origin = (-pads[0][0], -pads[1][0])
         self.outputs = tuple(output_size(x_shape[1 + a], w_shape[a], 1, pads[a]) for a in range(2))
         self.tile = tuple(tile_size(o, k) for o, k in zip(self.outputs, self.taps))
         self.grid = tuple(-(-o // m) for o, m in zip(self.outputs, self.tile))
         self.points = tuple(m + r - 1 for m, r in zip(self.tile, self.taps))
-        self.blocks = self._cut(x_shape[0], max(MIN_TILES, block_bytes // (math.prod(self.points) * max(w_shape[2:]) * 4)))
+        tile_bytes = math.prod(self.points) * max(w_shape[2:]) * 4
+        rows = max(MIN_TILES, BLOCK_BYTES // tile_bytes) // self.grid[1]
+        self.blocks = image_blocks(x_shape[0], self.grid[0], rows)
 
-    def _cut(self, images, tiles):
-        height, width = self.grid
-        rows = max(1, tiles // width)
-        if rows >= height:
-            count = max(1, rows // height)
-            return [(slice(n, min(n + count, images)), slice(0, height)) for n in range(0, images, count)]
-        rows = -(-height // -(-height // rows))         # even blocks rather than a thin last one
-        return [(slice(n, n + 1), slice(t, min(t + rows, height))) for n in range(images) for t in range(0, height, rows)]
 
 
 class _Planes:
@@ -119,14 +113,13 @@ class _Planes:
         self.matrices = rows_matrix, columns_matrix
         self.input = workspace(source, (p, q, rest), dtype)
         self.output = workspace(target, (p_out, q_out, rest), dtype)
-        half = workspace("winograd half", (p_out, q * rest), dtype)
-        self.rows_step = self.input.reshape(p, q * rest), half
-        self.columns_step = half.reshape(p_out, q, rest), self.output
+        self.half = workspace("winograd half", (q, p_out, rest), dtype)
+        # A product for each column, then one for each row: small enough each to stay in the cache.
+        self.columns_first, self.rows_first = self.input.transpose(1, 0, 2), self.half.transpose(1, 0, 2)
 
     def run(self):
-        (tiles, half), (half_by_row, output) = self.rows_step, self.columns_step
-        np.matmul(self.matrices[0], tiles, out=half)
-        np.matmul(self.matrices[1], half_by_row, out=output)
+        np.matmul(self.matrices[0], self.columns_first, out=self.half)
+        np.matmul(self.matrices[1], self.rows_first, out=self.output)
 
 
 class _TileReader:
@@ -162,7 +155,8 @@ class _TileReader:
         rows, columns = (slice(max(start, 0), max(min(start + extent, limit), 0))
                          for start, extent, limit in zip((top, left), self.reach, self.x.shape[1:3]))
         self.slab.fill(0)
-        self.slab[:, rows.start - top:rows.stop - top, columns.start - left:columns.stop - left] = self.x[images, rows, columns]
+        inside = self.slab[:, rows.start - top:rows.stop - top, columns.start - left:columns.stop - left]
+        inside[...] = self.x[images, rows, columns]
         return self.slab
 
 
@@ -181,28 +175,39 @@ class _Inputs:
         return self.values
 
 
-def _both_axes(rows_matrix, columns_matrix, values):
-    """rows_matrix · values · columns_matrixᵀ over the first two axes; small, and done once a call."""
-    with one_blas_thread():
-        half = np.tensordot(rows_matrix, values, axes=(1, 0))
-        return np.ascontiguousarray(np.tensordot(columns_matrix, half, axes=(1, 1)).swapaxes(0, 1))
+def _transform_weights(rows_matrix, columns_matrix, values):
+    """rows_matrix · values · columns_matrixᵀ over the first two axes, as one product with their Kronecker product.
+
+    values: (p, q, C, O). Returns (p'·q', C, O).
+    """
+    matrix = np.kron(rows_matrix, columns_matrix)
+    flat = np.ascontiguousarray(values).reshape(matrix.shape[1], -1)
+    out = np.empty((len(matrix), flat.shape[1]), values.dtype)
+    pieces = row_blocks(flat.shape[1], out.itemsize * len(matrix))
+    parallel(lambda columns: np.matmul(matrix, flat[:, columns], out=out[:, columns]), pieces)
+    return out.reshape(-1, *values.shape[2:])
 
 
 def winograd_correlate(x, w, b, pads):
-    """What `conv2d_forward` computes with stride 1. x: (N, H, W, C); w: (kh, kw, C, O); pads: ((top, bottom), (left, right))."""
+    """What `conv2d_forward` computes with stride 1.
+
+    x: (N, H, W, C); w: (kh, kw, C, O); b: (O,) or None; pads: ((top, bottom), (left, right))
+    """
     x = np.ascontiguousarray(x)
-    tiling = _Tiling(x.shape, w.shape, pads, BLOCK_BYTES)
+    tiling = _Tiling(x.shape, w.shape, pads)
     matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = _transforms_for(tiling.tile, tiling.taps, x.dtype)
-    points, channels = math.prod(tiling.points), w.shape[3]
-    weights = _both_axes(g_rows, g_columns, w).reshape(points, *w.shape[2:])
+    points = math.prod(tiling.points)
+    weights = _transform_weights(g_rows, g_columns, w)
+    channels = w.shape[3]
     # What is found at the point (1, 1) counts once in every output of the tile, so the bias is added there.
     point_one = min(1, tiling.points[0] - 1) * tiling.points[1] + min(1, tiling.points[1] - 1)
     y = np.empty((x.shape[0], *tiling.outputs, channels), x.dtype)
 
     def prepare(count, height):
-        """Steps for blocks of `count` images and `height` rows of tiles: this thread's buffers, and what is done in them."""
+        """For blocks of `count` images and `height` rows of tiles: this thread's buffers, and the steps done in them."""
         inputs = _Inputs(x, tiling, matrices, count, height)
-        outputs = _Planes(at_rows, at_columns, count * height * tiling.grid[1] * channels, "winograd products", "winograd tiles")
+        rest = count * height * tiling.grid[1] * channels
+        outputs = _Planes(at_rows, at_columns, rest, "winograd products", "winograd tiles")
         products = outputs.input.reshape(points, -1, channels)
         (mh, mw), width = tiling.tile, tiling.grid[1]
         by_tile = outputs.output.reshape(mh, mw, count, height, width, channels).transpose(2, 3, 0, 4, 1, 5)
@@ -228,40 +233,42 @@ def winograd_correlate(x, w, b, pads):
 def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
     """dw: at each point, transformed inputs transposed times transformed dy; then Gᵀ · G. Stride 1."""
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-    tiling = _Tiling(x.shape, w_shape, pads, DW_BLOCK_BYTES)
+    tiling = _Tiling(x.shape, w_shape, pads)
     matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = _transforms_for(tiling.tile, tiling.taps, x.dtype)
     a_rows, a_columns = np.ascontiguousarray(at_rows.T), np.ascontiguousarray(at_columns.T)
     points, channels = math.prod(tiling.points), w_shape[3]
 
     def prepare(count, height):
         inputs = _Inputs(x, tiling, matrices, count, height)
-        outputs = _Planes(a_rows, a_columns, count * height * tiling.grid[1] * channels, "winograd dy", "winograd products")
+        rest = count * height * tiling.grid[1] * channels
+        outputs = _Planes(a_rows, a_columns, rest, "winograd dy", "winograd products")
         reader = _TileReader(dy, tiling, tiling.tile, (0, 0), count, height, outputs.input)
         dy_at_points = outputs.output.reshape(points, -1, channels)
-        product = workspace("winograd dw", (points, w_shape[2], channels), x.dtype)
 
         def add_to(total, block):
+            """total + this block's dw, in place; a new array where there is no total yet."""
             reader.read(block)
             outputs.run()
-            np.matmul(inputs.compute(block).transpose(0, 2, 1), dy_at_points, out=product)
-            np.add(total, product, out=total)
+            inputs_transposed = inputs.compute(block).transpose(0, 2, 1)
+            if total is None:
+                return np.matmul(inputs_transposed, dy_at_points)
+            product = workspace("winograd dw", total.shape, x.dtype)
+            np.matmul(inputs_transposed, dy_at_points, out=product)
+            return np.add(total, product, out=total)
 
         return add_to
 
     steps = once_per_thread(prepare)
 
     def work(group):
-        total = np.zeros((points, w_shape[2], channels), x.dtype)
+        total = None
         for block in group:
-            steps(*_size(block))(total, block)
+            total = steps(*_size(block))(total, block)
         return total
 
-    size = -(-len(tiling.blocks) // partial_sums)
-    parts = parallel(work, [tiling.blocks[start:start + size] for start in range(0, len(tiling.blocks), size)])
-    total = parts[0]
-    for part in parts[1:]:
-        np.add(total, part, out=total)
-    return _both_axes(g_rows.T, g_columns.T, total.reshape(*tiling.points, *w_shape[2:]))
+    total = sum_of(parallel(work, groups(tiling.blocks, partial_sums)))
+    dw = _transform_weights(g_rows.T, g_columns.T, total.reshape(*tiling.points, *w_shape[2:]))
+    return dw.reshape(w_shape)
 
 
 def _size(block):

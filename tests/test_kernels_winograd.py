@@ -43,7 +43,6 @@ def test_blocks_of_every_size_agree(rng, monkeypatch):
     results = []
     for block_bytes, tiles in ((1, 1), (100_000, 4), (10**9, 32)):
         monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
-        monkeypatch.setattr(winograd, "DW_BLOCK_BYTES", block_bytes)
         monkeypatch.setattr(winograd, "MIN_TILES", tiles)
         results.append((winograd.winograd_correlate(x, w, None, ((1, 1), (1, 1))),
                         winograd.winograd_weight_gradient(dy, x, w.shape, ((1, 1), (1, 1)), 3)))
