@@ -1,4 +1,5 @@
 """The arithmetic of windows: how much padding, how many outputs. One axis at a time."""
+from numbers import Integral
 
 __all__ = ["pair", "resolve_padding", "resolve_padding_2d", "output_size"]
 
@@ -9,14 +10,13 @@ def pair(value, name="value"):
     >>> pair(3), pair((2, 1))
     ((3, 3), (2, 1))
     """
-    if isinstance(value, (tuple, list)):
-        if len(value) != 2:
-            raise ValueError(f"{name}: expected a number or a pair, got {value!r}")
-        return int(value[0]), int(value[1])
-    return int(value), int(value)
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2 or not all(isinstance(number, Integral) for number in both):
+        raise ValueError(f"{name}: expected a number or a pair of whole numbers, got {value!r}")
+    return int(both[0]), int(both[1])
 
 
-def resolve_padding(padding, size, kernel, stride):
+def resolve_padding(padding, size, kernel, stride, name="padding"):
     """Cells to add (before, after) along an axis of `size` cells.
 
     - "valid": none.
@@ -33,14 +33,14 @@ def resolve_padding(padding, size, kernel, stride):
         total = max((outputs - 1) * stride + kernel - size, 0)
         return total // 2, total - total // 2
     if isinstance(padding, str):
-        raise ValueError(f'padding: expected "valid", "same", a number or a pair, got {padding!r}')
-    before, after = pair(padding, "padding")
+        raise ValueError(f'{name}: expected "valid", "same", a number or a pair, got {padding!r}')
+    before, after = pair(padding, name)
     if before < 0 or after < 0:
-        raise ValueError(f"padding: must not be negative, got {padding!r}")
+        raise ValueError(f"{name}: must not be negative, got {padding!r}")
     return before, after
 
 
-def resolve_padding_2d(padding, sizes, kernels, strides):
+def resolve_padding_2d(padding, sizes, kernels, strides, name="padding"):
     """`resolve_padding` for rows and columns: ((top, bottom), (left, right)).
 
     A pair means (rows, columns), each the same on both of its sides, as in PyTorch.
@@ -48,9 +48,9 @@ def resolve_padding_2d(padding, sizes, kernels, strides):
     >>> resolve_padding_2d((1, 2), (8, 8), (3, 5), (1, 1))
     ((1, 1), (2, 2))
     """
-    rows, columns = (padding, padding) if isinstance(padding, str) else pair(padding, "padding")
-    return (resolve_padding(rows, sizes[0], kernels[0], strides[0]),
-            resolve_padding(columns, sizes[1], kernels[1], strides[1]))
+    rows, columns = (padding, padding) if isinstance(padding, str) else pair(padding, name)
+    return (resolve_padding(rows, sizes[0], kernels[0], strides[0], name),
+            resolve_padding(columns, sizes[1], kernels[1], strides[1], name))
 
 
 def output_size(size, kernel, stride, pads):

@@ -45,7 +45,7 @@ def axes_2d(name, x, kernel_size, stride, padding):
     _check_input(name, x, 4, "(N, H, W, C)")
     kernels = _positive(name, "kernel_size", kernel_size)
     strides = kernels if stride is None else _positive(name, "stride", stride)
-    pads = resolve_padding_2d(padding, x.shape[1:3], kernels, strides)
+    pads = resolve_padding_2d(padding, x.shape[1:3], kernels, strides, f"{name}: padding")
     axes = tuple(Axis(*values) for values in zip(x.shape[1:3], kernels, strides, pads))
     for axis, word in zip(axes, ("rows", "columns")):
         _check_axis(name, word, axis)
@@ -57,7 +57,8 @@ def axes_1d(name, x, kernel_size, stride, padding):
     _check_input(name, x, 3, "(N, T, C)")
     kernel = _positive(name, "kernel_size", kernel_size, one=True)
     stride = kernel if stride is None else _positive(name, "stride", stride, one=True)
-    axis = Axis(x.shape[1], kernel, stride, resolve_padding(padding, x.shape[1], kernel, stride))
+    pads = resolve_padding(padding, x.shape[1], kernel, stride, f"{name}: padding")
+    axis = Axis(x.shape[1], kernel, stride, pads)
     _check_axis(name, "steps", axis)
     return Axis(1, 1, 1, (0, 0)), axis
 
