@@ -160,7 +160,7 @@ class Tensor:
         if _modes.anomaly:
             _check_finite(name, "the output", array, None)
         out = cls.__new__(cls)
-        out.array = array
+        out.array = np.asarray(array) if isinstance(array, np.generic) else array      # NumPy gives scalars for 0-d
         out.grad = None
         out.node = None
         out.guard = _Guard() if view_of is None else view_of.guard
@@ -386,18 +386,32 @@ def _as_array(data, dtype, device):
     if isinstance(data, Tensor):
         data = data.array
     is_array = hasattr(data, "dtype") and hasattr(data, "shape")
-    array = data if is_array else np.asarray(data)
+    try:
+        array = data if is_array else np.asarray(data)
+    except ValueError:
+        raise ValueError("Tensor: the rows of a nested list differ in length") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"Tensor: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
     if dtype is None and not is_array and array.dtype.kind == "f":
         dtype = np.float32
-    if dtype is None and array.dtype == np.float16:
-        raise TypeError("Tensor: float16 is not supported; pass dtype='float32'")
+    dtype = _check_dtype(dtype or array.dtype, given=dtype is not None)
     if device is None:
         device = backend.device_of(array) if is_array else backend.default_device()
     array = backend.to_device(array, device)
-    array = array if dtype is None else array.astype(dtype, copy=False)
+    array = array.astype(dtype, copy=False)
     return np.asarray(array) if isinstance(array, np.generic) else array
+
+
+def _check_dtype(dtype, given):
+    """`dtype` as NumPy's; TypeError for a float that is neither float32 nor float64, and for what is no number."""
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
+        known = None
+    if known is None or known.kind not in "fiub" or known.kind == "f" and known.itemsize not in (4, 8):
+        remedy = "expected float32, float64 or an integer type" if given else "pass dtype='float32'"
+        raise TypeError(f"Tensor: {dtype} is not supported; {remedy}")
+    return known
 
 
 def _call_site():
