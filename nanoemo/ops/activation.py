@@ -1,5 +1,7 @@
 """Activations. Their equations and kernels are in kernels/activation.py."""
-from nanoemo.ops.common import kernel_op
+import numbers
+
+from nanoemo.ops.common import floats_only, kernel_op
 
 __all__ = ["relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax"]
 
@@ -21,7 +23,9 @@ def leaky_relu(x, slope=0.01):
     >>> ops.leaky_relu(Tensor([-1.0, 2.0]), slope=0.5)
     Tensor([-0.5  2. ])
     """
-    return kernel_op("leaky_relu", {"x": x}, slope)
+    if not isinstance(slope, numbers.Real):
+        raise TypeError(f"leaky_relu: slope must be a number, got {type(slope).__name__}")
+    return kernel_op("leaky_relu", {"x": x}, float(slope))
 
 
 def sigmoid(x):
@@ -51,6 +55,7 @@ def softmax(x):
     >>> ops.softmax(Tensor([[1.0, 1.0]]))
     Tensor([[0.5 0.5]])
     """
+    _check_classes("softmax", x)
     return kernel_op("softmax", {"x": x})
 
 
@@ -61,4 +66,11 @@ def log_softmax(x):
     >>> ops.log_softmax(Tensor([[1000.0, 1000.0]]))
     Tensor([[-0.6931472 -0.6931472]])
     """
+    _check_classes("log_softmax", x)
     return kernel_op("log_softmax", {"x": x})
+
+
+def _check_classes(name, x):
+    floats_only(name, x=x)
+    if not x.shape or not x.shape[-1]:
+        raise ValueError(f"{name}: x of shape {x.shape} has nothing along its last axis to share the probability")

@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 
 from nanoemo import backend
-from nanoemo.ops.common import operands, unbroadcast
+from nanoemo.ops.common import floats_only, operands, tensors_only, unbroadcast
 from nanoemo.tensor import Tensor
 
 __all__ = ["add", "sub", "mul", "div", "neg", "pow", "matmul", "exp", "log", "sqrt", "abs", "maximum", "minimum", "clip"]
@@ -18,9 +18,11 @@ def _quiet():
     return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
-def _binary(name, a, b, function, gradients, saves=True):
+def _binary(name, a, b, function, gradients, floats=False, saves=True):
     """y = function(a, b); gradients(dy, a, b, y) gives those before broadcasting is undone."""
     a, b = operands(name, a, b)
+    if floats:
+        floats_only(name, left=a, right=b)
     try:
         with _quiet():
             y = function(a.array, b.array)
@@ -33,6 +35,15 @@ def _binary(name, a, b, function, gradients, saves=True):
         return unbroadcast(da, a.shape), unbroadcast(db, b.shape)
 
     return Tensor.from_op(name, y, (a, b), backward, saved=None if saves else ())
+
+
+def _unary(name, x, function, gradient, floats=True, saves=True):
+    """y = function(xp, x); gradient(dy, xp, x, y). `floats`: whether integers are refused."""
+    (floats_only if floats else tensors_only)(name, x=x)
+    xp = backend.array_module(x.array)
+    with _quiet():
+        y = function(xp, x.array)
+    return Tensor.from_op(name, y, (x,), lambda dy: (gradient(dy, xp, x.array, y),), saved=None if saves else ())
 
 
 def add(a, b):
@@ -57,7 +68,7 @@ def mul(a, b):
 
 def div(a, b):
     """a ÷ b: ∂a = dy/b, ∂b = −dy·y/b."""
-    return _binary("div", a, b, lambda a, b: a / b, lambda dy, a, b, y: (dy / b, -dy * y / b))
+    return _binary("div", a, b, lambda a, b: a / b, lambda dy, a, b, y: (dy / b, -dy * y / b), floats=True)
 
 
 def maximum(a, b):
@@ -86,57 +97,63 @@ def pow(x, exponent):
     """
     if not isinstance(exponent, numbers.Real):
         raise TypeError(f"pow: the exponent must be a number, got {type(exponent).__name__}; use exp(log(x) * y)")
-    return Tensor.from_op("pow", x.array ** exponent, (x,),
-                          lambda dy: (dy * (exponent * x.array ** (exponent - 1) if exponent else 0 * x.array),))
+    exponent = int(exponent) if isinstance(exponent, numbers.Integral) else float(exponent)    # no np.float64
+    whole = isinstance(exponent, int) and exponent >= 0
+    return _unary("pow", x, lambda xp, x: x ** exponent,
+                  lambda dy, xp, x, y: dy * (exponent * x ** (exponent - 1) if exponent else 0 * x), floats=not whole)
 
 
 def neg(x):
     """−x."""
-    return Tensor.from_op("neg", -x.array, (x,), lambda dy: (-dy,), saved=())
+    return _unary("neg", x, lambda xp, x: -x, lambda dy, xp, x, y: -dy, floats=False, saves=False)
 
 
 def exp(x):
     """eˣ: ∂x = dy · y."""
-    with _quiet():
-        y = backend.array_module(x.array).exp(x.array)
-    return Tensor.from_op("exp", y, (x,), lambda dy: (dy * y,))
+    return _unary("exp", x, lambda xp, x: xp.exp(x), lambda dy, xp, x, y: dy * y)
 
 
 def log(x):
     """Natural logarithm: ∂x = dy / x."""
-    with _quiet():
-        y = backend.array_module(x.array).log(x.array)
-    return Tensor.from_op("log", y, (x,), lambda dy: (dy / x.array,))
+    return _unary("log", x, lambda xp, x: xp.log(x), lambda dy, xp, x, y: dy / x)
 
 
 def sqrt(x):
     """√x: ∂x = dy / (2y)."""
-    with _quiet():
-        y = backend.array_module(x.array).sqrt(x.array)
-    return Tensor.from_op("sqrt", y, (x,), lambda dy: (dy / (2 * y),))
+    return _unary("sqrt", x, lambda xp, x: xp.sqrt(x), lambda dy, xp, x, y: dy / (2 * y))
 
 
 def abs(x):
     """|x|: ∂x = dy · sign(x), 0 at 0."""
-    xp = backend.array_module(x.array)
-    return Tensor.from_op("abs", xp.abs(x.array), (x,), lambda dy: (dy * xp.sign(x.array),))
+    return _unary("abs", x, lambda xp, x: xp.abs(x), lambda dy, xp, x, y: dy * xp.sign(x), floats=False)
 
 
 def clip(x, low=None, high=None):
     """x held between `low` and `high` (numbers or None); no gradient where it was cut off."""
     if low is None and high is None:
         raise ValueError("clip: give low, high or both")
-    xp = backend.array_module(x.array)
+    low, high = (_limit(value) for value in (low, high))
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"clip: low {low} is above high {high}")
 
-    def backward(dy):
+    def gradient(dy, xp, x, y):
         inside = xp.ones(x.shape, bool)
         if low is not None:
-            inside &= x.array >= low
+            inside &= x >= low
         if high is not None:
-            inside &= x.array <= high
-        return (xp.where(inside, dy, dy.dtype.type(0)),)
+            inside &= x <= high
+        return xp.where(inside, dy, dy.dtype.type(0))
 
-    return Tensor.from_op("clip", xp.clip(x.array, low, high), (x,), backward)
+    return _unary("clip", x, lambda xp, x: xp.clip(x, low, high), gradient, floats=False)
+
+
+def _limit(value):
+    """A Python number, which unlike np.float64 does not raise the precision of a float32 array."""
+    if value is None or isinstance(value, int):
+        return value
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"clip: low and high must be numbers or None, got {type(value).__name__}")
+    return float(value)
 
 
 def matmul(a, b):

@@ -6,18 +6,36 @@ import numpy as np
 from nanoemo import backend
 from nanoemo.tensor import Tensor
 
-__all__ = ["operands", "same_device", "unbroadcast", "kernel_op"]
+__all__ = ["operands", "tensors_only", "floats_only", "same_device", "same_dtype", "unbroadcast", "kernel_op"]
+
+
+def tensors_only(name, optional=(), **arguments):
+    """Those of `arguments` that are there; TypeError for one that is no Tensor (None only where it is optional)."""
+    given = {}
+    for argument, value in arguments.items():
+        if value is None and argument in optional:
+            continue
+        if not isinstance(value, Tensor):
+            remedy = "" if value is None else f"; wrap it as Tensor({argument})"
+            raise TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}{remedy}")
+        given[argument] = value
+    return given
+
+
+def floats_only(name, **arguments):
+    """Raise TypeError for an argument that is no Tensor, or one of whole numbers."""
+    for argument, value in tensors_only(name, **arguments).items():
+        if value.dtype.kind != "f":
+            raise TypeError(f"{name}: {argument} is {value.dtype}, but must be of a floating-point type; "
+                            f"make it Tensor({argument}, dtype='float32')")
 
 
 def same_device(name, **arguments):
-    """The one device that all the tensors among `arguments` are on.
+    """The one device that all of `arguments` are on.
 
     Raises TypeError for an argument that is no tensor and RuntimeError where devices are mixed.
     """
-    for argument, value in arguments.items():
-        if value is not None and not isinstance(value, Tensor):
-            raise TypeError(f"{name}: {argument} must be a Tensor, got {type(value).__name__}; wrap it as Tensor({argument})")
-    devices = {argument: value.device for argument, value in arguments.items() if value is not None}
+    devices = {argument: value.device for argument, value in tensors_only(name, **arguments).items()}
     if len(set(devices.values())) > 1:
         places = ", ".join(f"{argument} is on '{device}'" for argument, device in devices.items())
         raise RuntimeError(f"{name}: {places}; move them to one device first, with .to('cpu') or .to('cuda')")
@@ -25,33 +43,49 @@ def same_device(name, **arguments):
 
 
 def same_dtype(name, **arguments):
-    """Raise TypeError where float tensors of different precision meet."""
-    dtypes = {argument: value.dtype for argument, value in arguments.items() if value is not None}
-    if len({dtype for dtype in dtypes.values() if dtype.kind == "f"}) > 1:
+    """Raise TypeError where tensors of different dtypes meet."""
+    dtypes = {argument: value.dtype for argument, value in arguments.items()}
+    if len(set(dtypes.values())) > 1:
         kinds = ", ".join(f"{argument} is {dtype}" for argument, dtype in dtypes.items())
         raise TypeError(f"{name}: {kinds}; make them the same with Tensor(x, dtype=...)")
 
 
 def operands(name, a, b):
-    """Both operands of a binary operation as tensors; a plain number takes the other's dtype and device."""
+    """Both operands of a binary operation as tensors; numbers, and integers of any kind, take the other's float dtype."""
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        raise TypeError(f"{name}: one operand at least must be a Tensor, got {type(a).__name__} and {type(b).__name__}")
     other = a if isinstance(a, Tensor) else b
     a, b = (_operand(name, value, other) for value in (a, b))
     same_device(name, left=a, right=b)
-    same_dtype(name, left=a, right=b)
+    a, b = _as_float_like(a, b), _as_float_like(b, a)
+    if a.dtype.kind == "f":
+        same_dtype(name, left=a, right=b)
     return a, b
+
+
+def _as_float_like(value, other):
+    """Integers beside floats become such floats; NumPy, left alone, would make float64 of int64 and float32."""
+    if value.dtype.kind == "f" or other.dtype.kind != "f":
+        return value
+    return Tensor(value, dtype=other.dtype)
 
 
 def _operand(name, value, other):
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, numbers.Number):
+    if isinstance(value, numbers.Real):
         dtype = other.dtype if other.dtype.kind == "f" or isinstance(value, numbers.Integral) else np.dtype(np.float32)
         return Tensor(value, dtype=dtype, device=other.device)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iub":
-        return Tensor(value.astype(other.dtype))
     if isinstance(value, (np.ndarray, list, tuple)):
-        return Tensor(value)
+        return _from_values(name, value)
     raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(value).__name__}")
+
+
+def _from_values(name, values):
+    try:
+        return Tensor(values)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: an operand cannot be made a Tensor: {error}") from None
 
 
 def unbroadcast(gradient, shape):
@@ -69,16 +103,19 @@ def unbroadcast(gradient, shape):
     return summed.reshape(shape)
 
 
-def kernel_op(name, tensors, *options, wants_needs=False):
+def kernel_op(name, tensors, *options, optional=(), wants_needs=False):
     """Run `<name>_forward(*arrays, *options)` and record `<name>_backward` as its gradient.
 
     name: of the kernel pair in kernels/
-    tensors: dictionary from argument name to Tensor (or None, for an absent bias); the first is the input
+    tensors: dictionary from argument name to Tensor; the first is the input
     options: further arguments of the forward kernel
+    optional: names of tensors that may be None, such as a bias
     wants_needs: whether the backward kernel can leave out gradients that nobody asked for
     """
-    device = same_device(name, **tensors)
-    same_dtype(name, **tensors)
+    given = tensors_only(name, optional, **tensors)
+    device = same_device(name, **given)
+    floats_only(name, **given)
+    same_dtype(name, **given)
     inputs = tuple(tensors.values())
     arrays = [None if tensor is None else tensor.array for tensor in inputs]
     y, cache = backend.kernel(f"{name}_forward", device)(*arrays, *options)

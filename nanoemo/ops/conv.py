@@ -17,7 +17,7 @@ def conv2d(x, w, b=None, stride=1, padding="valid"):
     >>> ops.conv2d(image, Tensor(np.ones((3, 3, 1, 8), np.float32)), padding="same").shape
     (1, 4, 4, 8)
     """
-    return kernel_op("conv2d", {"x": x, "w": w, "b": b}, stride, padding, wants_needs=True)
+    return kernel_op("conv2d", {"x": x, "w": w, "b": b}, stride, padding, optional=("b",), wants_needs=True)
 
 
 def conv1d(x, w, b=None, stride=1, padding="valid"):
@@ -31,4 +31,4 @@ def conv1d(x, w, b=None, stride=1, padding="valid"):
     >>> ops.conv1d(x, w).numpy().ravel().tolist()
     [3.0, 5.0]
     """
-    return kernel_op("conv1d", {"x": x, "w": w, "b": b}, stride, padding, wants_needs=True)
+    return kernel_op("conv1d", {"x": x, "w": w, "b": b}, stride, padding, optional=("b",), wants_needs=True)

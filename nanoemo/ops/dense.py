@@ -1,6 +1,6 @@
 """Layers that are matrix products: linear and LSTM. Their kernels are in kernels/dense.py and kernels/recurrent.py."""
 from nanoemo import backend
-from nanoemo.ops.common import kernel_op, same_device, same_dtype
+from nanoemo.ops.common import floats_only, kernel_op, same_device, same_dtype
 from nanoemo.tensor import Tensor
 
 __all__ = ["linear", "lstm"]
@@ -13,7 +13,7 @@ def linear(x, w, b=None):
     >>> ops.linear(Tensor([[1.0, 2.0]]), Tensor([[1.0], [1.0]]), Tensor([0.5]))
     Tensor([[3.5]])
     """
-    return kernel_op("linear", {"x": x, "w": w, "b": b}, wants_needs=True)
+    return kernel_op("linear", {"x": x, "w": w, "b": b}, optional=("b",), wants_needs=True)
 
 
 def lstm(x, w, u, b, return_sequences=True):
@@ -29,6 +29,7 @@ def lstm(x, w, u, b, return_sequences=True):
     ((2, 5, 4), (2, 4))
     """
     device = same_device("lstm", x=x, w=w, u=u, b=b)
+    floats_only("lstm", x=x, w=w, u=u, b=b)
     same_dtype("lstm", x=x, w=w, u=u, b=b)
     (h, _, _), cache = backend.kernel("lstm_forward", device)(x.array, w.array, u.array, b.array, None, None)
     lstm_backward = backend.kernel("lstm_backward", device)

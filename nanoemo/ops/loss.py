@@ -13,10 +13,23 @@ def _target(name, target, prediction):
     if isinstance(target, Tensor):
         same_device(name, prediction=prediction, target=target)
         return target.array
+    same_device(name, prediction=prediction)
     if isinstance(target, (list, tuple)):
-        return backend.to_device(np.asarray(target), prediction.device)
+        return backend.to_device(_from_list(name, target), prediction.device)
+    if not hasattr(target, "dtype") or not hasattr(target, "shape"):
+        raise TypeError(f"{name}: the target must be a Tensor, an array or a list, got {type(target).__name__}")
     same_device(name, prediction=prediction, target=Tensor(target))
     return target
+
+
+def _from_list(name, target):
+    try:
+        array = np.asarray(target)
+    except ValueError:
+        raise ValueError(f"{name}: the rows of the target differ in length") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: the target must hold numbers, got {array.dtype}")
+    return array
 
 
 def cross_entropy(logits, labels):

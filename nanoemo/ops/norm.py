@@ -1,6 +1,8 @@
 """Batch normalisation and dropout: what behaves differently in training. Kernels: kernels/norm.py, kernels/dropout.py."""
+import numbers
+
 from nanoemo import random
-from nanoemo.ops.common import kernel_op
+from nanoemo.ops.common import floats_only, kernel_op, same_device, same_dtype
 from nanoemo.tensor import Tensor
 
 __all__ = ["batch_norm", "dropout"]
@@ -20,8 +22,16 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.1
     >>> y.numpy().round(3).ravel().tolist()
     [-1.0, 1.0]
     """
-    statistics = [s.array if isinstance(s, Tensor) else s for s in (running_mean, running_var)]
-    return kernel_op("batch_norm", {"x": x, "gamma": gamma, "beta": beta}, *statistics, training, momentum, eps)
+    statistics = {"running_mean": running_mean, "running_var": running_var}
+    floats_only("batch_norm", x=x, **statistics)
+    same_dtype("batch_norm", x=x, **statistics)
+    same_device("batch_norm", x=x, **statistics)
+    for what, value, most in (("momentum", momentum, 1), ("eps", eps, float("inf"))):
+        if not isinstance(value, numbers.Real) or not 0 <= value <= most:
+            limit = " and at most 1" if what == "momentum" else ""
+            raise ValueError(f"batch_norm: {what} must be a number of at least 0{limit}, got {value!r}")
+    arrays = [statistic.array for statistic in statistics.values()]
+    return kernel_op("batch_norm", {"x": x, "gamma": gamma, "beta": beta}, *arrays, training, float(momentum), float(eps))
 
 
 def dropout(x, p, training):
@@ -34,8 +44,9 @@ def dropout(x, p, training):
     >>> ops.dropout(Tensor([1.0, 2.0]), 0.5, training=False)
     Tensor([1. 2.])
     """
-    if not 0 <= p < 1:
+    if not isinstance(p, numbers.Real) or not 0 <= p < 1:
         raise ValueError(f"dropout: p must be at least 0 and below 1, got {p!r}")
+    floats_only("dropout", x=x)
     if not training or p == 0:
         return x
-    return kernel_op("dropout", {"x": x}, p, random.next_seed())
+    return kernel_op("dropout", {"x": x}, float(p), random.next_seed())

@@ -1,5 +1,8 @@
 """Many values to few: sum, mean, max, min."""
+import operator
+
 from nanoemo import backend
+from nanoemo.ops.common import floats_only, tensors_only
 from nanoemo.tensor import Tensor
 
 __all__ = ["sum", "mean", "max", "min"]
@@ -7,9 +10,14 @@ __all__ = ["sum", "mean", "max", "min"]
 
 def _axes(name, x, axis):
     """Axes as a sorted tuple of non-negative numbers; all of them for None."""
+    tensors_only(name, x=x)
     given = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = []
     for a in given:
+        try:
+            a = operator.index(a)
+        except TypeError:
+            raise TypeError(f"{name}: axis must be a whole number, several of them or None, got {axis!r}") from None
         if not -x.ndim <= a < x.ndim:
             raise ValueError(f"{name}: axis {a} is out of range for shape {x.shape}")
         axes.append(a % x.ndim)
@@ -42,6 +50,7 @@ def sum(x, axis=None, keepdims=False):
 
 def mean(x, axis=None, keepdims=False):
     """Mean over `axis`; ValueError where there is nothing to average."""
+    floats_only("mean", x=x)
     axes = _axes("mean", x, axis)
     count = 1
     for a in axes:

@@ -3,11 +3,12 @@
 Where NumPy can it gives a view, not a copy.
 """
 import math
+import operator
 
 import numpy as np
 
 from nanoemo import backend
-from nanoemo.ops.common import same_device, same_dtype
+from nanoemo.ops.common import same_device, same_dtype, tensors_only
 from nanoemo.tensor import Tensor
 
 __all__ = ["reshape", "transpose", "flatten", "getitem", "concat", "stack"]
@@ -19,6 +20,15 @@ def _rearranged(name, x, y, backward):
     return Tensor.from_op(name, y, (x,), backward, saved=(), view_of=x if shared else None)
 
 
+def _whole(name, what, values, x):
+    """`values` as Python integers; TypeError where one is not a whole number."""
+    tensors_only(name, x=x)
+    try:
+        return tuple(operator.index(value) for value in values)
+    except TypeError:
+        raise TypeError(f"{name}: {what} must be whole numbers, got {', '.join(map(repr, values))}") from None
+
+
 def reshape(x, *shape):
     """The values in order, in another shape; one size may be −1.
 
@@ -27,6 +37,9 @@ def reshape(x, *shape):
     (2, 2)
     """
     shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    shape = _whole("reshape", "sizes", shape, x)
+    if any(size < -1 for size in shape):
+        raise ValueError(f"reshape: a size must be at least 0, or -1 for what is left, got {shape}")
     try:
         y = x.array.reshape(shape)
     except ValueError:
@@ -42,7 +55,7 @@ def transpose(x, *axes):
     (3, 1)
     """
     axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-    axes = axes or tuple(reversed(range(x.ndim)))
+    axes = _whole("transpose", "axes", axes, x) or tuple(reversed(range(x.ndim)))
     if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
         raise ValueError(f"transpose: {axes} is not an order of the {x.ndim} axes of shape {x.shape}")
     back = np.argsort([a % x.ndim for a in axes])
@@ -51,6 +64,7 @@ def transpose(x, *axes):
 
 def flatten(x, start_axis=1):
     """Merge the axes from `start_axis` on, (N, H, W, C) to (N, H·W·C)."""
+    start_axis, = _whole("flatten", "start_axis", (start_axis,), x)
     if not 0 <= start_axis < x.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is out of range for shape {x.shape}")
     return reshape(x, *x.shape[:start_axis], math.prod(x.shape[start_axis:]))
@@ -65,6 +79,7 @@ def getitem(x, key):
     >>> x.grad
     Tensor([2. 0. 1.])
     """
+    tensors_only("getitem", x=x)
     key = _raw_key(key)
     xp = backend.array_module(x.array)
     try:
@@ -111,11 +126,10 @@ def concat(tensors, axis=-1):
     >>> ops.concat([Tensor([[1.0]]), Tensor([[2.0, 3.0]])]).numpy().tolist()
     [[1.0, 2.0, 3.0]]
     """
-    arguments = {f"tensors[{i}]": tensor for i, tensor in enumerate(tensors)}
-    if not arguments:
-        raise ValueError("concat: expected at least one tensor, got none")
-    same_device("concat", **arguments)
-    same_dtype("concat", **arguments)
+    tensors = _several("concat", tensors)
+    axis, = _whole("concat", "axis", (axis,), tensors[0])
+    if not -tensors[0].ndim <= axis < tensors[0].ndim:
+        raise ValueError(f"concat: axis {axis} is out of range for shape {tensors[0].shape}")
     arrays = [tensor.array for tensor in tensors]
     xp = backend.array_module(arrays[0])
     try:
@@ -124,17 +138,31 @@ def concat(tensors, axis=-1):
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"concat: shapes {shapes} may differ only along axis {axis}") from None
     ends = np.cumsum([array.shape[axis] for array in arrays])[:-1]
-    return Tensor.from_op("concat", y, tuple(tensors), lambda dy: tuple(xp.split(dy, ends.tolist(), axis=axis)), saved=())
+    return Tensor.from_op("concat", y, tensors, lambda dy: tuple(xp.split(dy, ends.tolist(), axis=axis)), saved=())
 
 
 def stack(tensors, axis=0):
     """Tensors of one shape side by side along a new axis."""
-    tensors = list(tensors)
+    tensors = _several("stack", tensors)
+    axis, = _whole("stack", "axis", (axis,), tensors[0])
+    axes = tensors[0].ndim + 1
+    if not -axes <= axis < axes:
+        raise ValueError(f"stack: axis {axis} is out of range for {axes} axes: those of shape {tensors[0].shape} and one new")
     if len({tensor.shape for tensor in tensors}) > 1:
         raise ValueError(f"stack: shapes differ: {', '.join(str(tensor.shape) for tensor in tensors)}")
-    return concat([_new_axis(tensor, axis) for tensor in tensors], axis=axis)
+    at = axis % axes
+    return concat([reshape(tensor, *tensor.shape[:at], 1, *tensor.shape[at:]) for tensor in tensors], axis=at)
 
 
-def _new_axis(x, axis):
-    at = axis % (x.ndim + 1)
-    return reshape(x, *x.shape[:at], 1, *x.shape[at:])
+def _several(name, tensors):
+    """The tensors of a list, as a tuple, all on one device and of one dtype."""
+    try:
+        tensors = tuple(tensors)
+    except TypeError:
+        raise TypeError(f"{name}: expected a list of tensors, got {type(tensors).__name__}") from None
+    if not tensors:
+        raise ValueError(f"{name}: expected at least one tensor, got none")
+    arguments = {f"tensors[{i}]": tensor for i, tensor in enumerate(tensors)}
+    same_device(name, **arguments)
+    same_dtype(name, **arguments)
+    return tensors
