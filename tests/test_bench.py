@@ -40,7 +40,7 @@ def without_dropout(model):
     return model
 
 
-# ---- the twin ------------------------------------------------------------------------------------------------
+# ---- the twin ----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", models.names())
 def test_twin_gives_the_same_scores_for_every_model(torch, rng, name):
@@ -55,10 +55,10 @@ def test_twin_gives_the_same_scores_for_every_model(torch, rng, name):
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_twin_learns_the_same(torch, rng, channels_last):
-    """Three steps on both sides end in the same weights: the loss, its gradients and the optimiser agree too."""
+    """Three steps on both sides end in the same weights: loss, gradients and optimiser agree too."""
     ours = TrainingStep("chater.dcnn", batch_size=3)
     optimizer = {"name": "adam", "lr": ours.recipe.lr, "weight_decay": 0.0}
-    theirs, layers = twin_of(torch, ours.model, ours.images, ours.labels, optimizer, channels_last=channels_last)
+    theirs, _ = twin_of(torch, ours.model, ours.images, ours.labels, optimizer, channels_last=channels_last)
     without_dropout(ours.model)
     for layer in theirs.model:
         layer.train(not isinstance(layer, torch.nn.Dropout))
@@ -71,11 +71,13 @@ def test_twin_learns_the_same(torch, rng, channels_last):
 
 def odd_networks():
     """Layers and paddings that the registered models do not have."""
-    yield (7, 6, 2), nn.Sequential(nn.Conv2d(2, 3, 2, stride=2, padding="same"), nn.BatchNorm2d(3), nn.LeakyReLU(0.3),
-                                   nn.AvgPool2d(3, stride=2, padding="same"), nn.Flatten(), nn.BatchNorm1d(12),
-                                   nn.Sigmoid(), nn.Linear(12, 3, bias=False))
-    yield (9, 4, 2), nn.Sequential(nn.Conv2d(2, 3, (3, 1), padding=(1, 0), bias=False), nn.Tanh(),
-                                   nn.MaxPool2d((2, 1), padding="same"), nn.Sequential(nn.Flatten()), nn.Linear(60, 3))
+    yield (7, 6, 2), nn.Sequential(
+        nn.Conv2d(2, 3, 2, stride=2, padding="same"), nn.BatchNorm2d(3), nn.LeakyReLU(0.3),
+        nn.AvgPool2d(3, stride=2, padding="same"), nn.Flatten(), nn.BatchNorm1d(12), nn.Sigmoid(),
+        nn.Linear(12, 3, bias=False))
+    yield (9, 4, 2), nn.Sequential(
+        nn.Conv2d(2, 3, (3, 1), padding=(1, 0), bias=False), nn.Tanh(), nn.MaxPool2d((2, 1), padding="same"),
+        nn.Sequential(nn.Flatten()), nn.Linear(60, 3))
     yield (6, 2), nn.Sequential(nn.Conv1d(2, 3, 4, padding="same"), nn.MaxPool1d(3, stride=2, padding="same"),
                                 nn.Flatten(), nn.Linear(9, 3))
     yield (6, 2), nn.Sequential(nn.LSTM(2, 3), nn.Flatten(), nn.Linear(18, 3))
@@ -98,7 +100,7 @@ def test_another_network_is_refused(torch, rng):
             return x + self.dense(x)
 
     examples = rng.random((2, 4))
-    step, layers = twin_of(torch, Skips(), examples, rng.integers(3, size=2))
+    step, _ = twin_of(torch, Skips(), examples, rng.integers(3, size=2))
     with pytest.raises(NoTwin, match="not the same network"):
         check_same_scores(Skips()(Tensor(examples, dtype=np.float32)).numpy(), step.scores(examples))
     with pytest.raises(NoTwin, match=r"\(2, 4\), PyTorch's \(2, 3\)"):
@@ -107,19 +109,21 @@ def test_another_network_is_refused(torch, rng):
         torch_twin(nn.MinPool2d(2), (4, 4, 1))
 
 
-# ---- counting ------------------------------------------------------------------------------------------------
+# ---- counting ----------------------------------------------------------------------------------------------
 
 def test_flop_of_njoku_by_hand():
-    """For one image, a multiplication and an addition each as one, from the paper's table of layers."""
+    """A multiplication and an addition each as one, from the paper's table of layers."""
     convs = [48 * 48 * 32 * 9 * 1, 46 * 46 * 64 * 9 * 32, 21 * 21 * 128 * 9 * 64, 8 * 8 * 256 * 9 * 128]
     dense = [4096 * 512, 512 * 7]
-    forward = [2 * products for products in (*convs, *dense)]
-    step = TrainingStep("njoku.cnn", batch_size=2)
+    images = 2
+    forward = [images * 2 * products for products in (*convs, *dense)]
+    backward = [forward[0]] + [2 * flop for flop in forward[1:]]        # no dx for the first layer
+    step = TrainingStep("njoku.cnn", batch_size=images)
     with watch_kernels() as calls:
         step()
     multiplying = [call for call in calls if call.products]
-    assert [call.forward_flop for call in multiplying] == [2 * flop for flop in forward]
-    assert [call.backward_flop for call in multiplying] == [2 * flop for flop in (forward[0], *(2 * f for f in forward[1:]))]
+    assert [call.forward_flop for call in multiplying] == forward
+    assert [call.backward_flop for call in multiplying] == backward
 
 
 def test_flop_of_an_lstm_by_hand(rng):
@@ -158,7 +162,7 @@ def test_breakdown_has_each_operation_once_and_adds_up():
     json.dumps(found.as_dict(), allow_nan=False)
 
 
-# ---- timing, memory, table -----------------------------------------------------------------------------------
+# ---- timing, memory, table ---------------------------------------------------------------------------------
 
 def test_steps_take_turns_in_blocks():
     order = []
@@ -224,12 +228,12 @@ def test_json_of_a_result():
     assert values["torch"]["other_layouts_median_ms"] == {"contiguous": 600}
 
 
-# ---- the command ---------------------------------------------------------------------------------------------
+# ---- the command -------------------------------------------------------------------------------------------
 
 def test_command_against_torch(torch, capsys, tmp_path):
     file = tmp_path / "figures.json"
-    assert main(["bench", "chater.dcnn", "--against", "torch", "--batch-size", "2", "--steps", "1", "--threads", "1",
-                 "--json", str(file)]) == 0
+    assert main(["bench", "chater.dcnn", "--against", "torch", "--batch-size", "2", "--steps", "1",
+                 "--threads", "1", "--json", str(file)]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out and "1 threads" in out
     figures = json.loads(file.read_text())
@@ -243,7 +247,8 @@ def test_command_against_torch(torch, capsys, tmp_path):
 
 def test_command_profile(capsys, tmp_path):
     file = tmp_path / "figures.json"
-    assert main(["bench", "chater.dcnn", "--profile", "--batch-size", "2", "--steps", "1", "--json", str(file)]) == 0
+    assert main(["bench", "chater.dcnn", "--profile", "--batch-size", "2", "--steps", "1",
+                 "--json", str(file)]) == 0
     assert "conv2d" in capsys.readouterr().out
     assert json.loads(file.read_text())["models"][0]["calls"][0]["op"] == "conv2d"
 

@@ -12,8 +12,8 @@ __all__ = ["Breakdown", "break_down"]
 class Breakdown:
     """Medians over several steps.
 
-    step: seconds of a whole step; outside: of what is not in a kernel (the graph, reshaping, adding gradients,
-    Python); calls: a `Call` for each operation
+    step: seconds of a whole step; outside: of what is not in a kernel (the graph, reshaping, adding
+    gradients, Python); calls: a `Call` for each operation
     """
     step: float
     outside: float
@@ -55,7 +55,7 @@ class Breakdown:
 
 
 def break_down(step, count, warm_up=2):
-    """The `Breakdown` of `step`, a function without arguments that makes one training step, over `count` steps.
+    """The `Breakdown` of `step`, a function without arguments that makes a training step, over `count` steps.
 
     Every step must call the same kernels in the same order, as it does where shapes are fixed.
 

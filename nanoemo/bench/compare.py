@@ -27,8 +27,10 @@ def measure(name, batch_size, steps, threads, gemm, torch=None):
             ours()
     layouts = {layout: times[layout] for layout in theirs}
     del theirs
-    result = Result(name, ours.batch_size, ours.model.num_parameters(), sum(call.flop for call in calls), gemm,
-                    Engine(times["nanoemo"], memory.measure_ours(name, ours.batch_size, threads, STEPS_ALONE)))
+    alone = memory.measure_ours(name, ours.batch_size, threads, STEPS_ALONE)
+    flop = sum(call.flop for call in calls)
+    result = Result(name, ours.batch_size, ours.model.num_parameters(), flop, gemm,
+                    Engine(times["nanoemo"], alone))
     if torch:
         result.torch = _faster(layouts, {**task, "threads": threads, "steps": STEPS_ALONE})
     return result
@@ -40,7 +42,8 @@ def _torch_steps(torch, ours):
     layers, state = torch_twin(ours.model, ours.recipe.input_shape)
     examples = torch.from_numpy(to_torch_layout(ours.images, layers))
     labels = torch.from_numpy(ours.labels)
-    optimizer = {"name": ours.recipe.optimizer, "lr": ours.recipe.lr, "weight_decay": ours.recipe.weight_decay}
+    recipe = ours.recipe
+    optimizer = {"name": recipe.optimizer, "lr": recipe.lr, "weight_decay": recipe.weight_decay}
     layouts = ["contiguous", "channels_last"] if examples.ndim == 4 else ["contiguous"]
     steps = {layout: TorchStep(torch, layers, examples, labels, optimizer, layout == "channels_last")
              for layout in layouts}
@@ -50,7 +53,7 @@ def _torch_steps(torch, ours):
         step.load(state)
         check_same_scores(scores, step.scores(to_torch_layout(few, layers)))
     return steps, {"layers": layers, "optimizer": optimizer, "shape": list(examples.shape),
-                   "classes": ours.recipe.num_classes}
+                   "classes": recipe.num_classes}
 
 
 def _faster(layouts, task):

@@ -26,7 +26,7 @@ TORCH = [sys.executable, "-P", torch_step.__file__]
 
 @dataclass
 class Alone:
-    """What was measured in a process of its own. Bytes, None where they are not measured; seconds of each step."""
+    """Measured in a process of its own: bytes (None where they are not measured), seconds of each step."""
     peak: int | None
     imported: int | None
     seconds: list

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from nanoemo.bench.memory import Alone
 
-__all__ = ["Engine", "Result", "HEADER", "table_row", "describe_machine"]
+__all__ = ["HEADER", "Engine", "Result", "describe_machine", "table_row"]
 
 
 @dataclass
 class Engine:
     """The steps of one engine. seconds: of each step, taken in turn with the other engine's.
 
-    layout: of PyTorch's images in memory, the faster one; others: seconds in the layouts that were slower
+    layout: of PyTorch's images in memory, the faster one; others: seconds of steps in the slower ones
     """
     seconds: list
     alone: Alone
@@ -38,7 +38,7 @@ class Engine:
 
 @dataclass
 class Result:
-    """One model. flop: of a step, as nanoemo/bench/calls.py counts them; gemm: the machine's flop a second."""
+    """One model. flop: of a step, as nanoemo/bench/calls.py counts them; gemm: the machine's, a second."""
     model: str
     batch_size: int
     parameters: int

@@ -13,7 +13,7 @@ ROUNDS = 5
 
 @contextmanager
 def on_threads(count, torch=None):
-    """Inside the `with` block our kernels, BLAS and `torch` (where it is given) run on `count` threads each."""
+    """Inside the `with` block our kernels, BLAS and `torch` (if given) run on `count` threads each."""
     from threadpoolctl import threadpool_limits
 
     ours, theirs = nanoemo.get_num_threads(), torch and torch.get_num_threads()

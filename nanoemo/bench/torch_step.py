@@ -1,7 +1,7 @@
 """One training step in PyTorch, as its users write it, of a network given as plain data.
 
-This file imports nothing of nanoemo: `nanoemo.bench.memory` runs it as a script, so that PyTorch is measured in
-a process that has never seen us (our `nanoemo.backend` changes how malloc keeps memory, for the whole process).
+This file imports nothing of nanoemo: `nanoemo.bench.memory` runs it as a script, so that PyTorch is measured
+in a process that has never seen us (`nanoemo.backend` changes how malloc keeps memory, for a whole process).
 """
 import json
 import sys
@@ -67,7 +67,7 @@ class TorchStep:
 
 
 def main():
-    """Say "ready" when PyTorch is imported, read what to do, do it, say how long each step took; end when told."""
+    """Import PyTorch, say "ready"; read a task, do it, say how long each step took; end when told."""
     import torch
 
     print("ready", flush=True)

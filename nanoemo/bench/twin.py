@@ -18,7 +18,7 @@ from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_p
 from nanoemo.nn import undisturbed, watch
 from nanoemo.tensor import Tensor
 
-__all__ = ["NoTwin", "torch_twin", "to_torch_layout", "check_same_scores"]
+__all__ = ["NoTwin", "check_same_scores", "to_torch_layout", "torch_twin"]
 
 
 class NoTwin(ValueError):
@@ -52,7 +52,8 @@ def torch_twin(model, input_shape):
             if order is not None and kind in ("Linear", "BatchNorm1d"):
                 weights = {key: array[..., order] if key != "bias" or kind != "Linear" else array
                            for key, array in weights.items()}
-            state.update({f"{len(layers)}.{key}": np.ascontiguousarray(array) for key, array in weights.items()})
+            state.update({f"{len(layers)}.{key}": np.ascontiguousarray(array)
+                          for key, array in weights.items()})
             layers.append((name, arguments))
         if kind == "Linear":
             order = None
@@ -70,7 +71,7 @@ def check_same_scores(ours, theirs):
     """Raise NoTwin unless two networks' scores for the same examples, (N, K) in float64, agree.
 
     In float64, since batch norm over a few examples that are nearly alike magnifies the rounding of float32
-    a thousandfold. There is 10⁻⁸ of the largest score to spare for rounding; a wrong weight costs 10⁻² or more.
+    a thousandfold. Rounding may cost 10⁻⁸ of the largest score; a wrong weight costs 10⁻² or more.
 
     >>> check_same_scores(np.array([[1.0, 2.0]]), np.array([[1.0, 2.1]]))
     Traceback (most recent call last):
@@ -104,7 +105,7 @@ def _has_lstm(model):
     return any(type(module).__name__ == "LSTM" for _, module in model.named_modules())
 
 
-# ---- one layer of ours: (name, arguments, weights) of each layer of PyTorch that it becomes -----------------
+# ---- one layer of ours: (name, arguments, weights) of each layer of PyTorch that it becomes ----------------
 
 def _conv(module, shape):
     weight = module.weight.array
@@ -115,8 +116,8 @@ def _conv(module, shape):
         pads = [(0, 0)] * len(window)
     bias = {} if module.bias is None else {"bias": module.bias.array}
     yield (type(module).__name__,
-           {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": window, "stride": strides,
-            "padding": [before for before, _ in pads], "bias": module.bias is not None},
+           {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": window,
+            "stride": strides, "padding": [before for before, _ in pads], "bias": module.bias is not None},
            {"weight": np.moveaxis(weight, (-1, -2), (0, 1)), **bias})
 
 
@@ -125,7 +126,8 @@ def _pool(module, shape):
     window = list(pair(module.kernel_size))[:rank]
     strides, pads = _strides_and_pads(window, module, shape)
     sizes = [output_size(*axis) for axis in zip(shape, window, strides, pads)]
-    evenly = [output_size(*axis) for axis in zip(shape, window, strides, [(before, before) for before, _ in pads])]
+    even_pads = [(before, before) for before, _ in pads]
+    evenly = [output_size(*axis) for axis in zip(shape, window, strides, even_pads)]
     arguments = {"kernel_size": window, "stride": strides, "padding": [before for before, _ in pads],
                  "ceil_mode": sizes != evenly}
     if type(module).__name__.startswith("Avg"):
@@ -144,7 +146,8 @@ def _strides_and_pads(window, module, shape):
 def _linear(module, shape):
     in_features, out_features = module.weight.shape
     bias = {} if module.bias is None else {"bias": module.bias.array}
-    yield ("Linear", {"in_features": in_features, "out_features": out_features, "bias": module.bias is not None},
+    yield ("Linear",
+           {"in_features": in_features, "out_features": out_features, "bias": module.bias is not None},
            {"weight": module.weight.array.T, **bias})
 
 

@@ -1,17 +1,20 @@
-"""`nanoemo bench`: time the training step of each model, also against PyTorch. See docs/benchmarks/README.md."""
+"""`nanoemo bench`: time training steps, also against PyTorch. See docs/benchmarks/README.md."""
 import argparse
 from pathlib import Path
 
 
 def add_arguments(parser):
-    parser.add_argument("models", metavar="MODEL", nargs="*", help="names that `nanoemo models` lists (default: all)")
+    parser.add_argument("models", metavar="MODEL", nargs="*",
+                        help="names that `nanoemo models` lists (default: all)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--against", choices=["torch"], help="also time the same networks in PyTorch, in turn")
     what.add_argument("--profile", action="store_true", help="instead show where the time of our step goes")
-    parser.add_argument("--batch-size", type=_positive, metavar="N", help="images a step (default: the paper's)")
+    parser.add_argument("--batch-size", type=_positive, metavar="N",
+                        help="images a step (default: the paper's)")
     parser.add_argument("--steps", type=_positive, default=20, metavar="N",
                         help="steps to time (default 20); the median is taken")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="threads for each engine (default: all cores)")
+    parser.add_argument("--threads", type=_positive, metavar="N",
+                        help="threads for each engine (default: all cores)")
     parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
 
 
@@ -79,6 +82,6 @@ def _import_torch():
     try:
         import torch
     except ImportError as error:
-        raise ImportError(f"--against torch needs PyTorch, which cannot be imported ({error}); pip install torch, "
-                          f"or leave --against out to time nanoemo alone") from error
+        raise ImportError(f"--against torch needs PyTorch, which cannot be imported ({error}); "
+                          f"pip install torch, or leave --against out to time nanoemo alone") from error
     return torch
