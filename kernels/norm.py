@@ -34,8 +34,6 @@ def _check(x, training, **vectors):
         raise ValueError(f"batch_norm: x must have at least 2 axes, channels last, got shape {x.shape}")
     if x.shape[-1] == 0:
         raise ValueError(f"batch_norm: x of shape {x.shape} has no channels (last axis)")
-    if x.shape[-1] == 0:
-        raise ValueError(f"batch_norm: x of shape {x.shape} has no channels (last axis)")
     for name, vector in vectors.items():
         if vector.shape != (x.shape[-1],):
             raise ValueError(f"batch_norm: x has {x.shape[-1]} channels (last axis of {x.shape}) but {name} "
