@@ -235,7 +235,7 @@ def test_command_against_torch(torch, capsys, tmp_path):
     assert main(["bench", "chater.dcnn", "--against", "torch", "--batch-size", "2", "--steps", "1",
                  "--threads", "1", "--json", str(file)]) == 0
     out = capsys.readouterr().out
-    assert "\x1b" not in out and "1 threads" in out
+    assert "\x1b" not in out and "threads: 1;" in out
     figures = json.loads(file.read_text())
     measured, = figures["models"]
     assert measured["model"] == "chater.dcnn" and measured["batch_size"] == 2

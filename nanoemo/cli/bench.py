@@ -39,7 +39,7 @@ def run(args):
     threads = args.threads or nanoemo.get_num_threads()
     machine = describe_machine(threads, torch)
     versions = f"NumPy {machine['numpy']}" + (f", PyTorch {machine['torch']}" if torch else "")
-    print(f"{machine['processor']}, {threads} threads; {versions}")
+    print(f"{machine['processor']}; threads: {threads}; {versions}")
     figures = _profile(args, names, threads) if args.profile else _time(args, names, threads, torch)
     if args.json:
         write_json(args.json, {"machine": machine, **figures})
