@@ -6,7 +6,7 @@ The faces are drawn by formula (docs/data.md) and show nobody, so nothing has to
 njoku.cnn` does the same with checkpoints, checks, figures and a report around it; here is what remains when all
 that is taken away. The learning rate is ten times the paper's, which these easy pictures stand.
 
-Expect: about a minute and a half on two cores; the last line says over 90 % of the test faces right
+Expect: about a minute on two free cores; the last line says that over 90 % of the test faces are right
 (a guess: 14.3 %).
 """
 import argparse
