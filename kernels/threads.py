@@ -110,7 +110,7 @@ def image_blocks(images, height, rows):
 
     Blocks are even, and an even number of them where there are several, so that two threads end together.
 
-    >>> image_blocks(2, 46, 20)[:2]
+    >>> image_blocks(2, 46, 23)[:2]
     [(slice(0, 1, None), slice(0, 23, None)), (slice(0, 1, None), slice(23, 46, None))]
     >>> image_blocks(32, 8, 80)
     [(slice(0, 8, None), slice(0, 8, None)), (slice(8, 16, None), slice(0, 8, None)), \

@@ -204,7 +204,7 @@ def winograd_correlate(x, w, b, pads):
     y = np.empty((x.shape[0], *tiling.outputs, channels), x.dtype)
 
     def prepare(count, height):
-        """For blocks of `count` images and `height` rows of tiles: this thread's buffers, and the steps done in them."""
+        """For blocks of `count` images and `height` rows of tiles: this thread's buffers, and the steps in them."""
         inputs = _Inputs(x, tiling, matrices, count, height)
         rest = count * height * tiling.grid[1] * channels
         outputs = _Planes(at_rows, at_columns, rest, "winograd products", "winograd tiles")

@@ -61,5 +61,5 @@ def _slope(run, array, index, eps, weights):
 def _compare(i, index, analytic, numerical, atol, rtol):
     difference = abs(analytic - numerical)
     if not difference <= atol + rtol * abs(numerical):
-        raise AssertionError(f"gradcheck: input {i}, index {index}: backward says {analytic:.8g}, central differences say "
-                             f"{numerical:.8g} (difference {difference:.3g})")
+        raise AssertionError(f"gradcheck: input {i}, index {index}: backward says {analytic:.8g}, central differences "
+                             f"say {numerical:.8g} (difference {difference:.3g})")
