@@ -2,9 +2,9 @@
 
     python docs/measure_convolution.py
 
-Four ways, all of them described in docs/convolution.md: the definition in loops (one image is timed, and multiplied
-by the batch), the columns of the whole batch at once, columns a block at a time, and minimal filtering.
-The last three take turns; medians are shown. Other programs that run meanwhile spoil the figures.
+Four ways, all described in docs/convolution.md: the definition in loops (one image is timed, and multiplied
+by the batch), the columns of the whole batch at once, columns a block at a time, and minimal filtering. The last
+three take turns; medians are shown. Other programs that run meanwhile spoil the figures.
 """
 import datetime
 import os
@@ -23,7 +23,8 @@ from nanoemo.kernels.shapes import resolve_padding_2d
 from nanoemo.kernels.winograd import winograd_suits
 
 BATCH = 32
-LAYERS = [((48, 48, 1), 32, "same"), ((48, 48, 32), 64, "valid"),       # of njoku.cnn: input, outputs, padding
+# Of njoku.cnn: input, channels out, padding.
+LAYERS = [((48, 48, 1), 32, "same"), ((48, 48, 32), 64, "valid"),
           ((23, 23, 64), 128, "valid"), ((10, 10, 128), 256, "valid")]
 REPEATS = 10
 
@@ -66,8 +67,8 @@ def main():
               file=sys.stderr)
     machine = describe_machine(threads)
     print(f"{datetime.date.today()}, {machine['processor']}, {threads} threads, nanoemo {machine['nanoemo']}, "
-          f"Python {machine['python']}, NumPy {machine['numpy']}. Forward pass, batch of {BATCH}, float32, "
-          f"milliseconds.\n")
+          f"Python {machine['python']}, NumPy {machine['numpy']}. "
+          f"Milliseconds for the forward pass, batch of {BATCH}, float32.\n")
     print("| input | channels out | definition in loops | whole batch's columns | columns in blocks | "
           "minimal filtering |")
     print("|---|---|---|---|---|---|")

@@ -37,7 +37,7 @@ def careless_square(x):
 
 
 def small_network(x, w):
-    """A whole chain is checked like a single operation. tanh: at ReLU's kink a difference quotient means nothing."""
+    """A whole chain, checked like one operation. (tanh, as at ReLU's kink there is no slope to measure.)"""
     return ops.avg_pool2d(ops.conv2d(x, w, padding="same").tanh(), 2)
 
 

@@ -21,7 +21,7 @@ nanoemo.set_default_device(parser.parse_args().device)
 x1, x2, target = 0.5, -1.0, 1.0
 w1, w2, b = 2.0, 1.0, 0.3
 
-# ---- by hand ------------------------------------------------------------------------------------------------
+# ---- by hand -----------------------------------------------------------------------------------------------
 
 # Forward, one step at a time, each step with a name.
 z = w1 * x1 + w2 * x2 + b               # 0.3
@@ -38,14 +38,14 @@ by_hand = {
     "b": dL_dz * 1,                     #                      ∂z/∂b  = 1
 }
 
-# ---- the same with Tensor -----------------------------------------------------------------------------------
+# ---- the same with Tensor ----------------------------------------------------------------------------------
 
 tensors = {name: Tensor(value, requires_grad=True, dtype="float64")
            for name, value in {"w1": w1, "w2": w2, "b": b}.items()}
 z = tensors["w1"] * x1 + tensors["w2"] * x2 + tensors["b"]
 ((z.sigmoid() - target) ** 2).backward()
 
-# ---- compare ------------------------------------------------------------------------------------------------
+# ---- compare -----------------------------------------------------------------------------------------------
 
 print(f"loss {loss:.4f}")
 for name, tensor in tensors.items():

@@ -7,7 +7,8 @@ is a forward value and a function for its gradient, handed to `Tensor.from_op`; 
 example further, to a kernel with a plain and a fast version.
 
 Expect: the gradient check passes; a network with SiLU tells points inside a ring from points outside; with
-the matrix product swapped for a hand-written one its outputs differ by rounding only. Last line: over 95 % right.
+the matrix product swapped for a hand-written one its outputs differ by rounding only. Last line: over 95 %
+right.
 """
 import argparse
 
@@ -22,7 +23,7 @@ parser.add_argument("--steps", type=int, default=150)
 args = parser.parse_args()
 
 
-# ---- the operation ------------------------------------------------------------------------------------------
+# ---- the operation -----------------------------------------------------------------------------------------
 
 def silu(x):
     """y = x·σ(x);  dy/dx = σ + x·σ(1 − σ)."""
@@ -44,7 +45,7 @@ rng = np.random.default_rng(0)
 gradcheck(silu, [Tensor(rng.normal(size=(2, 3)), requires_grad=True, device=args.device)])
 print("silu: backward agrees with central differences")
 
-# ---- in a network -------------------------------------------------------------------------------------------
+# ---- in a network ------------------------------------------------------------------------------------------
 
 points = rng.uniform(-1, 1, (512, 2)).astype(np.float32)
 inside = (np.hypot(*points.T) < 0.75).astype(np.int64)
@@ -59,7 +60,7 @@ for step in range(args.steps):
     loss.backward()
     optimizer.step()
 
-# ---- with a kernel of one's own -----------------------------------------------------------------------------
+# ---- with a kernel of one's own ----------------------------------------------------------------------------
 
 def my_linear_forward(x, w, b):
     """Kernels get arrays and give (result, what backward will need). One column of w at a time, as a sum."""

@@ -3,8 +3,8 @@
     python examples/njoku_drawn.py                      # on the GPU: --device cuda
 
 The faces are drawn by formula (docs/data.md) and show nobody, so nothing has to be downloaded. `nanoemo train
-njoku.cnn` does the same with checkpoints, checks, figures and a report around it; here is what remains when all
-that is taken away. The learning rate is ten times the paper's, which these easy pictures stand.
+njoku.cnn` does the same with checkpoints, checks, figures and a report around it; here is what remains when
+all that is taken away. The learning rate is ten times the paper's, which these easy pictures stand.
 
 Expect: about a minute on two free cores; the last line says that over 90 % of the test faces are right
 (a guess: 14.3 %).
@@ -48,4 +48,5 @@ for step, (images, labels) in enumerate(islice(batches(), args.steps), start=1):
         print(f"step {step:>4} of {args.steps}  loss {loss.item():.4f}", flush=True)
 
 result = predict(model, test, device=args.device)           # dropout off, no graph
-print(f"test accuracy on {len(result.truth)} drawn faces: {100 * (result.truth == result.predicted).mean():.1f} %")
+right = result.truth == result.predicted
+print(f"test accuracy on {len(right)} drawn faces: {100 * right.mean():.1f} %")

@@ -1,10 +1,11 @@
 """njoku.cnn on FER2013 as the paper trains it, with the library's Trainer.
 
-    python examples/njoku_fer2013.py fer2013.csv        # the folder or a zip will do; on the GPU: --device cuda
+    python examples/njoku_fer2013.py fer2013.csv        # on the GPU: --device cuda
 
-The settings (Adam, learning rate, batch size, augmentation) come from the model's recipe, which holds the
-paper's. FER2013's public test is the validation set, its private test is looked at once, at the end.
-The paper trains for 100 epochs; give --epochs 100 if you have the night.
+The data may also be the folder of pictures, or a zip. The settings (Adam, learning rate, batch size,
+augmentation) come from the model's recipe, which holds the paper's. FER2013's public test is the validation
+set; its private test is looked at once, at the end. The paper trains for 100 epochs: --epochs 100, if you have
+the night.
 
 Expect: with the two epochs it makes by default (some minutes on two cores), over 40 % on the private test,
 on the last line. A guess would be right 14 % of the time, always saying "happy" 24 %.
@@ -17,7 +18,7 @@ from nanoemo.training import Trainer, predict, progress
 from nanoemo.training.metrics import accuracy, classification_report, format_report
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("data", help="FER2013 from Kaggle: the CSV file, the folder of pictures, or a zip of either")
+parser.add_argument("data", help="FER2013 from Kaggle: the CSV file, the folder, or a zip of either")
 parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
 parser.add_argument("--epochs", type=int, default=2)
 parser.add_argument("--limit", type=int, help="use only so many images of each split, for a quick look")

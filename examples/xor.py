@@ -5,8 +5,8 @@
 It shows the five lines that every training loop here is made of: predict, measure, clear the gradients,
 send the loss back, let the optimiser change the weights.
 
-Expect: the loss falls from about 0.8 (a coin toss would be ln 2 = 0.69) to under 0.01, and the last line says so:
-all four points right.
+Expect: the loss falls from about 0.8 (a coin toss would be ln 2 = 0.69) to under 0.01, and the last line says
+so: all four points right.
 """
 import argparse
 
