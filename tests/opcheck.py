@@ -26,7 +26,7 @@ def check_op(torch, device, shapes, ours, theirs, low=-2.0, high=2.0):
 
 def compare_with_torch(torch, device, arrays, ours, theirs, rtol=1e-9, atol=1e-11):
     x = [Tensor(a, requires_grad=True, device=device) for a in arrays]
-    expected_x = [torch.tensor(a, requires_grad=True) for a in arrays]
+    expected_x = [torch.tensor(a.copy(), requires_grad=True) for a in arrays]
     y, expected_y = ours(*x), theirs(*expected_x)
     assert y.shape == tuple(expected_y.shape)
     assert y.dtype == np.float64 and y.device == device
