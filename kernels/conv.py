@@ -120,7 +120,7 @@ def _correlate(x, w, b, strides, pads):
         images, rows = block
         columns = _gather(x, w.shape, strides, pads, images, rows, width)
         out = y[images, rows].reshape(-1, channels)
-        np.matmul(columns, weights, out=out)
+        np.dot(columns, weights, out=out)
         if b is not None:
             np.add(out, b, out=out)
 
@@ -140,7 +140,7 @@ def _weight_gradient(dy, x, w_shape, strides, pads):
         product = workspace("conv dw", dw.shape, x.dtype)
         for block in group:
             columns = _gather(x, w_shape, strides, pads, *block, width)
-            np.matmul(columns.T, dy[block].reshape(-1, channels), out=product)
+            np.dot(columns.T, dy[block].reshape(-1, channels), out=product)
             np.add(dw, product, out=dw)
         return dw
 
@@ -151,7 +151,7 @@ def _bias_gradient(dy):
     """db: dy summed over all but channels. A product with a row of ones does that faster than .sum()."""
     rows = dy.reshape(-1, dy.shape[3])
     blocks = row_blocks(len(rows), rows[:1].nbytes, COLUMN_BYTES)
-    return sum_of(parallel(lambda block: np.ones(block.stop - block.start, dy.dtype) @ rows[block], blocks))
+    return sum_of(parallel(lambda block: np.dot(np.ones(block.stop - block.start, dy.dtype), rows[block]), blocks))
 
 
 def _input_gradient(dy, x_shape, w, strides, pads):

@@ -15,7 +15,7 @@ from nanoemo.kernels.threads import parallel
 
 __all__ = ["dropout_forward_plain", "dropout_backward_plain", "dropout_forward", "dropout_backward"]
 
-BLOCK = 128 * 1024      # elements that share a random stream; changing it changes every mask
+BLOCK = 256 * 1024      # elements that share a random stream; changing it changes every mask
 
 
 def _check_p(p):

@@ -104,8 +104,8 @@ class _Rows:
         return row.reshape(self.repeats, self.channels).sum(axis=0)
 
     def sum(self, block):
-        """Column sums of a block: ones @ block, several times as fast as block.sum(axis=0)."""
-        return self.gather(np.ones(len(block), block.dtype) @ block)
+        """Column sums of a block: a product with ones, several times as fast as block.sum(axis=0)."""
+        return self.gather(np.dot(np.ones(len(block), block.dtype), block))
 
     def sum_of_products(self, a, b):
         return self.gather(np.einsum("ij,ij->j", a, b))
