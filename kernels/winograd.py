@@ -101,7 +101,6 @@ class _Tiling:
         self.blocks = image_blocks(x_shape[0], self.grid[0], rows)
 
 
-
 class _Planes:
     """Both axes of a block's tiles transformed, rows_matrix · d · columns_matrixᵀ, in buffers that are kept.
 
