@@ -1,40 +1,47 @@
-"""The examples keep the promise of their last line, and the code in the documentation's pages runs."""
+"""The examples keep the promise of their last line; the documentation's code runs and draws its figures."""
 import doctest
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from nanoemo.training import Predictions, RunFolder, Settings
+from nanoemo.training.evaluation import write_evaluation
+from nanoemo.training.experiment import versions
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
 
-def run(script, *arguments, folder, root=ROOT):
-    """What `script` of the project at `root` prints, started in `folder`; fails the test where it fails."""
+def run(*arguments, folder, root=ROOT, status=0):
+    """What Python prints, started in `folder` on the project at `root`; it has to end with `status`."""
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8"}
-    result = subprocess.run([sys.executable, *script, *map(str, arguments)], cwd=folder, env=environment,
+    result = subprocess.run([sys.executable, *map(str, arguments)], cwd=folder, env=environment,
                             capture_output=True, text=True, encoding="utf-8", timeout=600)
-    assert result.returncode == 0, f"{script} {arguments}\n{result.stdout[-2000:]}{result.stderr[-4000:]}"
-    return result.stdout
+    assert result.returncode == status, f"{arguments}\n{result.stdout[-2000:]}{result.stderr[-4000:]}"
+    return result.stdout if status == 0 else result.stderr
 
 
 def last_line(example, pattern, *arguments, folder):
     """The numbers that `pattern` finds in the last line an example prints."""
-    line = run([str(ROOT / "examples" / example)], *arguments, folder=folder).splitlines()[-1]
+    line = run(ROOT / "examples" / example, *arguments, folder=folder).splitlines()[-1]
     match = re.fullmatch(pattern, line)
     assert match, f"{example} ended with {line!r}"
     return [float(number) for number in match.groups()]
 
 
-# ---- examples -----------------------------------------------------------------------------------------------
+# ---- examples ---------------------------------------------------------------------------------------------
 
 
 def test_neuron_by_hand(device, tmp_path):
-    difference, = last_line("neuron_by_hand.py", r"largest difference: (\S+)", "--device", device, folder=tmp_path)
+    difference, = last_line("neuron_by_hand.py", r"largest difference: (\S+)", "--device", device,
+                            folder=tmp_path)
     assert difference < 1e-12
 
 
@@ -44,7 +51,8 @@ def test_xor(device, tmp_path):
 
 
 def test_gradient_check(device, tmp_path):
-    refused, = last_line("gradient_check.py", r"(\d) of 3 gradients refused", "--device", device, folder=tmp_path)
+    refused, = last_line("gradient_check.py", r"(\d) of 3 gradients refused", "--device", device,
+                         folder=tmp_path)
     assert refused == 1
 
 
@@ -75,13 +83,26 @@ def test_every_example_says_how_to_run_it():
         assert f"def test_{script.stem}(" in Path(__file__).read_text(encoding="utf-8"), script.name
 
 
-# ---- documentation ------------------------------------------------------------------------------------------
+# ---- documentation ----------------------------------------------------------------------------------------
 
 
 def code_blocks(page):
-    """(the text before it, the block) for each Python block of a page."""
-    pieces = re.split(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    """(the text before it, the block) for each Python block of a page's text."""
+    pieces = re.split(r"```python\n(.*?)```", page, flags=re.DOTALL)
     return list(zip(pieces[::2], pieces[1::2]))
+
+
+def run_blocks(blocks):
+    """One after the other in one namespace; where a block shows a dialogue, Python has to answer as shown."""
+    names = {}
+    for block in blocks:
+        if ">>>" in block:
+            dialogue = doctest.DocTestParser().get_doctest(block, names, "page", None, 0)
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+            assert runner.run(dialogue, clear_globs=False).failed == 0
+            names = dialogue.globs
+        else:
+            exec(compile(block, "page", "exec"), names)
 
 
 def target_of(text):
@@ -92,20 +113,10 @@ def target_of(text):
 
 @pytest.mark.parametrize("page", ["autograd.md", "convolution.md", "new_op.md"])
 def test_blocks_of_a_page_run(page):
-    """One after the other in one namespace; where a block shows a dialogue, what it shows is what comes out."""
-    names, count = {}, 0
-    for text, block in code_blocks(page):
-        if target_of(text):
-            continue
-        count += 1
-        if ">>>" in block:
-            dialogue = doctest.DocTestParser().get_doctest(block, names, page, page, 0)
-            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-            assert runner.run(dialogue, clear_globs=False).failed == 0
-            names = dialogue.globs
-        else:
-            exec(compile(block, page, "exec"), names)
-    assert count >= 3
+    blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))
+              if not target_of(text)]
+    assert len(blocks) >= 3
+    run_blocks(blocks)
 
 
 def test_new_op_can_be_added_as_its_page_says(tmp_path):
@@ -113,25 +124,22 @@ def test_new_op_can_be_added_as_its_page_says(tmp_path):
     for folder in ("nanoemo", "kernels", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     added = []
-    for text, block in code_blocks("new_op.md"):
+    for text, block in code_blocks((DOCS / "new_op.md").read_text(encoding="utf-8")):
         name = target_of(text)
         if name:
             added.append(name)
             with open(tmp_path / name, "a", encoding="utf-8") as file:
                 file.write("\n\n" + block)
     assert len(added) == 6
-    doctests = [name for name in added if "__init__" not in name and "tests" not in name]
-    output = run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, "--doctest-modules",
-                  "tests/test_silu.py", *doctests[1:]], folder=tmp_path, root=tmp_path)
+    output = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, "tests/test_silu.py",
+                 "tests/test_doctests.py", "-k", "silu or activation", folder=tmp_path, root=tmp_path)
     assert " passed" in output
-    kernel = "import doctest, nanoemo.kernels.activation as m; assert doctest.testmod(m).failed == 0; m.silu_forward"
-    run(["-c", kernel], folder=tmp_path, root=tmp_path)
 
 
 def test_figures_are_drawn_by_the_committed_code(tmp_path):
     """The script draws each figure the pages show, small enough; and twice the same."""
     for folder in ("first", "second"):
-        run([str(DOCS / "make_figures.py")], tmp_path / folder, folder=tmp_path)
+        run(DOCS / "make_figures.py", tmp_path / folder, folder=tmp_path)
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert drawn == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
     shown = {name for page in ("autograd.md", "convolution.md")
@@ -147,3 +155,49 @@ def test_links_lead_to_files():
             if "://" not in target and not (page.parent / target).exists():
                 missing.append(f"{page.name}: {target}")
     assert not missing
+
+
+# ---- the page about a real run -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def finished_run(tmp_path):
+    """A run's folder as `nanoemo train njoku.cnn --data …` leaves it, with invented numbers."""
+    rng = np.random.default_rng(0)
+    names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    folder = RunFolder.create(tmp_path / "run")
+    settings = Settings.from_recipe("njoku.cnn", data="/secret/place/fer2013.csv")
+    folder.write_config({
+        "settings": asdict(settings), "versions": versions(),
+        "data": {"name": "fer2013", "classes": names, "images": {"train": 50, "validation": 20, "test": 20}}})
+    folder.write_history([{
+        "epoch": epoch, "loss": 2 - epoch / 100, "accuracy": epoch / 200, "val_loss": 1.9,
+        "val_accuracy": 0.25, "seconds": 90.0, "images_per_second": 300.0, "lr": 1e-4}
+        for epoch in range(1, 43)])
+    truth = rng.integers(0, 7, 20)
+    predictions = Predictions(truth, np.where(np.arange(20) < 15, truth, (truth + 1) % 7), 1.25)
+    write_evaluation(folder.path / "test", predictions, names, "invented", {"epoch": 40})
+    return folder.path
+
+
+def test_page_of_a_real_run(finished_run, tmp_path):
+    page = run(DOCS / "make_njoku.py", finished_run, "--figures", tmp_path / "figures", folder=tmp_path)
+    assert "| 4 | 1.9500 | 0.0250 | 1.9000 | 0.2500 | 1.4871 | 0.4257 | 1.3866 | 0.4753 |" in page
+    assert "| 41 | 1.5800 | 0.2100 | 1.9000 | 0.2500 | – | – | – | – |" in page
+    assert "| 20 |" in page and "| 21 |" not in page
+    assert "went on to epoch 99: loss 0.7614" in page and "1 h 03 min, 90 s an epoch" in page
+    assert "20 images" in page and "epoch 39" in page and "Accuracy 75.00 %, loss 1.2500" in page
+    assert "secret" not in page and str(tmp_path) not in page
+    for name in re.findall(r"\(figures/(\S+?)\)", page):
+        assert 0 < (tmp_path / "figures" / name).stat().st_size < 100_000
+    blocks = [block for _, block in code_blocks(page)]
+    assert len(blocks) == 1
+    run_blocks(blocks)
+
+
+def test_no_page_of_a_run_that_has_not_ended(finished_run, tmp_path):
+    shutil.rmtree(finished_run / "test")
+    error = run(DOCS / "make_njoku.py", finished_run, "--figures", tmp_path / "figures", folder=tmp_path,
+                status=2)
+    assert "has no test report" in error and "Traceback" not in error
+    assert not (tmp_path / "figures").exists()

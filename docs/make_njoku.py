@@ -1,0 +1,249 @@
+"""Writes the page about a real run of njoku.cnn on FER2013, from the run's folder.
+
+    nanoemo train njoku.cnn --data fer2013.csv --out RUN
+    python docs/make_njoku.py RUN > docs/njoku.md
+
+    --machine "2 cores of a …"      what to call the machine; by default what the run noted of it
+    --figures FOLDER                where the figures go; by default docs/figures
+
+Exit status 2, and one line that says why, where RUN is not the folder of such a run, finished.
+"""
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nanoemo import viz
+from nanoemo.files import read_json, write_file
+from nanoemo.training import RunFolder
+from nanoemo.training.metrics import format_report
+
+# Table 3 of the paper: epoch (the first is 0), loss, accuracy, val_loss, val_accuracy.
+PAPER_EPOCHS = 100
+PAPER = {0: (1.796232, 0.260906, 1.709540, 0.317522), 1: (1.702466, 0.317118, 1.570815, 0.400946),
+         2: (1.614819, 0.367542, 1.498884, 0.427595), 3: (1.552526, 0.399100, 1.443179, 0.447405),
+         4: (1.487143, 0.425742, 1.386566, 0.475307), 95: (0.770499, 0.715138, 0.998365, 0.654157),
+         96: (0.764864, 0.716184, 0.990512, 0.657227), 97: (0.760478, 0.718346, 0.990424, 0.655971),
+         98: (0.755445, 0.719601, 1.004973, 0.652204), 99: (0.761355, 0.718660, 0.997931, 0.653599)}
+COLUMNS = "loss", "accuracy", "val_loss", "val_accuracy"
+
+# Its table 5, the report on the validation set: precision, recall, support.
+PAPER_REPORT = {"angry": (0.14, 0.15, 958), "disgust": (0.01, 0.01, 111), "fear": (0.15, 0.13, 1024),
+                "happy": (0.26, 0.26, 1774), "sad": (0.19, 0.17, 1247), "surprise": (0.11, 0.12, 831),
+                "neutral": (0.19, 0.21, 1233)}
+
+PAGE = """# njoku.cnn on FER2013: a real run
+
+Written by [make_njoku.py](make_njoku.py) from the folder of a run of `nanoemo train njoku.cnn --data fer2013.csv`.
+
+## Setting
+
+{setting}
+
+## Epoch by epoch
+
+The columns of the paper's table 3, beside its values for the same epochs. As in the paper, the first epoch is 0; the
+figures count from 1. `loss` and `accuracy` are means over an epoch in which the network changes, with augmentation and
+dropout; `val_…` are measured after it, without. Ours are on the public test set, 3,589 images; the paper's on 7,178 (its
+table 5), which are the public and the private test together.
+
+{history}
+
+{beyond}
+
+![Loss of each epoch, training and validation](figures/njoku_loss.png)
+
+![Accuracy of each epoch, training and validation](figures/njoku_accuracy.png)
+
+## The test set
+
+The private test set, {images:,} images that played no part in training, with the weights of epoch {best}, which did best
+on the public test set (highest val_accuracy). Accuracy {accuracy:.2f} %, loss {loss:.4f}.
+
+```
+{report}
+```
+
+![Confusion matrix on the private test set](figures/njoku_confusion_matrix.png)
+
+## A report of 0.18 for a network of 0.65
+
+The paper's classification report says accuracy 0.18 (its tables 4 and 5), of a network to which its table 3 gives 0.65. Both
+can be computed from the same predictions. A loader that shuffles gives a new order each time it is asked. Ask it once for
+the predictions and once for the labels, and each prediction is compared with the label of some other image.
+
+To see it without waiting for a network, take images of one pixel, and in the pixel the answer of a network that is
+right 65 times in 100. There are as many of each class as in the paper's table 5:
+
+```python
+>>> import numpy as np
+>>> from nanoemo import data
+>>> from nanoemo.training.metrics import accuracy
+>>> rng = np.random.default_rng(0)
+>>> names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+>>> labels = np.repeat(np.arange(7), [958, 111, 1024, 1774, 1247, 831, 1233])
+>>> answers = np.where(rng.random(7178) < 0.575, labels, rng.permutation(labels))   # the rest: guessed
+>>> images = data.ImageSet(answers.astype(np.uint8).reshape(-1, 1, 1, 1), labels, names)
+>>> network = lambda batch: batch[:, 0, 0, 0].astype(int)
+>>> loader = data.DataLoader(images, 32, shuffle=True)
+>>> predicted = np.concatenate([network(batch) for batch, _ in loader])
+>>> truth = np.concatenate([labels for _, labels in loader])            # a second pass, in another order
+>>> print(f"{{accuracy(truth, predicted):.2f}}")
+0.18
+>>> pairs = [(labels, network(batch)) for batch, labels in loader]      # one pass: each label with its image
+>>> truth, predicted = (np.concatenate(arrays) for arrays in zip(*pairs))
+>>> print(f"{{accuracy(truth, predicted):.2f}}")
+0.65
+```
+
+What is left in the first case is chance: the sum over the classes of how often one occurs times how often it is
+predicted. For the test-set predictions of the run on this page it would be {shuffled:.3f}, in place of {share:.3f}. Precision
+and recall of each class come out near its share of the images, and in the paper's table 5 they do:
+
+{paper_report}
+
+Nothing in the two arrays shows the mistake, and no error is raised. So [`predict`](../nanoemo/training/trainer.py) takes both
+from one pass.
+"""
+
+
+def main():
+    args = parse_arguments()
+    run = RunFolder.open(args.run)
+    config, history = run.config(), read_history(run.path / "history.csv")
+    report = read_report(run.path / "test" / "classification_report.json", run.path)
+    if config["settings"]["model"] != "njoku.cnn" or config["data"]["name"] != "fer2013":
+        raise ValueError(f"{run.path} is a run of {config['settings']['model']} on {config['data']['name']}, "
+                         f"not of njoku.cnn on fer2013")
+    classes = config["data"]["classes"]
+    matrix = read_matrix(run.path / "test" / "confusion_matrix.csv")
+    draw(history, matrix, classes, args.figures)
+    total = matrix.sum()
+    sys.stdout.write(PAGE.format(
+        setting=setting_table(config, history, args.machine), history=history_table(history),
+        beyond=beyond(history), images=total, best=report["epoch"] - 1, accuracy=100 * report["accuracy"],
+        loss=report["loss"], report=format_report(report), share=report["accuracy"],
+        paper_report=paper_report(),
+        shuffled=matrix.sum(axis=0) @ matrix.sum(axis=1) / total**2))
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("--machine")
+    parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "figures")
+    return parser.parse_args()
+
+
+# ---- reading -----------------------------------------------------------------------------------------------
+
+
+def read_history(path):
+    """Rows of history.csv as dictionaries of numbers."""
+    if not path.exists():
+        raise ValueError(f"{path.parent} has no history.csv: not one epoch of the run is done")
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def read_report(path, run):
+    if not path.exists():
+        raise ValueError(f"{run} has no test report, so the run has not ended; `nanoemo train --resume {run} "
+                         f"--epochs N` ends it after N epochs")
+    return read_json(path)
+
+
+def read_matrix(path):
+    """Counts (K, K) of confusion_matrix.csv, without the names."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return np.array([row[1:] for row in list(csv.reader(file))[1:]], dtype=int)
+
+
+# ---- writing -----------------------------------------------------------------------------------------------
+
+
+def setting_table(config, history, machine):
+    settings, versions, images = config["settings"], config["versions"], config["data"]["images"]
+    seconds = sum(row["seconds"] for row in history)
+    hours, minutes = divmod(round(seconds / 60), 60)
+    rows = [("epochs", f"{len(history)} (the paper: {PAPER_EPOCHS})"), ("batch size", settings["batch_size"]),
+            ("optimiser", f"{settings['optimizer']}, learning rate {settings['lr']:g}"),
+            ("augmentation", settings["augment"] or "none"), ("seed", settings["seed"]),
+            ("images", ", ".join(f"{count:,} {name}" for name, count in images.items())),
+            ("time", f"{hours} h {minutes:02} min, {seconds / len(history):.0f} s an epoch"),
+            ("machine", machine or describe_system(versions["machine"])),
+            ("versions", f"nanoemo {versions['nanoemo']}{commit(versions)}, Python {versions['python']}, "
+                         f"NumPy {versions['numpy']}")]
+    return table(["", ""], rows)
+
+
+def commit(versions):
+    return f" at {versions['commit'][:12]}" if versions.get("commit") else ""
+
+
+def describe_system(platform):
+    """Of platform.platform(), the system and the kind of processor."""
+    kinds = [kind for kind in ("x86_64", "aarch64", "arm64") if kind in platform]
+    return " ".join([platform.split("-")[0], *kinds])
+
+
+def shown_epochs(history):
+    """All of a short run; of a long one the first, the last, each tenth, and those the paper prints."""
+    last = len(history) - 1
+    return [e for e in range(last + 1) if last < 30 or e in PAPER or e % 10 == 0 or e == last]
+
+
+def history_table(history):
+    header = ["epoch", *COLUMNS, *(f"paper's {name}" for name in COLUMNS)]
+    return table(header, [[epoch, *(f"{history[epoch][name]:.4f}" for name in COLUMNS),
+                           *(f"{value:.4f}" for value in PAPER.get(epoch, ()))]
+                          for epoch in shown_epochs(history)])
+
+
+def beyond(history):
+    """What to know of epochs that only one of the two runs shows."""
+    sentences, last = [], max(PAPER)
+    if not PAPER.keys() >= set(shown_epochs(history)):
+        sentences.append("Dashes: epochs that the paper's table leaves out.")
+    if len(history) <= last:
+        values = ", ".join(f"{name} {value:.4f}" for name, value in zip(COLUMNS, PAPER[last]))
+        sentences.append(f"The paper's run went on to epoch {last}: {values}.")
+    return " ".join(sentences)
+
+
+def paper_report():
+    total = sum(support for *_, support in PAPER_REPORT.values())
+    return table(["class", "share of the images", "paper's precision", "paper's recall"],
+                 [[name, f"{support / total:.2f}", precision, recall]
+                  for name, (precision, recall, support) in PAPER_REPORT.items()])
+
+
+def table(header, rows):
+    """Markdown; short rows are filled up with dashes."""
+    lines = [header, ["---"] * len(header), *([*row, *["–"] * (len(header) - len(row))] for row in rows)]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def draw(history, matrix, classes, folder):
+    """The figures, anew from the numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loss, accuracy, val_loss, val_accuracy = ([row[name] for row in history] for name in COLUMNS)
+    chance = 1 / len(classes)
+    figures = {
+        "loss": viz.loss_curves(loss, val_loss, title="njoku.cnn on FER2013: loss"),
+        "accuracy": viz.accuracy_curves(accuracy, val_accuracy, "njoku.cnn on FER2013: accuracy", chance),
+        "confusion_matrix": viz.confusion_matrix(
+            matrix, classes, normalised=True, title="njoku.cnn on FER2013, private test (% of true class)"),
+    }
+    for name, figure in figures.items():
+        write_file(folder / f"njoku_{name}.png", viz.to_png(figure, dpi=90))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (OSError, ValueError) as error:
+        print(f"make_njoku.py: {error}", file=sys.stderr)
+        sys.exit(2)
