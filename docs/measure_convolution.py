@@ -3,8 +3,8 @@
     python docs/measure_convolution.py
 
 Four ways, all described in docs/convolution.md: the definition in loops (one image is timed, and multiplied
-by the batch), the columns of the whole batch at once, columns a block at a time, and minimal filtering. The last
-three take turns; medians are shown. Other programs that run meanwhile spoil the figures.
+by the batch), the columns of the whole batch at once, columns a block at a time, and minimal filtering. The
+last three take turns; medians are shown. Other programs that run meanwhile spoil the figures.
 """
 import datetime
 import os
@@ -66,8 +66,8 @@ def main():
         print(f"note: other programs are busy (load {os.getloadavg()[0]:.1f}), so the times will be too long",
               file=sys.stderr)
     machine = describe_machine(threads)
-    print(f"{datetime.date.today()}, {machine['processor']}, {threads} threads, nanoemo {machine['nanoemo']}, "
-          f"Python {machine['python']}, NumPy {machine['numpy']}. "
+    print(f"{datetime.date.today()}, {machine['processor']}, {threads} threads, "
+          f"nanoemo {machine['nanoemo']}, Python {machine['python']}, NumPy {machine['numpy']}. "
           f"Milliseconds for the forward pass, batch of {BATCH}, float32.\n")
     print("| input | channels out | definition in loops | whole batch's columns | columns in blocks | "
           "minimal filtering |")

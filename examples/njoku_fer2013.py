@@ -4,8 +4,8 @@
 
 The data may also be the folder of pictures, or a zip. The settings (Adam, learning rate, batch size,
 augmentation) come from the model's recipe, which holds the paper's. FER2013's public test is the validation
-set; its private test is looked at once, at the end. The paper trains for 100 epochs: --epochs 100, if you have
-the night.
+set; its private test is looked at once, at the end. The paper trains for 100 epochs: --epochs 100, if you
+have the night.
 
 Expect: with the two epochs it makes by default (some minutes on two cores), over 40 % on the private test,
 on the last line. A guess would be right 14 % of the time, always saying "happy" 24 %.
