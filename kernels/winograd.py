@@ -209,18 +209,21 @@ def winograd_correlate(x, w, b, pads):
         outputs = _Planes(at_rows, at_columns, rest, "winograd products", "winograd tiles")
         products = outputs.input.reshape(points, -1, channels)
         (mh, mw), width = tiling.tile, tiling.grid[1]
-        by_tile = outputs.output.reshape(mh, mw, count, height, width, channels).transpose(2, 3, 0, 4, 1, 5)
-        by_row = workspace("winograd rows", by_tile.shape, x.dtype)
-        whole_tiles = by_row.reshape(count, height * mh, width * mw, channels)[:, :, :y.shape[2]]
+        in_rows = outputs.output.reshape(mh, mw, count, height, width, channels).transpose(2, 3, 0, 4, 1, 5)
 
         def run(block):
             np.matmul(inputs.compute(block), weights, out=products)
             if b is not None:
                 products[point_one] += b
             outputs.run()
-            np.copyto(by_row, by_tile)
             target = y[block[0], block[1].start * mh:block[1].stop * mh]
-            np.copyto(target, whole_tiles[:, :target.shape[1]])
+            if target.shape[1:3] == (height * mh, width * mw):
+                np.copyto(target.reshape(in_rows.shape), in_rows)
+            else:
+                whole_tiles = workspace("winograd rows", in_rows.shape, x.dtype)
+                np.copyto(whole_tiles, in_rows)
+                whole_tiles = whole_tiles.reshape(count, height * mh, width * mw, channels)
+                np.copyto(target, whole_tiles[:, :target.shape[1], :target.shape[2]])
 
         return run
 
