@@ -251,15 +251,15 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 def _input_gradient(dz, w, shape):
     """dx = dz wᵀ, summed gate by gate, for blocks of steps: (4, T·N, u) -> (N, T, in)."""
     batch, steps, features = shape
-    w_back, dz = _by_gate(w).transpose(0, 2, 1), dz.reshape(4, steps, batch, -1)
+    w_back, dz = _by_gate(w).transpose(0, 2, 1), dz.reshape(4, steps, batch, w.shape[1] // 4)
     dx = np.empty(shape, w.dtype)
 
     def run(part):
         total, product = np.empty((2, (part.stop - part.start) * batch, features), w.dtype)
         total[:] = 0
         for gate in range(4):
-            total += np.matmul(dz[gate, part].reshape(len(total), -1), w_back[gate], out=product)
-        dx[:, part] = total.reshape(-1, batch, features).transpose(1, 0, 2)
+            total += np.matmul(dz[gate, part].reshape(len(total), dz.shape[3]), w_back[gate], out=product)
+        dx[:, part] = total.reshape(part.stop - part.start, batch, features).transpose(1, 0, 2)
 
     parallel(run, row_blocks(steps, w.itemsize * batch * features))
     return dx
