@@ -1,5 +1,8 @@
 """One call checks an operation: against PyTorch, against central differences, and for its precision."""
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 
 from nanoemo import Tensor, gradcheck
 
@@ -46,3 +49,19 @@ def stays_float32(device, arrays, ours):
     assert y.dtype == np.float32
     y.backward(Tensor(np.ones(y.shape, np.float32), device=device))
     assert [tensor.grad.dtype for tensor in x] == [np.float32] * len(x)
+
+
+@contextmanager
+def small_blocks(block_bytes):
+    """Inside `with small_blocks(n):` kernels cut even small arrays into several blocks, of about n bytes."""
+    from nanoemo.kernels import activation, conv, norm, pool, recurrent, winograd
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (activation, conv, norm, pool, winograd):
+            names = [name for name in vars(module) if name.endswith("_BYTES")]
+            assert names, f"{module.__name__} has no size of blocks to make small"
+            for name in names:
+                patch.setattr(module, name, block_bytes)
+        patch.setattr(winograd, "MIN_TILES", 2)
+        patch.setattr(recurrent, "BLOCK_ROWS", 2)
+        yield

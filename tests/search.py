@@ -3,7 +3,7 @@
 A search draws the same cases every time. NANOEMO_EXAMPLES=1000 draws so many, and others each time.
 """
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ hypothesis = pytest.importorskip("hypothesis", reason="hypothesis is not install
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from opcheck import compare_with_torch  # noqa: E402
+from opcheck import compare_with_torch, small_blocks  # noqa: E402
 
-__all__ = ["LAYOUTS", "VALUES", "compare_case", "integers", "one_of", "search", "small_blocks"]
+__all__ = ["LAYOUTS", "VALUES", "compare_case", "integers", "one_of", "search", "st"]
 
 WIDER = os.environ.get("NANOEMO_EXAMPLES")
 
@@ -50,22 +50,6 @@ AFTER = {      # what follows the operation decides how its gradient lies in mem
 }
 
 
-@contextmanager
-def small_blocks():
-    """Kernels cut even small arrays into several blocks."""
-    from nanoemo.kernels import activation, conv, norm, pool, recurrent, winograd
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (activation, conv, norm, pool, winograd):
-            names = [name for name in vars(module) if name.endswith("_BYTES")]
-            assert names, f"{module.__name__} has no size of blocks to make small"
-            for name in names:
-                patch.setattr(module, name, 256)
-        patch.setattr(winograd, "MIN_TILES", 2)
-        patch.setattr(recurrent, "BLOCK_ROWS", 2)
-        yield
-
-
 def compare_case(torch, device, data, case, ours, theirs, values=("any",)):
     """Draw shapes and options from the strategy `case`, values and layouts, and compare with PyTorch.
 
@@ -77,6 +61,6 @@ def compare_case(torch, device, data, case, ours, theirs, values=("any",)):
     rng = np.random.default_rng(data.draw(integers(0, 2**32 - 1), label="seed"))
     layouts = [data.draw(one_of(*LAYOUTS), label="layout") for _ in shapes]
     arrays = [LAYOUTS[layout](VALUES[kind](rng, shape)) for layout, shape in zip(layouts, shapes)]
-    with small_blocks() if data.draw(st.booleans(), label="small blocks") else nullcontext():
+    with small_blocks(256) if data.draw(st.booleans(), label="small blocks") else nullcontext():
         compare_with_torch(torch, device, arrays, lambda *x: AFTER[after](ours(*x, **options)),
                            lambda *x: AFTER[after](theirs(*x, **options)), rtol=1e-8, atol=1e-10)
