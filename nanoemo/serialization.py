@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["save_state", "load_state", "load_metadata"]
+__all__ = ["save_state", "load_state", "load_metadata", "first_not_finite"]
 
 NPZ_METADATA = "__metadata__"       # entry of an .npz file; safetensors has a place of its own
 
@@ -19,8 +19,8 @@ def save_state(state, path, metadata=None):
 
     state: {name: NumPy array}, as `Module.state_dict()` gives it
     metadata: {text: text} to keep with it, for `load_metadata`
-    Raises ValueError for an unknown suffix, TypeError for what is not an array of numbers or not text,
-    OSError where the disk does not take it; an older file of that name is then as it was.
+    Raises ValueError for an unknown suffix and for a NaN or an infinity, TypeError for what is not an array of
+    numbers or not text, OSError where the disk does not take it; an older file of that name is then as it was.
 
     >>> import tempfile
     >>> from nanoemo import load_state, nn, save_state
@@ -38,6 +38,8 @@ def save_state(state, path, metadata=None):
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":
             raise TypeError(f"save_state: {name} must be an array of numbers, got {array.dtype}")
+    if first_not_finite(arrays):
+        raise ValueError(f"save_state: {first_not_finite(arrays)}; {path} is not written")
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"save_state: metadata must be text, got {key!r}: {value!r}")
@@ -47,15 +49,31 @@ def save_state(state, path, metadata=None):
 def load_state(path):
     """The arrays that `save_state` wrote, {name: NumPy array}.
 
-    Raises FileNotFoundError, and ValueError for an unknown suffix or a file that is cut short, damaged or
-    of another kind.
+    Raises FileNotFoundError, and ValueError for an unknown suffix, for a file that is cut short, damaged or
+    of another kind, and for a NaN or an infinity, which would spoil whatever it meets.
     """
-    return _read(path)[0]
+    arrays = _read(path)[0]
+    if first_not_finite(arrays):
+        raise ValueError(f"{path}: {first_not_finite(arrays)}; these weights cannot be used")
+    return arrays
 
 
 def load_metadata(path):
     """The metadata that `save_state` wrote, {text: text}. Raises as `load_state` does."""
     return _read(path)[1]
+
+
+def first_not_finite(arrays):
+    """Which of the arrays {name: array} holds a NaN or an infinity, and where, in words; "" where none does.
+
+    >>> first_not_finite({"a": np.ones(2), "b": np.array([[0.0, np.nan]])})
+    'b holds nan at index (0, 1)'
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            return f"{name} holds {array[index]} at index {index}"
+    return ""
 
 
 def _read(path):

@@ -96,7 +96,7 @@ def test_foreign_and_absent_checkpoints(tmp_path):
 def test_nan_never_replaces_a_good_checkpoint(tmp_path):
     path = tmp_path / "c.safetensors"
     checkpoint.save(path, ARRAYS, META)
-    with pytest.raises(checkpoint.CheckpointError, match="model.w holds a NaN"):
+    with pytest.raises(checkpoint.CheckpointError, match="model.w holds nan at index .1,."):
         checkpoint.save(path, {**ARRAYS, "model.w": np.array([1, np.nan], np.float32)}, META)
     assert checkpoint.load(path)[1] == META
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nanoemo.files import write_file
+from nanoemo.serialization import first_not_finite
 
 __all__ = ["CheckpointError", "save", "load"]
 
@@ -31,11 +32,9 @@ def save(path, arrays, meta):
     import safetensors.numpy
 
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise CheckpointError(f"{path}: not saved, because {name} holds a NaN or an infinity "
-                                  "(has training diverged? try a lower learning rate); the checkpoint saved "
-                                  "before stays as it is")
+    if first_not_finite(arrays):
+        raise CheckpointError(f"{path}: not saved, because {first_not_finite(arrays)} (has training diverged? "
+                              "try a lower learning rate); the checkpoint saved before stays as it is")
     text = json.dumps({"meta": meta, "crc32": _checksum(arrays)})
     write_file(path, safetensors.numpy.save(arrays, metadata={FORMAT: text}))
 
@@ -43,8 +42,8 @@ def save(path, arrays, meta):
 def load(path):
     """Read a checkpoint; returns (arrays, meta).
 
-    Raises FileNotFoundError, or CheckpointError where the file is cut short, damaged or no checkpoint of
-    ours.
+    Raises FileNotFoundError, or CheckpointError where the file is cut short, damaged, no checkpoint of ours,
+    or holds a NaN or an infinity.
     """
     import safetensors
 
@@ -67,6 +66,8 @@ def load(path):
         raise CheckpointError(f"{path}: damaged, its header is not what was written") from None
     if _checksum(arrays) != expected:
         raise CheckpointError(f"{path}: damaged, its checksum does not match its contents")
+    if first_not_finite(arrays):
+        raise CheckpointError(f"{path}: {first_not_finite(arrays)}; training cannot go on from it")
     return arrays, meta
 
 
