@@ -26,6 +26,7 @@ __all__ = ["RunFolder", "RunFolderError"]
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy",
                    "seconds", "images_per_second", "lr")
+ABOUT_DATA = {"name", "classes", "image_shape", "images", "fingerprint"}     # what config.json says of the data
 
 
 class RunFolderError(ValueError):
@@ -97,8 +98,13 @@ class RunFolder:
         self._lock.close()
 
     def config(self):
-        """The settings in config.json, as a dictionary."""
-        return read_json(self.config_path)
+        """What config.json says, as a dictionary. Raises RunFolderError where that is not about a run."""
+        config = read_json(self.config_path)
+        about_data = config.get("data") if isinstance(config, dict) else None
+        if not isinstance(about_data, dict) or not ABOUT_DATA <= about_data.keys() or "settings" not in config:
+            raise RunFolderError(f"{self.config_path}: not the settings of a run: it must hold 'settings', and 'data' "
+                                 f"with {', '.join(sorted(ABOUT_DATA))}")
+        return config
 
     def write_config(self, config):
         """Write config.json, which makes the folder that of a run."""
@@ -107,7 +113,11 @@ class RunFolder:
 
     def mean_image(self):
         """The mean training image (H, W, C), float32, that the run takes from every image."""
-        return np.load(self.path / "mean_image.npy", allow_pickle=False)
+        path = self.path / "mean_image.npy"
+        try:
+            return np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise RunFolderError(f"{path}: damaged or cut short, not readable as an array ({error})") from None
 
     def write_mean_image(self, image):
         file = io.BytesIO()
