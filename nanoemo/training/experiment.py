@@ -99,7 +99,16 @@ class Experiment:
             raise ValueError(f"{folder.path} began on other data ({before['name']}, {before['images']}) than "
                              f"this ({now['name']}, {now['images']}); give the same data, or begin a new run")
         if folder.last_path.exists():
-            self.trainer.restore(*checkpoint.load(folder.last_path))
+            self._restore(folder.last_path)
+
+    def _restore(self, path):
+        """Take up the state in a checkpoint; returns its plain data. CheckpointError names the file."""
+        arrays, meta = checkpoint.load(path)
+        try:
+            self.trainer.restore(arrays, meta)
+        except checkpoint.CheckpointError as error:
+            raise checkpoint.CheckpointError(f"{path}: {error}") from error
+        return meta
 
     def run(self, folder, display, stop=None, save_every=60.0, say=print):
         """Check, train, judge, report, all into `folder` (a `RunFolder`, locked). True where all was done.
@@ -144,8 +153,7 @@ class Experiment:
 
         Tables and figures go to `place`; by default to the run's own folder, and into its report.
         """
-        arrays, meta = checkpoint.load(folder.best_path)
-        self.trainer.restore(arrays, meta)
+        meta = self._restore(folder.best_path)
         if self.mean_image is not None:
             self.mean_image = folder.mean_image()
         epoch = best_epoch(meta["history"])["epoch"]
