@@ -75,7 +75,7 @@ def colour(file):
 BAD_DATA = {     # what is wrong -> (name, how to make it, words of the message)
     "short row": ("a.csv", csv(HEADER, *rows(), "3,1 2 3,Training"), "a.csv.*row 22: 3 pixels; expected 2304"),
     "missing cell": ("a.csv", csv(HEADER, *rows(), f"3,{FACE}"), "a.csv.*row 22: expected 3 columns"),
-    "wrong label": ("a.csv", csv(HEADER, *rows(), f"7,{FACE},Training"), "a.csv.*row 22: emotion '7'; expected a whole"),
+    "wrong label": ("a.csv", csv(HEADER, *rows(), f"7,{FACE},Training"), "a.csv.*row 22: emotion '7'; expected a"),
     "missing column": ("a.csv", csv("emotion,pixels", f"3,{FACE}"), "a.csv.*the header lacks usage"),
     "non-numeric pixel": ("a.csv", csv(HEADER, f"3,x{FACE[1:]},Training"), "a.csv.*row 1: pixel 0 is 'x'"),
     "empty file": ("a.csv", lambda path: path.write_bytes(b""), "a.csv.*the file is empty"),

@@ -160,7 +160,8 @@ def test_the_gradient_is_the_adjoint(rng, name, which):
     assert np.vdot(dy, image) == pytest.approx(np.vdot(gradients[which], v), rel=1e-10)
 
 
-@pytest.mark.parametrize("name", ["lstm", "max_pool2d", "min_pool2d", "max_pool1d", "batch_norm", "softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ["lstm", "max_pool2d", "min_pool2d", "max_pool1d", "batch_norm", "softmax",
+                                  "log_softmax"])
 def test_the_gradient_is_the_adjoint_of_the_slope(rng, name):
     """The same where J v is the slope along v, (f(x + ε v) − f(x − ε v)) / 2ε."""
     arrays, eps = arrays_for(name, rng), 1e-6

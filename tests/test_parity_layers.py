@@ -94,7 +94,8 @@ def scores(draw, soft):
     if not soft:
         return [(batch, classes)], {"labels": draw(st.lists(integers(0, classes - 1), min_size=batch, max_size=batch))}
     rng = np.random.default_rng(draw(integers(0, 1000)))
-    rows = rng.uniform(0, 1, (batch, classes)) if draw(st.booleans()) else np.eye(classes)[rng.integers(0, classes, batch)]
+    one_hot = np.eye(classes)[rng.integers(0, classes, batch)]
+    rows = rng.uniform(0, 1, (batch, classes)) if draw(st.booleans()) else one_hot
     return [(batch, classes)], {"labels": rows}
 
 
@@ -207,7 +208,8 @@ CASES = {     # examples, what is drawn, ours, PyTorch's, kinds of values
     "linear": (25, linear(), ops.linear, lambda F, x, w, b=None: F.linear(x, w.T, b)),
     "lstm": (20, lstm(), ops.lstm, torch_lstm),
     "relu": (15, elementwise(), ops.relu, lambda F, x: F.relu(x), *ANY_VALUES),
-    "leaky_relu": (15, elementwise(slope=SLOPE), ops.leaky_relu, lambda F, x, slope: F.leaky_relu(x, slope), *ANY_VALUES),
+    "leaky_relu": (15, elementwise(slope=SLOPE), ops.leaky_relu, lambda F, x, slope: F.leaky_relu(x, slope),
+                   *ANY_VALUES),
     "sigmoid": (15, elementwise(), ops.sigmoid, lambda F, x: F.sigmoid(x), "any", "large"),
     "tanh": (15, elementwise(), ops.tanh, lambda F, x: F.tanh(x), "any", "large"),
     "softmax": (20, elementwise(1), ops.softmax, lambda F, x: F.softmax(x, -1), "any", "ties", "large"),

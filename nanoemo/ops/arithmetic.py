@@ -18,7 +18,7 @@ def _quiet():
     return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
-def _binary(name, a, b, function, gradients, floats=False, saves=True):
+def _binary(name, a, b, function, gradients, floats=False, saves=True, saves_output=False):
     """y = function(a, b); gradients(dy, a, b, y) gives those before broadcasting is undone."""
     a, b = operands(name, a, b)
     if floats:
@@ -34,16 +34,17 @@ def _binary(name, a, b, function, gradients, floats=False, saves=True):
         da, db = gradients(dy, a.array, b.array, y)
         return unbroadcast(da, a.shape), unbroadcast(db, b.shape)
 
-    return Tensor.from_op(name, y, (a, b), backward, saved=None if saves else ())
+    return Tensor.from_op(name, y, (a, b), backward, saved=None if saves else (), saves_output=saves_output)
 
 
-def _unary(name, x, function, gradient, floats=True, saves=True):
+def _unary(name, x, function, gradient, floats=True, saves=True, saves_output=False):
     """y = function(xp, x); gradient(dy, xp, x, y). `floats`: whether integers are refused."""
     (floats_only if floats else tensors_only)(name, x=x)
     xp = backend.array_module(x.array)
     with _quiet():
         y = function(xp, x.array)
-    return Tensor.from_op(name, y, (x,), lambda dy: (gradient(dy, xp, x.array, y),), saved=None if saves else ())
+    return Tensor.from_op(name, y, (x,), lambda dy: (gradient(dy, xp, x.array, y),),
+                          saved=None if saves else (), saves_output=saves_output)
 
 
 def add(a, b):
@@ -68,7 +69,8 @@ def mul(a, b):
 
 def div(a, b):
     """a ÷ b: ∂a = dy/b, ∂b = −dy·y/b."""
-    return _binary("div", a, b, lambda a, b: a / b, lambda dy, a, b, y: (dy / b, -dy * y / b), floats=True)
+    return _binary("div", a, b, lambda a, b: a / b, lambda dy, a, b, y: (dy / b, -dy * y / b),
+                   floats=True, saves_output=True)
 
 
 def maximum(a, b):
@@ -110,7 +112,7 @@ def neg(x):
 
 def exp(x):
     """eˣ: ∂x = dy · y."""
-    return _unary("exp", x, lambda xp, x: xp.exp(x), lambda dy, xp, x, y: dy * y)
+    return _unary("exp", x, lambda xp, x: xp.exp(x), lambda dy, xp, x, y: dy * y, saves=False, saves_output=True)
 
 
 def log(x):
@@ -120,7 +122,7 @@ def log(x):
 
 def sqrt(x):
     """√x: ∂x = dy / (2y)."""
-    return _unary("sqrt", x, lambda xp, x: xp.sqrt(x), lambda dy, xp, x, y: dy / (2 * y))
+    return _unary("sqrt", x, lambda xp, x: xp.sqrt(x), lambda dy, xp, x, y: dy / (2 * y), saves=False, saves_output=True)
 
 
 def abs(x):

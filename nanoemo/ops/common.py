@@ -51,7 +51,7 @@ def same_dtype(name, **arguments):
 
 
 def operands(name, a, b):
-    """Both operands of a binary operation as tensors; numbers, and integers of any kind, take the other's float dtype."""
+    """Both operands of a binary operation as tensors; numbers and integers take the other's float dtype."""
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         raise TypeError(f"{name}: one operand at least must be a Tensor, got {type(a).__name__} and {type(b).__name__}")
     other = a if isinstance(a, Tensor) else b
@@ -126,4 +126,5 @@ def kernel_op(name, tensors, *options, optional=(), wants_needs=False):
         gradients = backward_kernel(dy, cache, needs=needs) if wants_needs else backward_kernel(dy, cache)
         return gradients if isinstance(gradients, (tuple, list)) else (gradients,)
 
-    return Tensor.from_op(name, y, inputs, backward)
+    kept = cache if isinstance(cache, (tuple, list)) else (cache,)
+    return Tensor.from_op(name, y, inputs, backward, saves_output=any(part is y for part in kept))

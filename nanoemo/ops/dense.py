@@ -38,5 +38,5 @@ def lstm(x, w, u, b, return_sequences=True):
     def backward(dh):
         return lstm_backward(dh, None, None, cache, needs=needs)[:4]
 
-    sequence = Tensor.from_op("lstm", h, (x, w, u, b), backward)
+    sequence = Tensor.from_op("lstm", h, (x, w, u, b), backward, saves_output=True)
     return sequence if return_sequences else sequence[:, -1]

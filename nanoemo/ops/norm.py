@@ -3,7 +3,6 @@ import numbers
 
 from nanoemo import random
 from nanoemo.ops.common import floats_only, kernel_op, same_device, same_dtype
-from nanoemo.tensor import Tensor
 
 __all__ = ["batch_norm", "dropout"]
 
@@ -31,7 +30,8 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.1
             limit = " and at most 1" if what == "momentum" else ""
             raise ValueError(f"batch_norm: {what} must be a number of at least 0{limit}, got {value!r}")
     arrays = [statistic.array for statistic in statistics.values()]
-    return kernel_op("batch_norm", {"x": x, "gamma": gamma, "beta": beta}, *arrays, training, float(momentum), float(eps))
+    return kernel_op("batch_norm", {"x": x, "gamma": gamma, "beta": beta}, *arrays, training,
+                     float(momentum), float(eps))
 
 
 def dropout(x, p, training):

@@ -88,4 +88,4 @@ def _extreme(name, x, axis, keepdims):
         hits = (x.array == _with_axes(y, x.shape, axes)).astype(x.dtype)
         return (hits * (_with_axes(dy, x.shape, axes) / hits.sum(axis=axes, keepdims=True)),)
 
-    return Tensor.from_op(name, y, (x,), backward)
+    return Tensor.from_op(name, y, (x,), backward, saves_output=True)

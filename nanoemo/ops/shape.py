@@ -147,7 +147,8 @@ def stack(tensors, axis=0):
     axis, = _whole("stack", "axis", (axis,), tensors[0])
     axes = tensors[0].ndim + 1
     if not -axes <= axis < axes:
-        raise ValueError(f"stack: axis {axis} is out of range for {axes} axes: those of shape {tensors[0].shape} and one new")
+        raise ValueError(f"stack: axis {axis} is out of range for {axes} axes: those of shape {tensors[0].shape} "
+                         f"and one new")
     if len({tensor.shape for tensor in tensors}) > 1:
         raise ValueError(f"stack: shapes differ: {', '.join(str(tensor.shape) for tensor in tensors)}")
     at = axis % axes
