@@ -147,7 +147,7 @@ class Tensor:
         self.guard = _Guard()
 
     @classmethod
-    def from_op(cls, name, array, inputs, backward, saved=None, view_of=None):
+    def from_op(cls, name, array, inputs, backward, saved=None, saves_output=False, view_of=None):
         """The output of an operation.
 
         name: of the operation, for error messages
@@ -155,6 +155,7 @@ class Tensor:
         inputs: the tensors it was computed from (None allowed, for an absent bias)
         backward: function from the output's gradient (array) to a tuple of the inputs' gradients (array or None)
         saved: those inputs whose values `backward` uses; all of them unless given
+        saves_output: whether `backward` uses the result's values, too
         view_of: the input whose memory the result shares, if any
         """
         if _modes.anomaly:
@@ -166,7 +167,7 @@ class Tensor:
         out.guard = _Guard() if view_of is None else view_of.guard
         out.requires_grad = _modes.grad_enabled and any(t is not None and t.requires_grad for t in inputs)
         if out.requires_grad:
-            saved = inputs if saved is None else saved
+            saved = (*(inputs if saved is None else saved), out if saves_output else None)
             out.node = _Node(name, inputs, backward, tuple(t.guard for t in saved if t is not None))
         return out
 

@@ -205,6 +205,20 @@ def test_a_saved_value_changed_after_forward_is_noticed_by_backward(change):
         y.backward()
 
 
+@pytest.mark.parametrize("op", [
+    ops.exp, ops.sqrt, ops.relu, ops.sigmoid, ops.tanh, ops.softmax, ops.log_softmax, lambda x: 1 / x,
+    lambda x: x.max(axis=0),
+    lambda x: ops.lstm(x.reshape(1, 1, 2), *(Tensor(np.ones(s, np.float32)) for s in [(2, 4), (1, 4), (4,)])),
+], ids=["exp", "sqrt", "relu", "sigmoid", "tanh", "softmax", "log_softmax", "div", "max", "lstm"])
+def test_a_result_that_its_own_gradient_needs_is_guarded_too(op):
+    y = op(leaf([[1.0, 2.0]]))
+    with pytest.raises(ValueError, match="read-only"):
+        y.numpy()[...] = 0
+    y.detach()[...] = 0
+    with pytest.raises(RuntimeError, match="saved for its gradient was changed in place"):
+        y.sum().backward()
+
+
 def test_a_value_that_no_gradient_needs_may_change():
     x = leaf([1.0, 2.0])
     y = (x + 1).sum()
