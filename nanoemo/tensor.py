@@ -87,6 +87,9 @@ class _Guard:
         self.version = 0
         self.savers = 0
 
+    def __deepcopy__(self, memo):
+        return _Guard()         # no graph knows the copy
+
 
 class _Node:
     """One operation in the graph."""
@@ -101,6 +104,10 @@ class _Node:
         self.call_site = _call_site() if _modes.anomaly else None
         for guard in guards:
             guard.savers += 1
+
+    def __deepcopy__(self, memo):
+        raise RuntimeError(f"deepcopy: a tensor made by {self.name} belongs to a graph, which cannot be copied; "
+                           f"copy its detach()")
 
     def check_saved_values(self):
         for guard, version in zip(self.guards, self.versions):
@@ -123,7 +130,7 @@ class Tensor:
 
     data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array of that dtype and device)
     requires_grad: whether `backward` should fill in `.grad`
-    dtype: Python numbers and lists become float32 unless it says otherwise; arrays keep their own
+    dtype: Python floats and lists of them become float32 unless it says otherwise; arrays keep their own
     device: "cpu" or "cuda"; an array stays where it is, other data goes to the default device
 
     Raises TypeError for data that is not numeric and for a gradient wanted of integers.
@@ -144,7 +151,7 @@ class Tensor:
         self.requires_grad = bool(requires_grad)
         self.grad = None
         self.node = None
-        self.guard = _Guard()
+        self.guard = data.guard if isinstance(data, Tensor) and self.array is data.array else _Guard()
 
     @classmethod
     def from_op(cls, name, array, inputs, backward, saved=None, saves_output=False, view_of=None):

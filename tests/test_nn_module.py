@@ -149,6 +149,17 @@ def test_a_deep_copy_shares_nothing(net):
     assert net.head.bias.numpy()[0] == 0 and isinstance(twin.head.bias, nn.Parameter)
 
 
+def test_a_copy_made_while_a_graph_needs_the_original_can_be_written_to():
+    layer = nn.Linear(2, 1)
+    y = layer(Tensor([[1.0, 2.0]]))
+    twin = copy.deepcopy(layer)
+    twin.weight.data[...] = 0
+    with pytest.raises(RuntimeError, match=r"made by linear belongs to a graph, which cannot be copied"):
+        copy.deepcopy(y)
+    y.backward()
+    assert layer.weight.grad.numpy().tolist() == [[1.0], [2.0]]
+
+
 # ---- modes ----------------------------------------------------------------------------------------------
 
 def test_train_and_eval_reach_all_modules(net):

@@ -194,9 +194,10 @@ def test_a_view_of_a_saved_value_is_guarded_too():
 @pytest.mark.parametrize("change", [
     lambda x: x.__setitem__(0, 5.0),
     lambda x: x.detach().__setitem__(0, 5.0),
+    lambda x: Tensor(x).__setitem__(0, 5.0),
     lambda x: setattr(x, "data", np.array([5.0, 5.0], np.float32)),
     lambda x: x.changed_in_place(),
-], ids=["item", "item of a view", "data", "told"])
+], ids=["item", "item of a view", "item of a tensor of the tensor", "data", "told"])
 def test_a_saved_value_changed_after_forward_is_noticed_by_backward(change):
     x = leaf([1.0, 2.0])
     y = (x * x).sum()
