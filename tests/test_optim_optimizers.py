@@ -152,6 +152,9 @@ P = nn.Parameter([1.0])
     (lambda: optim.SGD([], lr=0.1), ValueError, "SGD: there are no parameters to change"),
     (lambda: optim.SGD([P, P], lr=0.1), ValueError, "parameters 0 and 1 are the same tensor"),
     (lambda: optim.SGD([np.ones(2)], lr=0.1), TypeError, "parameter 0 must be a Tensor, got ndarray"),
+    (lambda: optim.SGD(P, lr=0.1), TypeError, r"expected a list of parameters, got Parameter; .* or \[parameter\]"),
+    (lambda: optim.SGD(nn.Linear(1, 1).parameters, lr=0.1), TypeError, r"got method; pass model.parameters\(\)"),
+    (lambda: optim.SGD([P * 2], lr=0.1), ValueError, "parameter 0 was made by mul, so it gets no gradient"),
     (lambda: optim.SGD([P], lr=-1), ValueError, "SGD: lr must be a finite number, at least 0, got -1"),
     (lambda: optim.SGD([P], lr=float("nan")), ValueError, "SGD: lr must be a finite number"),
     (lambda: optim.SGD([P], lr=0.1, nesterov=True), ValueError, "give momentum > 0"),
@@ -197,3 +200,11 @@ def test_clipping_stays_float32_and_skips_what_has_no_gradient():
     optim.clip_grad_norm_(params, 0.1)
     optim.clip_grad_value_(params, 0.01)
     assert params[0].grad is None and params[1].grad.dtype == np.float32
+
+
+def test_clipping_takes_one_tensor_as_well():
+    p = nn.Parameter([3.0, 4.0])
+    (p * p).sum().backward()
+    assert optim.clip_grad_norm_(p, 5.0) == 10.0
+    optim.clip_grad_value_(p, 3.5)
+    assert p.grad.numpy().round(3).tolist() == [3.0, 3.5]

@@ -2,18 +2,20 @@
 import math
 
 from nanoemo import backend
+from nanoemo.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
 def _gradients(params):
+    params = [params] if isinstance(params, Tensor) else params
     return [parameter.grad for parameter in params if parameter.grad is not None]
 
 
 def clip_grad_norm_(params, max_norm):
     """Scale all gradients together, in place, so that their joint length is at most `max_norm`.
 
-    Pascanu et al. 2013. Returns the length before. A NaN or an infinity stays one: `detect_anomaly` finds
+    params: a list of tensors, or one. Pascanu et al. 2013. Returns the length before. A NaN or an infinity stays one: `detect_anomaly` finds
     its source.
 
     >>> from nanoemo import nn, optim
@@ -40,7 +42,7 @@ def clip_grad_norm_(params, max_norm):
 
 
 def clip_grad_value_(params, max_value):
-    """Hold each number of the gradients between −max_value and max_value, in place.
+    """Hold each number of the gradients between −max_value and max_value, in place. params: a list, or one tensor.
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([3.0, -0.25])

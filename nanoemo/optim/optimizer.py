@@ -6,6 +6,7 @@ when first needed.
 """
 import difflib
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -20,14 +21,13 @@ class Optimizer:
 
     params: the parameters to change, `model.parameters()`
     lr: learning rate, how far a step goes; it may be assigned between steps, as schedules do
-    Raises ValueError for an empty list, a parameter given twice and a hyper-parameter out of range,
-    TypeError for a parameter that is no Tensor.
+    Raises ValueError for an empty list, a parameter given twice, a tensor that an operation made and a
+    hyper-parameter out of range, TypeError for what is no list of tensors.
     """
     slot_names = ()
 
     def __init__(self, params, lr, **hyper):
-        self.params = list(params)
-        _check_params(type(self).__name__, self.params)
+        self.params = _checked_params(type(self).__name__, params)
         self.lr = self.check("lr", lr)
         for name, value in hyper.items():
             setattr(self, name, self.check(name, value))
@@ -112,7 +112,11 @@ class Optimizer:
                 values[i] = value
 
 
-def _check_params(name, params):
+def _checked_params(name, params):
+    if isinstance(params, Tensor) or not isinstance(params, Iterable):
+        raise TypeError(f"{name}: expected a list of parameters, got {type(params).__name__}; "
+                        f"pass model.parameters() or [parameter]")
+    params = list(params)
     if not params:
         raise ValueError(f"{name}: there are no parameters to change")
     seen = {}
@@ -120,10 +124,14 @@ def _check_params(name, params):
         if not isinstance(parameter, Tensor):
             raise TypeError(f"{name}: parameter {i} must be a Tensor, got {type(parameter).__name__}; "
                             f"pass model.parameters()")
+        if not parameter.is_leaf:
+            raise ValueError(f"{name}: parameter {i} was made by {parameter.node.name}, so it gets no gradient "
+                             f"of its own; pass the tensors it was computed from")
         if id(parameter) in seen:
             raise ValueError(f"{name}: parameters {seen[id(parameter)]} and {i} are the same tensor; "
                              f"it would be changed twice")
         seen[id(parameter)] = i
+    return params
 
 
 class SGD(Optimizer):
