@@ -62,10 +62,12 @@ def test_replacing_a_parameter_by_a_plain_tensor_is_refused(net):
         net.head.weight = Tensor([1.0])
 
 
-def test_a_list_of_modules_is_refused():
+@pytest.mark.parametrize("kind, value", [
+    ("list", [nn.ReLU()]), ("dict", {"first": nn.ReLU()}), ("tuple", (nn.Parameter([1.0]),))])
+def test_a_list_of_modules_is_refused(kind, value):
     module = nn.Module()
-    with pytest.raises(TypeError, match="modules inside a list are not found by parameters"):
-        module.layers = [nn.ReLU()]
+    with pytest.raises(TypeError, match=f"modules and parameters inside a {kind} are not found by parameters"):
+        module.layers = value
 
 
 def test_a_module_without_forward_says_so():

@@ -67,9 +67,10 @@ class Module:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
             raise TypeError(f"{type(self).__name__}.{name} is a Parameter; assigning {type(value).__name__} "
                             f"would take it out of the module. Assign nn.Parameter(...), or set .{name}.data")
-        if isinstance(value, (list, tuple, dict)) and any(isinstance(item, Module) for item in value):
-            raise TypeError(f"{type(self).__name__}.{name}: modules inside a {type(value).__name__} are not "
-                            f"found by parameters(); use nn.Sequential, or give each its own attribute")
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        if any(isinstance(item, (Module, Parameter)) for item in items):
+            raise TypeError(f"{type(self).__name__}.{name}: modules and parameters inside a {type(value).__name__} "
+                            f"are not found by parameters(); use nn.Sequential, or give each its own attribute")
         super().__setattr__(name, value)
 
     # ---- what it holds -------------------------------------------------------------------------------
