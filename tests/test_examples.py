@@ -177,7 +177,8 @@ def finished_run(tmp_path):
     settings = Settings.from_recipe("njoku.cnn", data="/secret/place/fer2013.csv")
     folder.write_config({
         "settings": asdict(settings), "versions": versions(),
-        "data": {"name": "fer2013", "classes": names, "images": {"train": 50, "validation": 20, "test": 20}}})
+        "data": {"name": "fer2013", "classes": names, "image_shape": (48, 48, 1), "fingerprint": "",
+                 "images": {"train": 50, "validation": 20, "test": 20}}})
     folder.write_history([{
         "epoch": epoch, "loss": 2 - epoch / 100, "accuracy": epoch / 200, "val_loss": 1.9,
         "val_accuracy": 0.25, "seconds": 90.0, "images_per_second": 300.0, "lr": 1e-4}
