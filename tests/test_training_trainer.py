@@ -1,5 +1,7 @@
 """The loop: it learns, its state is all there is to it, and its checks disturb nothing."""
+import io
 import json
+import re
 import signal
 
 import numpy as np
@@ -9,7 +11,7 @@ import nanoemo
 from nanoemo import data, nn, ops, optim
 from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, Settings, Trainer,
                               TrainingDiverged, catch_interrupt, checkpoint, predict, sanity)
-from nanoemo.training.progress import PlainProgress, duration
+from nanoemo.training.progress import PlainProgress, TerminalProgress, duration
 from nanoemo.training.recorder import Recorder, best_epoch
 
 CLASSES = ("black", "grey", "white")
@@ -217,18 +219,30 @@ def test_plain_progress_has_no_control_codes(capsys):
     assert duration(3725) == "1 h 02 min"
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 def test_terminal_progress_draws_and_leaves_a_line_an_epoch():
-    import io
-
-    from nanoemo.training.progress import TerminalProgress
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     terminal = Terminal()
     make_trainer(callbacks=[TerminalProgress(terminal)]).fit(epochs=2)
     assert terminal.getvalue().count("val_accuracy") == 2
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_no_figure_is_lost_on_a_narrow_terminal(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    display = TerminalProgress(terminal := Terminal())
+    trainer = make_trainer(callbacks=[display])
+    trainer.fit(epochs=12)
+    terminal.seek(0), terminal.truncate()
+    display.bar.console.print(display.bar.get_renderable())
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    shown = " ".join(" ".join(lines).split())
+    for figure in ("epoch 12/12", "step 8/8", "loss ", "accuracy ", "images/s", "0 s left"):
+        assert figure in shown
+    assert all(len(line) <= columns for line in lines) and "…" not in shown
 
 
 def test_first_interrupt_asks_and_the_second_stops():

@@ -10,6 +10,8 @@ from nanoemo.training.callbacks import Callback
 
 __all__ = ["progress", "PlainProgress", "TerminalProgress", "duration", "epoch_line"]
 
+BAR_NEEDS = 100         # columns; a narrower terminal shows the figures alone, on two lines if need be
+
 
 def progress(stream=None):
     """The display that suits `stream` (standard output by default)."""
@@ -88,12 +90,15 @@ class TerminalProgress(Callback):
     def train_start(self, trainer):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         self.clock = _Clock()
-        self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"), BarColumn(),
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}  {task.fields[figures]}"),
-            console=Console(file=self.stream, highlight=False), refresh_per_second=4, transient=True)
+        console = Console(file=self.stream, highlight=False)
+        text = TextColumn("epoch {task.fields[epoch]}  step {task.completed:.0f}/{task.total:.0f}  "
+                          "{task.fields[figures]}", table_column=Column(no_wrap=False))
+        wide = console.width >= BAR_NEEDS
+        bar = [BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []
+        self.bar = Progress(text, *bar, console=console, expand=wide, refresh_per_second=4, transient=True)
         self.task = self.bar.add_task("", total=trainer.steps_per_epoch, completed=trainer.step,
                                       epoch=f"{trainer.epoch + 1}/{trainer.epochs}", figures="")
         self.bar.start()
