@@ -49,6 +49,16 @@ def test_accuracy_is_drawn_in_per_cent():
     assert lines[0].get_xdata().tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7, 100])
+def test_epochs_are_whole_numbers(epochs):
+    figure = viz.loss_curves([1.9] * epochs)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert ticks and all(tick == round(tick) for tick in ticks)
+
+
 def test_confusion_cells():
     def cells(figure):
         return [text.get_text() for text in figure.axes[0].texts]

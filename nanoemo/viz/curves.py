@@ -52,7 +52,7 @@ def _curves(name, train, validation, title, y_label):
             raise ValueError(f"{name}: {len(train)} epochs of training but validation has shape "
                              f"{validation.shape}")
         axes.plot(epochs, validation, "s--", color=ORANGE, label="validation", **_weight(len(train)))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     remove_box(axes)
     axes.legend(fontsize=13, frameon=False)
     return figure
