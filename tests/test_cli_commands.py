@@ -1,7 +1,6 @@
-"""The small commands, and that help is quick."""
+"""The small commands, and that help needs nothing heavy."""
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -14,9 +13,7 @@ def run(*args):
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
-    start = time.perf_counter()
     done = run("--help")
-    assert time.perf_counter() - start < 2
     assert done.returncode == 0
     assert all(name in done.stdout for name in COMMANDS)
     code = ("import sys\nfrom nanoemo.cli import main\n"

@@ -94,7 +94,8 @@ def test_import_needs_numpy_alone():
     assert packages == {"nanoemo"}
 
 
-def test_import_takes_less_than_300_milliseconds():
-    # Processor time, and the least of several: other work on the machine only adds.
-    code = "import time; start = time.process_time(); import nanoemo; print(time.process_time() - start)"
-    assert min(float(run(code)) for _ in range(5)) < 0.3
+def test_import_takes_less_than_that_of_numpy():
+    # As a ratio, since machines differ. Processor time, and the least of several: other work only adds.
+    code = ("import time; start = time.process_time(); import numpy; middle = time.process_time(); "
+            "import nanoemo; print((time.process_time() - middle) / (middle - start))")
+    assert min(float(run(code)) for _ in range(5)) < 1
