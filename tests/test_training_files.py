@@ -123,6 +123,12 @@ def test_run_folder_is_fresh_or_refused(tmp_path, monkeypatch):
         RunFolder.create("file")
 
 
+def test_full_disk_at_the_start_leaves_a_folder_that_can_be_used(tmp_path, small_disk):
+    with pytest.raises(OSError):
+        RunFolder.create(tmp_path).write_config({"a": "x" * 20_000})
+    RunFolder.create(tmp_path).write_config({"a": 1})
+
+
 def test_open_says_what_is_missing(tmp_path):
     with pytest.raises(RunFolderError, match="no such folder"):
         RunFolder.open(tmp_path / "absent")

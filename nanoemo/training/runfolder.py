@@ -108,8 +108,8 @@ class RunFolder:
 
     def write_config(self, config):
         """Write config.json, which makes the folder that of a run."""
+        write_json(self.config_path, config)        # first: where it fails, the folder is as empty as before
         self.best_path.parent.mkdir(exist_ok=True)
-        write_json(self.config_path, config)
 
     def mean_image(self):
         """The mean training image (H, W, C), float32, that the run takes from every image."""
