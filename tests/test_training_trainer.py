@@ -11,6 +11,7 @@ import nanoemo
 from nanoemo import data, nn, ops, optim
 from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, Settings, Trainer,
                               TrainingDiverged, catch_interrupt, checkpoint, predict, sanity)
+from nanoemo.training.experiment import versions
 from nanoemo.training.progress import PlainProgress, TerminalProgress, duration
 from nanoemo.training.recorder import Recorder, best_epoch
 
@@ -261,6 +262,12 @@ def test_settings_that_cannot_work(wrong):
     settings = {"model": "njoku.cnn", "limit": 70, **wrong}
     with pytest.raises(ValueError, match="|".join([*wrong, "did you mean"])):
         Experiment(Settings.from_recipe(**settings))
+
+
+def test_versions_are_told_where_there_is_no_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    found = versions()
+    assert found["numpy"] == np.__version__ and "commit" not in found
 
 
 def test_paper_settings_are_the_defaults():

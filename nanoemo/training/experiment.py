@@ -3,6 +3,7 @@ bottom."""
 import functools
 import hashlib
 import platform
+import shutil
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -211,7 +212,7 @@ def versions():
     found = {"nanoemo": nanoemo.__version__, "python": platform.python_version(), "numpy": np.__version__,
              "machine": platform.platform()}
     home = Path(nanoemo.__file__).resolve().parent.parent
-    if (home / ".git").exists():
+    if (home / ".git").exists() and shutil.which("git"):
         answer = subprocess.run(["git", "-C", str(home), "rev-parse", "HEAD"], capture_output=True, text=True)
         found["commit"] = answer.stdout.strip() or None
     return found
