@@ -218,6 +218,7 @@ def image(*shape):
     (lambda: ops.batch_norm(image(1, 3), *[image(3)] * 4, training=True), ValueError, "batch_norm"),
     (lambda: ops.batch_norm(image(4, 3), *[image(2)] * 4, training=True), ValueError, "batch_norm"),
     (lambda: ops.cross_entropy(image(2, 7), [0, 7]), ValueError, "cross_entropy: .*7"),
+    (lambda: ops.mse_loss(image(2), Tensor([1.0, 2.0], requires_grad=True)), RuntimeError, "mse_loss: the target requires"),
     (lambda: ops.cross_entropy(image(2, 7), [0]), ValueError, "cross_entropy"),
     (lambda: ops.cross_entropy(image(2, 7), [0.5, 1.0]), (TypeError, ValueError), "cross_entropy"),
     (lambda: ops.mse_loss(image(2, 3), image(3, 2)), ValueError, "mse_loss"),

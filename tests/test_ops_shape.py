@@ -76,6 +76,7 @@ def test_assignment_writes_into_a_tensor_outside_the_graph():
     (lambda x: ops.concat([x, x.T], 0), ValueError, r"concat: shapes \(2, 3\), \(3, 2\) may differ only"),
     (lambda x: ops.stack([x, x.T]), ValueError, "stack: shapes differ"),
     (lambda x: (x * 1).__setitem__(0, 0.0), RuntimeError, "made by mul"),
+    (lambda x: x.detach().__setitem__(0, x[0]), RuntimeError, "the value requires a gradient, which would not flow"),
 ])
 def test_errors_name_the_operation_and_what_was_wrong(call, error, message):
     with pytest.raises(error, match=message):

@@ -3,7 +3,7 @@ import numpy as np
 
 from nanoemo import backend
 from nanoemo.ops.common import kernel_op, same_device
-from nanoemo.tensor import Tensor
+from nanoemo.tensor import Tensor, is_grad_enabled
 
 __all__ = ["cross_entropy", "mse_loss", "binary_cross_entropy"]
 
@@ -12,6 +12,9 @@ def _target(name, target, prediction):
     """The target's array, on the prediction's device; a plain list becomes an array there."""
     if isinstance(target, Tensor):
         same_device(name, prediction=prediction, target=target)
+        if target.requires_grad and is_grad_enabled():
+            raise RuntimeError(f"{name}: the target requires a gradient, but only the prediction gets one; "
+                               f"swap the two, or pass target.detach()")
         return target.array
     same_device(name, prediction=prediction)
     if isinstance(target, (list, tuple)):

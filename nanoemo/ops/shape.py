@@ -9,7 +9,7 @@ import numpy as np
 
 from nanoemo import backend
 from nanoemo.ops.common import same_device, same_dtype, tensors_only
-from nanoemo.tensor import Tensor
+from nanoemo.tensor import Tensor, is_grad_enabled
 
 __all__ = ["reshape", "transpose", "flatten", "getitem", "concat", "stack"]
 
@@ -103,7 +103,12 @@ def setitem(x, key, value):
     if x.node is not None:
         raise RuntimeError(f"x[...] = ...: this tensor was made by {x.node.name}, and writing into it would falsify its "
                            f"gradient; write into x.detach(), or build the value with ops.concat or ops.maximum")
-    x.array[_raw_key(key)] = value.array if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        if value.requires_grad and is_grad_enabled():
+            raise RuntimeError("x[...] = value: the value requires a gradient, which would not flow through the "
+                               "assignment; write value.detach(), or build the whole with ops.concat")
+        value = value.array
+    x.array[_raw_key(key)] = value
     x.changed_in_place()
 
 
