@@ -1,5 +1,6 @@
 """`nanoemo train MODEL`: train, judge and report, in a folder of its own; or go on with a run that was
 broken off."""
+import argparse
 from dataclasses import replace
 
 STOPPED = 130            # the exit status that shells give for Ctrl-C
@@ -27,9 +28,12 @@ def add_arguments(parser):
 
 
 def _seconds(text):
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
     if not seconds >= 0:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, 0 or more, got {text!r}")
     return seconds
 
 
