@@ -226,6 +226,9 @@ def test_a_finished_run_can_be_resumed_and_prolonged(whole_run, tmp_path, capsys
     finish(MODEL, "--resume", folder, "--epochs", "3")
     assert [row["epoch"] for row in figures(folder)] == [1, 2, 3]
     assert json.loads((folder / "config.json").read_text())["settings"]["epochs"] == 3
+    assert main(["train", "--resume", str(folder), "--epochs", "2"]) == 2
+    assert "is in epoch 3 already" in capsys.readouterr().err
+    assert json.loads((folder / "config.json").read_text())["settings"]["epochs"] == 3
     for wrong in (["--lr", "0.5"], ["--seed", "3"], ["--batch-size", "8"], ["njoku.cnn"]):
         assert main(["train", *wrong, "--resume", str(folder)]) == 2
         assert "cannot change it" in capsys.readouterr().err

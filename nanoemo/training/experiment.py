@@ -93,7 +93,8 @@ class Experiment:
         """Take up the run in `folder` where its last checkpoint was saved; from the start where there is
         none yet.
 
-        Raises ValueError where the data is not what the run began with, CheckpointError for a bad checkpoint.
+        Raises ValueError where the data is not what the run began with or where more epochs are made than the
+        settings ask for, CheckpointError for a bad checkpoint.
         """
         before, now = folder.config()["data"], self.about_data
         if before["fingerprint"] != now["fingerprint"]:
@@ -101,6 +102,10 @@ class Experiment:
                              f"this ({now['name']}, {now['images']}); give the same data, or begin a new run")
         if folder.last_path.exists():
             self._restore(folder.last_path)
+        begun = self.trainer.epoch + (self.trainer.step > 0)
+        if self.settings.epochs < begun:
+            raise ValueError(f"{folder.path} is in epoch {begun} already, so it cannot end after "
+                             f"{self.settings.epochs}; give --epochs {begun} or more, or leave it out")
 
     def _restore(self, path):
         """Take up the state in a checkpoint; returns its plain data. CheckpointError names the file."""
