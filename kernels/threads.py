@@ -69,9 +69,10 @@ def _workers():
 
 
 def _forget_pool_after_fork():
-    """A forked child inherits the pool object but none of its threads."""
+    """A forked child inherits the pool object but none of its threads, and is inside no parallel section of theirs."""
     global _pool, _lock
     _pool, _lock = None, threading.Lock()
+    one_blas_thread.inside = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -82,21 +83,29 @@ class one_blas_thread:
     """Context in which each BLAS call uses one thread; the setting found is put back at the end.
 
     A BLAS thread that has had work spins for some milliseconds, waiting for more, and takes the core from ours. So
-    small products between parallel sections run in this context too.
+    small products between parallel sections run in this context too. The setting belongs to the whole process: where
+    several threads are in this context, the first to enter saves it and the last to leave puts it back.
     """
+    inside, before = 0, ()
 
     def __enter__(self):
         global _blas
-        if _blas is None:
-            from threadpoolctl import ThreadpoolController
-            _blas = ThreadpoolController().select(user_api="blas").lib_controllers
-        self.before = [library.get_num_threads() for library in _blas]
-        for library in _blas:
-            library.set_num_threads(1)
+        with _lock:
+            if _blas is None:
+                from threadpoolctl import ThreadpoolController
+                _blas = ThreadpoolController().select(user_api="blas").lib_controllers
+            if not one_blas_thread.inside:
+                one_blas_thread.before = [library.get_num_threads() for library in _blas]
+                for library in _blas:
+                    library.set_num_threads(1)
+            one_blas_thread.inside += 1
 
     def __exit__(self, *error):
-        for library, threads in zip(_blas, self.before):
-            library.set_num_threads(threads)
+        with _lock:
+            one_blas_thread.inside -= 1
+            if not one_blas_thread.inside:
+                for library, threads in zip(_blas, self.before):
+                    library.set_num_threads(threads)
 
 
 def row_blocks(rows, bytes_per_row, block_bytes=BLOCK_BYTES):
