@@ -162,6 +162,15 @@ def test_a_copy_made_while_a_graph_needs_the_original_can_be_written_to():
     assert layer.weight.grad.numpy().tolist() == [[1.0], [2.0]]
 
 
+def test_a_pooling_of_ones_own_keeps_its_place_behind_the_relu():
+    class RangePool(nn.MaxPool2d):
+        def forward(self, x):
+            return super().forward(x) - ops.min_pool2d(x, self.kernel_size)
+
+    x = Tensor(np.array([-2.0, 1.0, -1.0, 3.0], np.float32).reshape(1, 2, 2, 1))
+    assert nn.Sequential(nn.ReLU(), RangePool(2))(x).item() == 3.0
+
+
 # ---- modes ----------------------------------------------------------------------------------------------
 
 def test_train_and_eval_reach_all_modules(net):

@@ -63,6 +63,6 @@ def _pooled_before_relu(layers):
     """
     layers = list(layers)
     for i in range(len(layers) - 1):
-        if type(layers[i]) is ReLU and isinstance(layers[i + 1], (MaxPool1d, MaxPool2d)):
+        if type(layers[i]) is ReLU and type(layers[i + 1]) in (MaxPool1d, MaxPool2d):
             layers[i], layers[i + 1] = layers[i + 1], layers[i]
     return layers
