@@ -16,7 +16,7 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
     fn: function from tensors to a tensor; must give the same result each time (seed dropout inside it)
     inputs: a tensor or a sequence of them; those with requires_grad are checked, and must be float64
     Returns True. Raises AssertionError naming the input, the index and both values where they differ by more than
-    atol + rtol · |numerical|; TypeError for float32 inputs, whose rounding would hide the answer.
+    atol + rtol · |numerical|; TypeError for inputs that are no tensors, or float32, whose rounding would hide the answer.
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, gradcheck
@@ -25,6 +25,10 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
     True
     """
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"gradcheck: input {i} must be a Tensor, got {type(x).__name__}; "
+                            f"make it Tensor(x, requires_grad=True)")
     checked = [i for i, x in enumerate(inputs) if x.requires_grad]
     if not checked:
         raise ValueError("gradcheck: none of the inputs has requires_grad=True")

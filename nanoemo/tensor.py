@@ -279,6 +279,12 @@ class Tensor:
             raise ValueError(f"item(): the tensor of shape {self.shape} has {self.size} values, not one")
         return self.array.item()
 
+    def __float__(self):
+        return float(self.item())
+
+    def __format__(self, spec):
+        return format(self.item() if spec else str(self), spec)     # f"{loss:.4f}" as for a number
+
     def to(self, device):
         """This tensor on `device`: itself where it is there already, else a copy that gradients flow back from."""
         if self.device == backend.check_device(device):

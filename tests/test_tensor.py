@@ -241,6 +241,13 @@ def test_a_backward_function_that_gives_a_wrong_shape_is_named():
         y.sum().backward()
 
 
+def test_a_tensor_of_one_value_formats_as_a_number():
+    loss = leaf([2.0]) * 1.5
+    assert float(loss) == 3.0 and f"{loss:.2f}" == "3.00" and f"{Tensor([1.0, 2.0])}" == "Tensor([1. 2.])"
+    with pytest.raises(ValueError, match=r"the tensor of shape \(2,\) has 2 values, not one"):
+        float(Tensor([1.0, 2.0]))
+
+
 # ---- no_grad and detach ---------------------------------------------------------------------------------
 
 def test_no_grad_records_nothing_and_ends_with_the_block():
@@ -318,6 +325,7 @@ def test_gradcheck_notices_a_gradient_that_is_missing():
 @pytest.mark.parametrize("inputs, error, message", [
     (Tensor([1.0]), ValueError, "none of the inputs has requires_grad"),
     (Tensor([1.0], requires_grad=True), TypeError, "input 0 is float32; central differences need float64"),
+    ([np.ones(2)], TypeError, r"gradcheck: input 0 must be a Tensor, got ndarray; make it Tensor"),
 ])
 def test_gradcheck_refuses_what_it_cannot_check(inputs, error, message):
     with pytest.raises(error, match=message):
