@@ -142,6 +142,17 @@ def test_damaged_note_of_the_path_only_costs_a_hash(folder, source, text):
     assert json.loads(note.read_text())["path"] == str(source.resolve())
 
 
+def test_a_file_name_that_is_not_utf_8(folder, tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("other systems have no such names")
+    source = tmp_path / os.fsdecode(b"data\xff.csv")
+    source.write_text("1 2 3")
+    builder = Builder()
+    for _ in range(2):
+        assert builder.remember(source)[0]["numbers"].tolist() == [1, 2, 3]
+    assert builder.calls == 1
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, source, monkeypatch):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")

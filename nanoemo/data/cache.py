@@ -26,6 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nanoemo.files import write_file
+
 __all__ = ["cache_folder", "remember"]
 
 FORMAT = 1          # goes into every entry's name: raise it when what readers return changes
@@ -86,7 +88,7 @@ def _content_hash(folder, path, files):
     content = _hash_files(path, files)
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
-        _write(note, json.dumps({"path": str(path), "stamp": stamp, "content": content}).encode())
+        write_file(note, json.dumps({"path": str(path), "stamp": stamp, "content": content}))
     except OSError:
         pass                                         # `remember` warns when it cannot write the entry either
     return content
@@ -150,12 +152,3 @@ def _save(entry, arrays, facts):
 
 def _checksum(array):
     return zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
-
-
-def _write(path, data):
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(data)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
