@@ -197,7 +197,7 @@ NOISE = png(np.random.default_rng(0).integers(0, 255, (48, 48), dtype=np.uint8))
     (replace_with(LARGE), r"Training_0.png: 48 x 64 pixels; expected 48 x 48"),
     (replace_with(NOISE[:len(NOISE) // 2]), r"Training_0.png: not a readable image .*cut short"),
     (replace_with(b""), r"Training_0.png: not a readable image"),
-    (replace_with(b"not an image"), r"Training_0.png: not a readable image"),
+    (replace_with(b"not an image"), r"Training_0.png: not a readable image; expected a JPEG or PNG file$"),
     (rename("train/angry", "train/angrily"), r"unknown emotion folder 'angrily'; expected angry, disgust, "),
     (rename("train/angry/Training_0.png", "train/angry/seven.png"), "the name does not tell its split"),
     (rename("train/angry/Training_0.png", "test/angry/Training_0.png"), "says Training but the folder is"),

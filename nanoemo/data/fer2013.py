@@ -228,7 +228,7 @@ def _validation_share(labels, candidates):
 
 def _decode(source, name):
     """The 2304 bytes of one gray image of 48 x 48 pixels; gray stored as equal red, green and blue counts."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     where = source.describe(name)
     try:
@@ -237,6 +237,8 @@ def _decode(source, name):
                 raise DataError(f"{where}: {picture.width} x {picture.height} pixels; "
                                 f"expected {SIZE} x {SIZE}")
             values = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+    except UnidentifiedImageError as error:          # its own words are of an object at some address in memory
+        raise DataError(f"{where}: not a readable image; expected a JPEG or PNG file") from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, DataError):
             raise
