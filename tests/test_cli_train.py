@@ -247,6 +247,14 @@ def test_evaluate(whole_run, capsys):
     assert (folder / "test" / "confusion_matrix.csv").read_text() == before
 
 
+def test_evaluate_a_run_without_a_finished_epoch(whole_run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(whole_run[0], folder)
+    (folder / "checkpoints" / "best.safetensors").unlink()
+    err = error_of(capsys, "evaluate", folder)
+    assert "no epoch of it is finished" in err and f"--resume {folder}" in err
+
+
 def error_of(capsys, *args):
     """The one line on standard error of a command that must fail with status 2."""
     try:

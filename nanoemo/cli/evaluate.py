@@ -20,6 +20,9 @@ def run(args):
     from nanoemo.training.metrics import format_report
 
     folder = RunFolder.open(args.run)
+    if not folder.best_path.exists():
+        raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to judge; "
+                         f"go on with it: nanoemo train --resume {folder.path}")
     config = folder.config()
     settings = Settings.from_config(config, folder.config_path)
     if args.data is not None:
