@@ -7,7 +7,7 @@ the functions, so that importing nanoemo stays fast.
 import io
 
 # Okabe & Ito (2008), "Color universal design": distinct under all common forms of colour blindness.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 17, 15, 13      # points, on a figure about 8 inches wide
 
