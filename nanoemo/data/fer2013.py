@@ -237,7 +237,7 @@ def _decode(source, name):
                 raise DataError(f"{where}: {picture.width} x {picture.height} pixels; "
                                 f"expected {SIZE} x {SIZE}")
             values = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
-    except UnidentifiedImageError as error:          # its own words are of an object at some address in memory
+    except UnidentifiedImageError as error:          # its words: an object at some address
         raise DataError(f"{where}: not a readable image; expected a JPEG or PNG file") from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, DataError):
