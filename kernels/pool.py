@@ -12,8 +12,12 @@ Backward, max and min: the whole of dy[n, r, c] goes to the cell that was chosen
 row-major order, as in PyTorch. Forward notes the chosen cell's place in its window, i·kw + j, in a byte.
 Backward, mean: each real cell of the window gets dy[n, r, c] / number of real cells.
 
-A NaN in a window makes its output NaN. 1-D pooling of (N, T, C) is 2-D pooling of (N, 1, T, C) with a window
-one row high.
+ReLU before max pooling is done together with it: max over a window of max(x, 0) is max(max over the window of x, 0). So
+ReLU costs a pass over the outputs while they are in the cache, a quarter of the inputs where windows are 2×2. Where the
+maximum is not positive no cell is noted as chosen, and none gets a gradient, as if ReLU had come first.
+
+A NaN in a window makes its output NaN; which cell then gets the gradient is not specified. 1-D pooling of
+(N, T, C) is 2-D pooling of (N, 1, T, C) with a window one row high.
 """
 import numpy as np
 
@@ -21,7 +25,7 @@ from nanoemo.kernels.threads import parallel, row_blocks
 from nanoemo.kernels.windows import axes_1d, axes_2d
 
 __all__ = [f"{family}_{direction}{suffix}"
-           for family in ("max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d")
+           for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d")
            for direction in ("forward", "backward") for suffix in ("", "_plain")]
 
 # Larger than the cache: in smaller ones the threads wait for the interpreter lock (measured: 1 to 1.6 times as long).
@@ -95,7 +99,7 @@ def _mean_backward_plain(dy, cache):
 
 # ------------------------------------------------------------------------------------------ the fast versions
 
-def _extreme_forward(x, axes, better, choose, worst):
+def _extreme_forward(x, axes, better, choose, worst, relu=False):
     """For all windows at once: the best so far against the cell at each place k = i·kw + j in turn.
 
     The cells at a place are copied together before they are compared: a ufunc pays about 15 ns for every run
@@ -104,7 +108,8 @@ def _extreme_forward(x, axes, better, choose, worst):
     """
     shape = (x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3])
     cells = _cells(axes)
-    y, place = np.empty(shape, x.dtype), np.empty(shape, np.min_scalar_type(len(cells) - 1))
+    nowhere = len(cells)            # the place noted where ReLU lets nothing through
+    y, place = np.empty(shape, x.dtype), np.empty(shape, np.min_scalar_type(nowhere))
     padded = any(axes[0].pads + axes[1].pads)
 
     def pool_images(images):
@@ -121,6 +126,10 @@ def _extreme_forward(x, axes, better, choose, worst):
                 np.maximum(chosen, won * place.dtype.type(k), out=chosen)      # k if won, as k only grows
             else:
                 chosen.fill(0)
+        if relu:
+            blocked = (best <= 0).view(np.uint8)
+            np.maximum(chosen, blocked * place.dtype.type(nowhere), out=chosen)
+            np.maximum(best, 0, out=best)
 
     parallel(pool_images, _blocks(x))
     return y, (place, axes)
@@ -237,6 +246,31 @@ def max_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
     return _extreme_forward(x, axes, np.greater, np.maximum, -np.inf)
 
 
+def relu_max_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
+    """ReLU, then max pooling, by their definitions: see `relu_max_pool2d_forward`."""
+    y, cache = max_pool2d_forward_plain(np.where(x <= 0, 0, x).astype(x.dtype), kernel_size, stride, padding)
+    return y, (x, cache)
+
+
+def relu_max_pool2d_backward_plain(dy, cache):
+    """Gradient of the pooling, kept where x is positive (or NaN)."""
+    x, pool_cache = cache
+    return np.where(x <= 0, 0, _extreme_backward_plain(dy, pool_cache)).astype(dy.dtype)
+
+
+def relu_max_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
+    """Largest value of each window, or 0 where none is positive: max_pool2d(relu(x)) in one go, to the last bit.
+
+    Arguments as for `max_pool2d_forward`.
+
+    >>> y, cache = relu_max_pool2d_forward(np.array([-1.0, 2.0, -3.0, -4.0]).reshape(1, 1, 4, 1), (1, 2))
+    >>> y.ravel().tolist(), relu_max_pool2d_backward(np.ones_like(y), cache).ravel().tolist()
+    ([2.0, 0.0], [0.0, 1.0, 0.0, 0.0])
+    """
+    axes = axes_2d("relu_max_pool2d", x, kernel_size, stride, padding)
+    return _extreme_forward(x, axes, np.greater, np.maximum, -np.inf, relu=True)
+
+
 def min_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
     """Smallest value of each window, by definition: see `min_pool2d_forward`."""
     return _extreme_forward_plain(x, axes_2d("min_pool2d", x, kernel_size, stride, padding), -1)
@@ -309,5 +343,5 @@ def avg_pool1d_backward(dy, cache):
 
 # Max and min pooling send dy to the cell chosen, whichever rule chose it, so their backward is one function.
 max_pool2d_backward_plain = min_pool2d_backward_plain = _extreme_backward_plain
-max_pool2d_backward = min_pool2d_backward = _extreme_backward
+max_pool2d_backward = min_pool2d_backward = relu_max_pool2d_backward = _extreme_backward
 avg_pool2d_backward_plain, avg_pool2d_backward = _mean_backward_plain, _mean_backward

@@ -45,6 +45,11 @@ def find(name, device="cpu"):
     return _table(device)[name]
 
 
+def is_overridden(*names):
+    """Whether any of these kernels is replaced at the moment."""
+    return any(name in _overrides for name in names)
+
+
 def names():
     """Names of all kernels that can be overridden, sorted."""
     return sorted(_table("cpu"))

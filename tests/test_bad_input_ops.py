@@ -83,6 +83,8 @@ CALLS = {     # operation -> (arguments, words of the message)
     ],
     "min_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),
                    ((i(1, 4, 4, 1), 2), WHOLE)],
+    "relu_max_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),
+                        ((i(1, 4, 4, 1), 2), WHOLE)],
     "avg_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),
                    ((i(1, 4, 4, 1), 2), WHOLE)],
     "max_pool1d": [((X, 2), r"x must have 3 axes \(N, T, C\)"),

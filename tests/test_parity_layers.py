@@ -159,6 +159,10 @@ def torch_max_pool(F, x, **window):
     return _pooled(F, "max_pool", x, **window, value=-np.inf)
 
 
+def torch_relu_max_pool(F, x, **window):
+    return torch_max_pool(F, F.relu(x), **window)
+
+
 def torch_min_pool(F, x, **window):
     return -torch_max_pool(F, -x, **window)
 
@@ -200,6 +204,7 @@ CASES = {     # examples, what is drawn, ours, PyTorch's, kinds of values
     "conv2d": (60, conv(2), ops.conv2d, torch_conv),
     "conv1d": (40, conv(1), ops.conv1d, torch_conv),
     "max_pool2d": (40, pool(2), ops.max_pool2d, torch_max_pool, *ANY_VALUES),
+    "relu_max_pool2d": (30, pool(2), ops.relu_max_pool2d, torch_relu_max_pool, *ANY_VALUES),
     "min_pool2d": (30, pool(2), ops.min_pool2d, torch_min_pool, *ANY_VALUES),
     "avg_pool2d": (30, pool(2), ops.avg_pool2d, torch_avg_pool),
     "max_pool1d": (30, pool(1), ops.max_pool1d, torch_max_pool, *ANY_VALUES),

@@ -1,8 +1,11 @@
 """Modules in a row."""
+from functools import partial
+
+from nanoemo import kernels, ops
 from nanoemo.nn import trace
 from nanoemo.nn.activation import ReLU
 from nanoemo.nn.module import Module
-from nanoemo.nn.pool import MaxPool1d, MaxPool2d
+from nanoemo.nn.pool import MaxPool2d
 
 __all__ = ["Sequential"]
 
@@ -30,9 +33,8 @@ class Sequential(Module):
         return self
 
     def forward(self, x):
-        layers = list(self)
-        for layer in layers if trace.is_watched() else _pooled_before_relu(layers):
-            x = layer(x)
+        for step in list(self) if trace.is_watched() else _fused(list(self)):
+            x = step(x)
         return x
 
     def __iter__(self):
@@ -51,18 +53,20 @@ class Sequential(Module):
             raise IndexError(f"Sequential: there is no layer {index}; it has {len(layers)}") from None
 
 
-def _pooled_before_relu(layers):
-    """The layers, each ReLU before a max pooling moved behind it, where there are fewer values to compute on.
+def _fused(layers):
+    """What the layers compute, as functions of x: a ReLU and the max pooling behind it in one.
 
-    max over a window of max(x, 0) is max(max over the window of x, 0), and both ways the gradient goes to the
-    same cell, or nowhere where no x of the window is positive. So the numbers are the same to the last bit.
-
-    >>> from nanoemo import nn
-    >>> _pooled_before_relu([nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.1)])
-    [MaxPool2d(2, stride=2, padding='valid'), ReLU(), Dropout(0.1)]
+    The numbers and the gradients are the same to the last bit (kernels/pool.py says why). The layers run one by one
+    where somebody has put a kernel of their own in the place of one of theirs.
     """
-    layers = list(layers)
-    for i in range(len(layers) - 1):
-        if type(layers[i]) is ReLU and type(layers[i + 1]) in (MaxPool1d, MaxPool2d):
-            layers[i], layers[i + 1] = layers[i + 1], layers[i]
-    return layers
+    theirs = ("relu_forward", "relu_backward", "max_pool2d_forward", "max_pool2d_backward")
+    if kernels.is_overridden(*theirs) and not kernels.is_overridden("relu_max_pool2d_forward"):
+        return layers
+    steps, layers = [], list(layers)
+    while layers:
+        step = layers.pop(0)
+        if type(step) is ReLU and layers and type(layers[0]) is MaxPool2d:
+            pool = layers.pop(0)
+            step = partial(ops.relu_max_pool2d, kernel_size=pool.kernel_size, stride=pool.stride, padding=pool.padding)
+        steps.append(step)
+    return steps
