@@ -232,8 +232,8 @@ def _padded_slab(x, kh, strides, pads, images, rows):
 
 def _check(name, x, w, b, stride, padding):
     """Strides and padding as pairs; ValueError where the arguments do not fit together."""
-    axes = {"conv2d": ("(N, H, W, C)", "(kh, kw, C, O)"), "conv1d": ("(N, T, C)", "(k, C, O)")}[name]
-    rank = 4 if name == "conv2d" else 3
+    rank = 3 if name == "conv1d" else 4
+    axes = ("(N, T, C)", "(k, C, O)") if rank == 3 else ("(N, H, W, C)", "(kh, kw, C, O)")
     if x.ndim != rank or w.ndim != rank:
         raise ValueError(f"{name}: expected x {axes[0]} and w {axes[1]}, got shapes {x.shape} and {w.shape}")
     if x.shape[-1] != w.shape[-2]:
@@ -264,7 +264,7 @@ def _strides(name, stride):
     strides = pair(stride, f"{name}: stride")
     if min(strides) < 1:
         raise ValueError(f"{name}: stride must be at least 1, got {stride!r}")
-    return strides if name == "conv2d" else (1, strides[1])
+    return (1, strides[1]) if name == "conv1d" else strides
 
 
 def _output_shape(x, w, strides, pads):

@@ -21,7 +21,7 @@ _beside_package = Path(__file__).resolve().parent.parent / "kernels"
 _inside_package = Path(__file__).resolve().parent / "kernels"
 __path__ = [str(_inside_package if _inside_package.is_dir() else _beside_package)]
 
-FAMILIES = ("conv", "pool", "norm", "dropout", "dense", "activation", "recurrent", "loss", "optim", "resample")
+FAMILIES = ("conv", "pool", "conv_pool", "norm", "dropout", "dense", "activation", "recurrent", "loss", "optim", "resample")
 
 _tables = {}        # device -> {kernel name: function}
 _overrides = {}     # kernel name -> function, on either device

@@ -83,6 +83,8 @@ CALLS = {     # operation -> (arguments, words of the message)
     ],
     "min_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),
                    ((i(1, 4, 4, 1), 2), WHOLE)],
+    "conv2d_relu_max_pool2d": [((f(4, 4, 1), W), r"expected x \(N, H, W, C\)"), ((X, W, B, 0), "stride must be at least 1"),
+                               ((X, W, B, 1, "same", 9), "does not fit x"), ((X, W, f(5)), "b has shape")],
     "relu_max_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),
                         ((i(1, 4, 4, 1), 2), WHOLE)],
     "avg_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),

@@ -154,7 +154,7 @@ def test_breakdown_has_each_operation_once_and_adds_up():
     step = TrainingStep("chater.dcnn", batch_size=2)
     found = break_down(step, count=2, warm_up=0)
     layers = [type(layer).__name__ for layer in step.model]
-    assert [call.op for call in found.calls].count("conv2d") == layers.count("Conv2d") == 3
+    assert [call.op for call in found.calls].count("conv2d_relu_max_pool2d") == layers.count("Conv2d") == 3
     assert found.calls[-1].op == "adam_step" and all(call.forward > 0 for call in found.calls)
     assert all(call.backward > 0 for call in found.calls[:-1])
     text = str(found)
@@ -250,7 +250,7 @@ def test_command_profile(capsys, tmp_path):
     assert main(["bench", "chater.dcnn", "--profile", "--batch-size", "2", "--steps", "1",
                  "--json", str(file)]) == 0
     assert "conv2d" in capsys.readouterr().out
-    assert json.loads(file.read_text())["models"][0]["calls"][0]["op"] == "conv2d"
+    assert json.loads(file.read_text())["models"][0]["calls"][0]["op"] == "conv2d_relu_max_pool2d"
 
 
 @pytest.mark.parametrize("arguments, message", [

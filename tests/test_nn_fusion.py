@@ -59,3 +59,43 @@ def test_kernel_equals_its_definition(rng, shape, kernel, stride, padding):
     dx = pool.relu_max_pool2d_backward(dy, cache)
     assert y.dtype == dx.dtype == np.float32
     np.testing.assert_allclose(dx, pool.relu_max_pool2d_backward_plain(dy, plain_cache), atol=1e-6)
+
+
+# (N, H, W, C), window, channels out, stride, padding, pool; by columns and by minimal filtering, odd rows left over
+CONVOLUTIONS = [((3, 12, 11, 1), 3, 8, 1, "valid", 2), ((2, 9, 9, 2), 3, 4, 1, "same", 2), ((2, 8, 8, 16), 3, 16, 1, "same", 2),
+                ((1, 7, 9, 3), (2, 3), 5, 2, 1, (2, 1)), ((2, 5, 5, 1), 5, 3, 1, "valid", 1), ((2, 13, 10, 1), 5, 4, 1, "same", 3)]
+
+
+@pytest.mark.parametrize("needs_dx", [False, True])
+@pytest.mark.parametrize("shape,window,out,stride,padding,pool", CONVOLUTIONS)
+def test_convolution_relu_pooling(rng, device, monkeypatch, shape, window, out, stride, padding, pool, needs_dx):
+    monkeypatch.setattr("nanoemo.kernels.conv_pool.BLOCK_BYTES", 4000)
+    model = nn.Sequential(nn.Conv2d(shape[3], out, window, stride, padding), nn.ReLU(), nn.MaxPool2d(pool)).to(device)
+    images = rng.standard_normal(shape).astype(np.float32)
+    results = []
+    for forward in (model, lambda x: ops.max_pool2d(ops.relu(model[0](x)), pool)):
+        x = Tensor(images, requires_grad=needs_dx, device=device)
+        model.zero_grad()
+        y = forward(x)
+        y.backward(np.cos(np.arange(y.size, dtype=np.float32)).reshape(y.shape))
+        results.append([y, *(p.grad for p in model.parameters()), *([x.grad] if needs_dx else [])])
+    for fused, plain in zip(*results):
+        np.testing.assert_allclose(fused.cpu().numpy(), plain.cpu().numpy(), atol=2e-5)
+
+
+@pytest.mark.parametrize("shape,window,out,stride,padding,pool", CONVOLUTIONS)
+def test_convolution_relu_pooling_equals_its_definition(rng, shape, window, out, stride, padding, pool):
+    from nanoemo.kernels import conv_pool
+    kh, kw = (window, window) if isinstance(window, int) else window
+    arrays = rng.standard_normal(shape), rng.standard_normal((kh, kw, shape[3], out)), rng.standard_normal(out)
+    y, cache = conv_pool.conv2d_relu_max_pool2d_forward(*arrays, stride, padding, pool)
+    expected, plain_cache = conv_pool.conv2d_relu_max_pool2d_forward_plain(*arrays, stride, padding, pool)
+    np.testing.assert_allclose(y, expected, atol=1e-11)
+    dy = rng.standard_normal(y.shape)
+    for needs in ((True, True, True), (False, True, True)):
+        got = conv_pool.conv2d_relu_max_pool2d_backward(dy, cache, needs)
+        wanted = conv_pool.conv2d_relu_max_pool2d_backward_plain(dy, plain_cache, needs)
+        for a, b in zip(got, wanted):
+            assert (a is None) == (b is None)
+            if a is not None:
+                np.testing.assert_allclose(a, b, atol=1e-10)

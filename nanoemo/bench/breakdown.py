@@ -80,7 +80,7 @@ def break_down(step, count, warm_up=2):
 
 
 def _line(operation, shapes, forward, backward, share, forward_rate, backward_rate):
-    return (f"{operation:<15}  {shapes:<32}  {forward:>10}  {backward:>11}  {share:>7}  {forward_rate:>11}  "
+    return (f"{operation:<22}  {shapes:<32}  {forward:>10}  {backward:>11}  {share:>7}  {forward_rate:>11}  "
             f"{backward_rate:>6}")
 
 

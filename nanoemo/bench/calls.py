@@ -14,11 +14,13 @@ addition each as one, and only in products, which is where nearly all of them ar
 What nobody asks for is not counted: the first layer's dx. A convolution is counted as its definition says,
 padding included, however few multiplications the kernel gets by with (see kernels/winograd.py).
 """
+import math
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nanoemo import kernels
+from nanoemo.kernels.shapes import output_size, pair, resolve_padding_2d
 
 __all__ = ["Call", "watch_kernels"]
 
@@ -102,6 +104,12 @@ def _products(op, y, args):
     if op in ("conv1d", "conv2d", "linear"):
         w = args[1]
         return (2 * y.size * (w.size // w.shape[-1]),)
+    if op == "conv2d_relu_max_pool2d":
+        x, w, b, stride, padding, _ = args
+        strides = pair(stride)
+        pads = resolve_padding_2d(padding, x.shape[1:3], w.shape[:2], strides)
+        places = [output_size(*axis) for axis in zip(x.shape[1:3], w.shape[:2], strides, pads)]
+        return (2 * len(x) * math.prod(places) * w.size,)
     if op == "lstm":
         x, w, u = args[:3]
         steps = x.shape[0] * x.shape[1]

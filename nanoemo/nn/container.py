@@ -4,6 +4,7 @@ from functools import partial
 from nanoemo import kernels, ops
 from nanoemo.nn import trace
 from nanoemo.nn.activation import ReLU
+from nanoemo.nn.conv import Conv2d
 from nanoemo.nn.module import Module
 from nanoemo.nn.pool import MaxPool2d
 
@@ -54,19 +55,34 @@ class Sequential(Module):
 
 
 def _fused(layers):
-    """What the layers compute, as functions of x: a ReLU and the max pooling behind it in one.
+    """What the layers compute, as functions of x: convolution, ReLU and max pooling in one where they follow each other.
 
-    The numbers and the gradients are the same to the last bit (kernels/pool.py says why). The layers run one by one
-    where somebody has put a kernel of their own in the place of one of theirs.
+    The numbers are those of the layers one by one, but for the rounding of sums added up in another order
+    (kernels/pool.py and kernels/conv_pool.py say why). And one by one they run where somebody has put a kernel of their
+    own in the place of one of theirs.
     """
-    theirs = ("relu_forward", "relu_backward", "max_pool2d_forward", "max_pool2d_backward")
-    if kernels.is_overridden(*theirs) and not kernels.is_overridden("relu_max_pool2d_forward"):
-        return layers
     steps, layers = [], list(layers)
     while layers:
-        step = layers.pop(0)
-        if type(step) is ReLU and layers and type(layers[0]) is MaxPool2d:
-            pool = layers.pop(0)
-            step = partial(ops.relu_max_pool2d, kernel_size=pool.kernel_size, stride=pool.stride, padding=pool.padding)
-        steps.append(step)
+        kinds = tuple(type(layer) for layer in layers[:3])
+        if kinds == (Conv2d, ReLU, MaxPool2d) and layers[2].tiles and _may_fuse("conv2d", "relu", "max_pool2d"):
+            steps.append(partial(_conv_relu_pool, layers[0], layers[2]))
+            del layers[:3]
+        elif kinds[:2] == (ReLU, MaxPool2d) and _may_fuse("relu", "max_pool2d"):
+            pool = layers[1]
+            steps.append(partial(ops.relu_max_pool2d, kernel_size=pool.kernel_size, stride=pool.stride,
+                                 padding=pool.padding))
+            del layers[:2]
+        else:
+            steps.append(layers.pop(0))
     return steps
+
+
+def _conv_relu_pool(conv, pool, x):
+    return ops.conv2d_relu_max_pool2d(x, conv.weight, conv.bias, conv.stride, conv.padding,
+                                      kernel_size=pool.kernel_size)
+
+
+def _may_fuse(*names):
+    """Whether the kernels of these operations are the project's own, or the one for all of them is replaced as well."""
+    parts = [f"{name}_{direction}" for name in names for direction in ("forward", "backward")]
+    return not kernels.is_overridden(*parts) or kernels.is_overridden("_".join(names) + "_forward")

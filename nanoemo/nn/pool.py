@@ -1,5 +1,6 @@
 """Pooling and up-sampling layers. Each calls the operation of the same name."""
 from nanoemo import ops
+from nanoemo.kernels.shapes import pair
 from nanoemo.nn.module import Module
 
 __all__ = ["MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "MinPool2d", "Upsample2d"]
@@ -29,6 +30,11 @@ class MaxPool2d(_Pool):
     (1, 23, 23, 32)
     """
     operation = staticmethod(ops.max_pool2d)
+
+    @property
+    def tiles(self):
+        """Whether windows lie side by side, with no padding."""
+        return pair(self.stride, "stride") == pair(self.kernel_size, "kernel_size") and self.padding in ("valid", 0)
 
 
 class MinPool2d(_Pool):

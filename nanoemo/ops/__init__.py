@@ -2,7 +2,7 @@
 from nanoemo.ops import arithmetic, reduce, shape
 from nanoemo.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from nanoemo.ops.arithmetic import abs, add, clip, div, exp, log, matmul, maximum, minimum, mul, neg, pow, sqrt, sub
-from nanoemo.ops.conv import conv1d, conv2d
+from nanoemo.ops.conv import conv1d, conv2d, conv2d_relu_max_pool2d
 from nanoemo.ops.dense import linear, lstm
 from nanoemo.ops.loss import binary_cross_entropy, cross_entropy, mse_loss
 from nanoemo.ops.norm import batch_norm, dropout
@@ -11,11 +11,12 @@ from nanoemo.ops.reduce import max, mean, min, sum
 from nanoemo.ops.shape import concat, flatten, getitem, reshape, stack, transpose
 from nanoemo.tensor import Tensor
 
-__all__ = ["abs", "add", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "clip", "concat", "conv1d",
-           "conv2d", "cross_entropy", "div", "dropout", "exp", "flatten", "getitem", "leaky_relu", "linear", "log",
-           "log_softmax", "lstm", "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "min", "min_pool2d",
-           "minimum", "mse_loss", "mul", "neg", "pow", "relu", "relu_max_pool2d", "reshape", "sigmoid", "softmax", "sqrt", "stack", "sub",
-           "sum", "tanh", "transpose", "upsample2d"]
+__all__ = ["abs", "add", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "clip",
+           "concat", "conv1d", "conv2d", "conv2d_relu_max_pool2d", "cross_entropy", "div", "dropout", "exp",
+           "flatten", "getitem", "leaky_relu", "linear", "log", "log_softmax", "lstm", "matmul", "max",
+           "max_pool1d", "max_pool2d", "maximum", "mean", "min", "min_pool2d", "minimum", "mse_loss", "mul", "neg",
+           "pow", "relu", "relu_max_pool2d", "reshape", "sigmoid", "softmax", "sqrt", "stack", "sub", "sum", "tanh",
+           "transpose", "upsample2d"]
 
 _METHODS = (abs, clip, exp, flatten, leaky_relu, log, log_softmax, matmul, max, mean, min, pow, relu, reshape, sigmoid,
             softmax, sqrt, sum, tanh, transpose)
