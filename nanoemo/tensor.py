@@ -201,6 +201,9 @@ class Tensor:
         if self.grad is not None and value.shape != self.shape:
             raise ValueError(f"data: shape {value.shape} does not fit the gradient of shape {self.grad.shape}; "
                              f"call zero_grad() first")
+        if value.dtype != self.dtype:
+            raise TypeError(f"data: the tensor is {self.dtype}, the new values are {value.dtype}; convert them with "
+                            f".astype('{self.dtype}')")
         if self.guard.savers:
             self.changed_in_place()     # backward functions look the values up when they run
         self.array = value

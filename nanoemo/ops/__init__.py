@@ -2,8 +2,10 @@
 from nanoemo.ops import arithmetic, reduce, shape
 from nanoemo.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from nanoemo.ops.arithmetic import abs, add, clip, div, exp, log, matmul, maximum, minimum, mul, neg, pow, sqrt, sub
+from nanoemo.ops.compare import argmax, eq, ge, gt, le, lt, ne
 from nanoemo.ops.conv import conv1d, conv2d, conv2d_relu_max_pool2d
 from nanoemo.ops.dense import linear, lstm
+from nanoemo.ops.inplace import iadd, imul, isub, itruediv
 from nanoemo.ops.loss import binary_cross_entropy, cross_entropy, mse_loss
 from nanoemo.ops.norm import batch_norm, dropout
 from nanoemo.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d, min_pool2d, relu_max_pool2d, upsample2d
@@ -18,13 +20,15 @@ __all__ = ["abs", "add", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross
            "pow", "relu", "relu_max_pool2d", "reshape", "sigmoid", "softmax", "sqrt", "stack", "sub", "sum", "tanh",
            "transpose", "upsample2d"]
 
-_METHODS = (abs, clip, exp, flatten, leaky_relu, log, log_softmax, matmul, max, mean, min, pow, relu, reshape, sigmoid,
+_METHODS = (abs, argmax, clip, exp, flatten, leaky_relu, log, log_softmax, matmul, max, mean, min, pow, relu, reshape, sigmoid,
             softmax, sqrt, sum, tanh, transpose)
 
 _OPERATORS = {
     "__add__": add, "__radd__": add, "__sub__": sub, "__rsub__": lambda a, b: sub(b, a),
     "__mul__": mul, "__rmul__": mul, "__truediv__": div, "__rtruediv__": lambda a, b: div(b, a),
     "__matmul__": matmul, "__rmatmul__": lambda a, b: matmul(b, a), "__pow__": pow, "__neg__": neg, "__abs__": abs,
+    "__iadd__": iadd, "__isub__": isub, "__imul__": imul, "__itruediv__": itruediv,
+    "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
     "__getitem__": getitem, "__setitem__": shape.setitem,
 }
 

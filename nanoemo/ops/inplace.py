@@ -1,0 +1,41 @@
+"""x += y and its kin.
+
+For most tensors they make a new one: what an operation made may be needed for a gradient. A leaf that is learned is
+written to in place, inside `no_grad`, so that an update rule can be written by hand as in PyTorch.
+"""
+from nanoemo.ops.arithmetic import add, div, mul, sub
+from nanoemo.tensor import is_grad_enabled
+
+__all__ = ["iadd", "isub", "imul", "itruediv"]
+
+
+def _in_place(symbol, operation):
+    def update(x, other):
+        if not (x.requires_grad and x.is_leaf):
+            return operation(x, other)
+        if is_grad_enabled():
+            raise RuntimeError(f"x {symbol} ...: x requires gradients, and this would change it in the middle of the graph; "
+                               f"update it inside `with no_grad():`, or with an optimiser of nanoemo.optim")
+        y = operation(x, other)
+        if y.shape != x.shape:
+            raise ValueError(f"x {symbol} ...: the result has shape {y.shape}, which does not fit into x {x.shape}")
+        x.array[...] = y.array
+        x.changed_in_place()
+        return x
+
+    update.__doc__ = f"""x {symbol} other.
+
+    >>> from nanoemo import Tensor, no_grad
+    >>> w = Tensor([2.0], requires_grad=True)
+    >>> with no_grad():
+    ...     w -= 0.5
+    >>> w
+    Tensor([1.5], requires_grad=True)
+    """
+    return update
+
+
+iadd = _in_place("+=", add)
+isub = _in_place("-=", sub)
+imul = _in_place("*=", mul)
+itruediv = _in_place("/=", div)

@@ -1,0 +1,69 @@
+"""Comparisons, argmax, and += on what is learned."""
+import numpy as np
+import pytest
+
+from nanoemo import Tensor, no_grad, nn
+
+
+def test_comparisons_are_value_by_value(rng, device):
+    a, b = rng.integers(0, 3, (4, 3)).astype(np.float32), rng.integers(0, 3, 3).astype(np.float32)
+    x, y = Tensor(a, device=device), Tensor(b, device=device)
+    for ours, expected in ((x == y, a == b), (x != y, a != b), (x < y, a < b), (x <= y, a <= b), (x > y, a > b),
+                           (x >= y, a >= b), (x == 1, a == 1), (x > 0.5, a > 0.5)):
+        assert ours.dtype == bool and not ours.requires_grad
+        np.testing.assert_array_equal(ours.cpu().numpy(), expected)
+
+
+def test_a_tensor_stays_a_key_and_differs_from_what_is_no_number():
+    x = Tensor([1.0])
+    assert {x: 1}[x] == 1 and not (x == None) and x != "a"      # noqa: E711
+    with pytest.raises(ValueError, match=r"eq: shapes \(2,\) and \(3,\) do not broadcast"):
+        Tensor([1.0, 2.0]) == Tensor([1.0, 2.0, 3.0])
+    with pytest.raises(TypeError):
+        x < "a"
+
+
+def test_accuracy_as_it_is_usually_written(rng):
+    scores, labels = rng.standard_normal((6, 3)).astype(np.float32), np.array([0, 1, 2, 0, 1, 2])
+    hits = Tensor(scores).argmax(axis=1) == labels
+    np.testing.assert_array_equal(hits.numpy(), scores.argmax(1) == labels)
+    assert Tensor(scores).argmax().item() == scores.argmax()
+    with pytest.raises(ValueError, match="argmax: no axis 2"):
+        Tensor(scores).argmax(axis=2)
+
+
+def test_gradient_descent_by_hand(device):
+    w = Tensor([4.0], requires_grad=True, device=device)
+    first = w
+    for _ in range(50):
+        w.zero_grad()
+        (w * w).sum().backward()
+        with no_grad():
+            w -= 0.1 * w.grad
+    assert w is first and w.requires_grad and abs(w.item()) < 1e-4
+
+
+def test_in_place_where_it_would_falsify_a_gradient():
+    w = Tensor([1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="inside `with no_grad"):
+        w += 1
+    loss = (w * w).sum()
+    with no_grad():
+        w *= 2
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+    with no_grad(), pytest.raises(ValueError, match=r"does not fit into x \(1,\)"):
+        w += Tensor([1.0, 2.0])
+
+
+def test_other_tensors_become_new_ones():
+    x = Tensor([1.0])
+    before = x
+    x += 1
+    assert x is not before and before.item() == 1 and x.item() == 2
+
+
+def test_new_data_keeps_the_dtype():
+    layer = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match="the tensor is float32, the new values are float64"):
+        layer.weight.data = layer.weight.data - np.float64(0.1) * layer.weight.data.astype(np.float64)
