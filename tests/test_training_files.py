@@ -66,6 +66,12 @@ def damage_bit(data):
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
+def damage_meta(data):
+    assert b'\\"epoch\\": ' in data
+    at = data.index(b'\\"epoch\\": ') + len(b'\\"epoch\\": ')
+    return data[:at] + (b"7" if data[at:at + 1] != b"7" else b"8") + data[at + 1:]
+
+
 def damage_all(data):
     return b"not a checkpoint at all" * 10
 
@@ -74,7 +80,7 @@ def damage_empty(data):
     return b""
 
 
-@pytest.mark.parametrize("damage", [damage_cut, damage_header, damage_bit, damage_all, damage_empty])
+@pytest.mark.parametrize("damage", [damage_cut, damage_header, damage_bit, damage_meta, damage_all, damage_empty])
 def test_damaged_checkpoint_is_one_clear_error(tmp_path, damage):
     path = tmp_path / "c.safetensors"
     checkpoint.save(path, ARRAYS, META)

@@ -2,7 +2,7 @@
 
 safetensors is a JSON header and the raw bytes of the arrays: reading one runs no code, and the arrays say
 nothing of the device they came from. Under `FORMAT` in the header's metadata we keep JSON with the caller's
-dictionary (epoch, step, random state, history …) and a checksum of the arrays, so that a file damaged in
+dictionary (epoch, step, random state, history …) and a checksum of both, so that a file damaged in
 the middle is found out too.
 """
 import json
@@ -16,7 +16,7 @@ from nanoemo.serialization import first_not_finite
 
 __all__ = ["CheckpointError", "save", "load"]
 
-FORMAT = "nanoemo.checkpoint.1"
+FORMAT = "nanoemo.checkpoint.2"
 
 
 class CheckpointError(ValueError):
@@ -35,7 +35,7 @@ def save(path, arrays, meta):
     if first_not_finite(arrays):
         raise CheckpointError(f"{path}: not saved, because {first_not_finite(arrays)} (has training diverged? "
                               "try a lower learning rate); the checkpoint saved before stays as it is")
-    text = json.dumps({"meta": meta, "crc32": _checksum(arrays)})
+    text = json.dumps({"meta": meta, "crc32": _checksum(arrays, meta)})
     write_file(path, safetensors.numpy.save(arrays, metadata={FORMAT: text}))
 
 
@@ -64,15 +64,15 @@ def load(path):
         meta, expected = content["meta"], content["crc32"]
     except (json.JSONDecodeError, KeyError, TypeError):
         raise CheckpointError(f"{path}: damaged, its header is not what was written") from None
-    if _checksum(arrays) != expected:
+    if _checksum(arrays, meta) != expected:
         raise CheckpointError(f"{path}: damaged, its checksum does not match its contents")
     if first_not_finite(arrays):
         raise CheckpointError(f"{path}: {first_not_finite(arrays)}; training cannot go on from it")
     return arrays, meta
 
 
-def _checksum(arrays):
-    value = 0
+def _checksum(arrays, meta):
+    value = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for name in sorted(arrays):
         value = zlib.crc32(name.encode(), value)
         value = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8), value)
