@@ -94,8 +94,9 @@ def test_import_needs_numpy_alone():
     assert packages == {"nanoemo"}
 
 
-def test_import_takes_less_than_that_of_numpy():
-    # As a ratio, since machines differ. Processor time, and the least of several: other work only adds.
+def test_import_takes_little_more_than_that_of_numpy():
+    # 0.3 s is the promise; NumPy takes some 0.07 s of it, so what comes on top may take twice as long as that. As a
+    # ratio, since machines differ. Processor time, and the least of several: other work only adds.
     code = ("import time; start = time.process_time(); import numpy; middle = time.process_time(); "
             "import nanoemo; print((time.process_time() - middle) / (middle - start))")
-    assert min(float(run(code)) for _ in range(5)) < 1
+    assert min(float(run(code)) for _ in range(5)) < 2
