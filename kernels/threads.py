@@ -209,6 +209,10 @@ def parallel(work, items):
         try:
             for index in counter:
                 results[index] = work(items[index])
+        except BaseException:
+            for _ in counter:               # nothing is left for the other threads to take
+                pass
+            raise
         finally:
             _local.inside = False
 

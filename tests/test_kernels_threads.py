@@ -45,3 +45,15 @@ def test_an_error_in_a_block_reaches_the_caller_and_leaves_nothing_set(two_threa
         parallel(work, range(8))
     assert blas_threads() == {2}
     assert parallel(lambda item: item, range(8)) == list(range(8))
+
+
+def test_after_an_error_no_more_blocks_are_begun(two_threads):
+    begun = []
+
+    def work(item):
+        begun.append(item)
+        raise ValueError("in the first block")
+
+    with pytest.raises(ValueError, match="in the first block"):
+        parallel(work, range(1000))
+    assert len(begun) <= 2
