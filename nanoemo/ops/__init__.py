@@ -1,5 +1,5 @@
 """Differentiable operations on tensors, as functions; the common ones are also methods and operators of Tensor."""
-from nanoemo.ops import arithmetic, reduce, shape
+from nanoemo.ops import shape
 from nanoemo.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from nanoemo.ops.arithmetic import abs, add, clip, div, exp, log, matmul, maximum, minimum, mul, neg, pow, sqrt, sub
 from nanoemo.ops.compare import argmax, eq, ge, gt, le, lt, ne
