@@ -23,26 +23,29 @@ __path__ = [str(_inside_package if _inside_package.is_dir() else _beside_package
 
 FAMILIES = ("conv", "pool", "conv_pool", "norm", "dropout", "dense", "activation", "recurrent", "loss", "optim", "resample")
 
-_tables = {}        # device -> {kernel name: function}
+_families = {}      # kernel name -> family
+_loaded = {}        # (kernel name, device) -> function
 _overrides = {}     # kernel name -> function, on either device
 
 
-def _table(device):
-    if device not in _tables:
-        suffix = "" if device == "cpu" else "_cupy"
-        table = {}
+def _family_of():
+    if not _families:
         for family in FAMILIES:
-            module = importlib.import_module(f"nanoemo.kernels.{family}{suffix}")
-            table.update({name: getattr(module, name) for name in module.__all__})
-        _tables[device] = table
-    return _tables[device]
+            module = importlib.import_module(f"nanoemo.kernels.{family}")
+            _families.update(dict.fromkeys(module.__all__, family))
+    return _families
 
 
 def find(name, device="cpu"):
     """The kernel of that name for a device: the one given to `override`, else the project's own."""
     if name in _overrides:
         return _overrides[name]
-    return _table(device)[name]
+    function = _loaded.get((name, device))
+    if function is None:
+        suffix = "" if device == "cpu" else "_cupy"
+        module = importlib.import_module(f"nanoemo.kernels.{_family_of()[name]}{suffix}")
+        function = _loaded[name, device] = getattr(module, name)
+    return function
 
 
 def is_overridden(*names):
@@ -52,7 +55,7 @@ def is_overridden(*names):
 
 def names():
     """Names of all kernels that can be overridden, sorted."""
-    return sorted(_table("cpu"))
+    return sorted(_family_of())
 
 
 @contextmanager
@@ -70,7 +73,7 @@ def override(**functions):
     ...     y = Tensor([-1.0, 2.0]).relu()
     relu of (2,)
     """
-    known = _table("cpu")
+    known = _family_of()
     for name in functions:
         if name not in known:
             close = difflib.get_close_matches(name, known, 3)

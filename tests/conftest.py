@@ -1,26 +1,46 @@
-"""Fixtures that every test shares."""
+"""Fixtures that every test shares.
+
+With NANOEMO_CUDA_ON_HOST=1 the tests of device "cuda" run without a card: on a strict stand-in for CuPy, which runs the
+CUDA kernels on the host (tests/cuda_on_host).
+"""
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+if os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
+    sys.path.insert(0, str(Path(__file__).parent / "cuda_on_host"))
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs CuPy and a CUDA device")
 
 
+def _need_card():
+    from nanoemo import backend
+    reason = backend.why_no_cuda()
+    if reason:
+        if os.environ.get("NANOEMO_REQUIRE_GPU") == "1":
+            pytest.fail(f"NANOEMO_REQUIRE_GPU=1, but {reason}")
+        pytest.skip(reason)
+
+
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request):
     """Each device in turn. Without a card "cuda" skips, or fails where NANOEMO_REQUIRE_GPU=1."""
     if request.param == "cuda":
-        from nanoemo import backend
-        reason = backend.why_no_cuda()
-        if reason:
-            if os.environ.get("NANOEMO_REQUIRE_GPU") == "1":
-                pytest.fail(f"NANOEMO_REQUIRE_GPU=1, but {reason}")
-            pytest.skip(reason)
+        _need_card()
     return request.param
+
+
+@pytest.fixture(params=[pytest.param("cuda", marks=pytest.mark.gpu)], ids=["cuda"])
+def card(request):
+    """For tests of the GPU alone: CuPy, or its stand-in."""
+    _need_card()
+    import cupy
+    return cupy
 
 
 @pytest.fixture

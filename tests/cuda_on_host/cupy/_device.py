@@ -1,0 +1,47 @@
+"""The card that is not there: what was launched, what waited, which stream is being captured."""
+import numpy as np
+
+launches = []           # (kernel or operation, grid, block) of everything that was launched, for tests to look at
+waits = []              # what waited for the card
+turned = False          # run the threads of every block in the opposite order
+_capture = None
+
+
+def count_launch(what="operation", grid=None, block=None):
+    launches.append((what, grid, block))
+
+
+def capturing():
+    return _capture is not None
+
+
+def enqueue(work, what="operation", grid=None, block=None):
+    """Do it now, or when the graph that is being captured is launched."""
+    if _capture is None:
+        count_launch(what, grid, block)
+        work()
+    else:
+        _capture.append(work)
+
+
+def wait_for_card(what):
+    if _capture is not None:
+        raise RuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} waits for the card during a capture")
+    waits.append(what)
+
+
+def begin_capture():
+    global _capture
+    _capture = []
+
+
+def end_capture():
+    global _capture
+    work, _capture = _capture, None
+    return work
+
+
+def poison(array):
+    """What nobody has written yet reads as NaN."""
+    if array.dtype.kind == "f":
+        array.fill(np.nan)
