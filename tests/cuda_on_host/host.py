@@ -48,7 +48,7 @@ class HostModule:
     def __init__(self, code):
         self.kernels = declarations(code)
         entries = "\n".join(_entry(kernel, parameters) for kernel, parameters in self.kernels.items())
-        self.library = ctypes.CDLL(str(_build(f'#include "{HEADER}"\n{code}\n#line 1 "entries"\n{entries}\n')))
+        self.library = ctypes.CDLL(str(build(f'#include "{HEADER}"\n{code}\n#line 1 "entries"\n{entries}\n')))
 
     def run(self, kernel, grid, block, shared, pointers, turned=False):
         """Run a grid. pointers: of the arguments. Raises RuntimeError for what would be undefined on a card."""
@@ -61,8 +61,9 @@ class HostModule:
             raise RuntimeError(f"{kernel}: {problem.decode()}")
 
 
-def _build(source):
-    flags = FLAGS + (SANITIZERS if sanitized() else ())
+def build(source, *options):
+    """Path of the shared library that g++ makes of `source`, built once for each text and set of options."""
+    flags = (*FLAGS, *(SANITIZERS if sanitized() else ()), *options)
     key = hashlib.sha256("\0".join((source, HEADER.read_text(), *flags)).encode()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"nanoemo-cuda-on-host-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -24,6 +24,12 @@ def enqueue(work, what="operation", grid=None, block=None):
         _capture.append(work)
 
 
+def keep_for_capture(array):
+    """A graph's arrays live as long as it does: on a card in the pool that it was captured with."""
+    if _capture is not None:
+        _capture.append(array.view)         # a step that does nothing, and holds the array
+
+
 def wait_for_card(what):
     if _capture is not None:
         raise RuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} waits for the card during a capture")
