@@ -13,7 +13,7 @@ from nanoemo.kernels.threads import parallel
 __all__ = ["linear_forward", "linear_backward", "linear_forward_plain", "linear_backward_plain"]
 
 
-def _check(x, w, b):
+def check_linear(x, w, b):
     if w.ndim != 2:
         raise ValueError(f"linear: w must be (in, out), got shape {w.shape}")
     if x.ndim < 1 or x.shape[-1] != w.shape[0]:
@@ -27,7 +27,7 @@ def _check(x, w, b):
 
 def linear_forward_plain(x, w, b=None):
     """The definition: y[…, j] = Σ_i x[…, i] w[i, j] + b[j]. Arguments as for `linear_forward`."""
-    _check(x, w, b)
+    check_linear(x, w, b)
     y = np.zeros((*x.shape[:-1], w.shape[1]), x.dtype)
     for row in np.ndindex(*x.shape[:-1]):
         for j in range(w.shape[1]):
@@ -80,7 +80,7 @@ def linear_forward(x, w, b=None):
     >>> y.tolist()
     [[6.0, 25.0]]
     """
-    _check(x, w, b)
+    check_linear(x, w, b)
     y = _product(x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[1])
     if b is not None:
         y += b
