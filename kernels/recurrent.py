@@ -26,7 +26,7 @@ __all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward
 BLOCK_ROWS = 16         # sequences that a thread takes through time together
 
 
-def _check(x, w, u, b, h0, c0):
+def check_lstm(x, w, u, b, h0, c0):
     if x.ndim != 3:
         raise ValueError(f"lstm: x must be (batch, steps, features), got shape {x.shape}")
     if x.shape[1] < 1:
@@ -58,7 +58,7 @@ def lstm_forward_plain(x, w, u, b, h0=None, c0=None):
 
     Arguments and results are those of `lstm_forward`; the cache is this version's own.
     """
-    _check(x, w, u, b, h0, c0)
+    check_lstm(x, w, u, b, h0, c0)
     batch, steps, _ = x.shape
     h = _zeros_if_none(h0, (batch, len(u)), x.dtype)
     c = _zeros_if_none(c0, (batch, len(u)), x.dtype)
@@ -152,7 +152,7 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     >>> h.shape, float(c_T[0, 0] * 2**5)            # the forget gate is σ(0) = ½ at each of 5 steps
     ((2, 5, 4), 1.0)
     """
-    _check(x, w, u, b, h0, c0)
+    check_lstm(x, w, u, b, h0, c0)
     (batch, steps, _), units = x.shape, len(u)
     w_gates, u_gates = _by_gate(np.concatenate([w, b[None]])), _by_gate(u)
     w_gates[:3] *= 0.5                              # σ(z) = ½ tanh(z/2) + ½: halve z here, once

@@ -56,13 +56,13 @@ def threads_turned_round(on_card):
 
 
 def _results(returned):
-    """(list of the results, cache) of a forward kernel, which may return several results before the cache."""
-    *results, cache = returned
-    return list(results), cache
+    """(list of the results, cache) of a forward kernel, which has one result or, as lstm, a tuple of them."""
+    results, cache = returned
+    return _tuple(results), cache
 
 
-def _tuple(gradients):
-    return list(gradients) if isinstance(gradients, (tuple, list)) else [gradients]
+def _tuple(arrays):
+    return list(arrays) if isinstance(arrays, (tuple, list)) else [arrays]
 
 
 def _cast(argument, dtype):
