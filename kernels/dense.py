@@ -1,4 +1,4 @@
-"""The dense (fully connected, affine) layer.
+"""The dense (fully connected, affine) layer, and the matrix product by itself.
 
     y = x w + b            x: (…, in), w: (in, out), b: (out,)
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from nanoemo.kernels.threads import parallel
 
-__all__ = ["linear_forward", "linear_backward", "linear_forward_plain", "linear_backward_plain"]
+__all__ = ["linear_forward", "linear_backward", "linear_forward_plain", "linear_backward_plain", "matmul", "matmul_plain"]
 
 
 def check_linear(x, w, b):
@@ -104,3 +104,19 @@ def linear_backward(dy, cache, needs=(True, True, True)):
     dw = _product(x.reshape(-1, w.shape[0]).T, dy_rows) if needs[1] else None
     db = dy_rows.sum(axis=0) if needs[2] and has_bias else None
     return dx, dw, db
+
+
+def matmul_plain(a, b):
+    """The definition: y[…, i, j] = Σ_k a[…, i, k] b[…, k, j], the axes before repeated where one is 1."""
+    y = np.zeros((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]), a.dtype)
+    for k in range(a.shape[-1]):
+        y += a[..., :, k, None] * b[..., None, k, :]
+    return y
+
+
+def matmul(a, b):
+    """Products of the matrices in the last two axes. a: (…, n, k); b: (…, k, m); axes before them broadcast.
+
+    Floor: 2·n·k·m flops a product.
+    """
+    return a @ b

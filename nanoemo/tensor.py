@@ -395,8 +395,8 @@ def _run_node(node, dy):
 
 
 def _shares_memory(array, others):
-    xp = backend.array_module(array)
-    return any(xp.may_share_memory(array, other) for other in others)
+    xp, device = backend.array_module(array), backend.device_of(array)
+    return any(backend.device_of(other) == device and xp.may_share_memory(array, other) for other in others)
 
 
 def _as_array(data, dtype, device):

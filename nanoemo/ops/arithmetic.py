@@ -170,22 +170,24 @@ def matmul(a, b):
     a, b = operands("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul: shapes {a.shape} and {b.shape}: a single number has no matrix product, use *")
-    try:
-        y = a.array @ b.array
-    except ValueError:
+    left = a.array[None, :] if a.ndim == 1 else a.array
+    right = b.array[:, None] if b.ndim == 1 else b.array
+    product = backend.kernel("matmul", a.device)
+    if not _matrices_fit(left, right):
         raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit: the last axis of the first must equal "
-                         f"the last but one of the second") from None
+                         f"the last but one of the second, and the axes before them must agree or be 1")
+    y = product(left, right)
+    shape = y.shape[:-2] + (y.shape[-2:-1] if a.ndim > 1 else ()) + (y.shape[-1:] if b.ndim > 1 else ())
 
     def backward(dy):
-        left = a.array[None, :] if a.ndim == 1 else a.array
-        right = b.array[:, None] if b.ndim == 1 else b.array
-        dy = dy[..., None, :] if a.ndim == 1 and b.ndim > 1 else dy
-        dy = dy[..., None] if b.ndim == 1 else dy
-        dy = dy[None, :] if dy.ndim == 1 else dy
-        da = dy @ right.swapaxes(-1, -2)
-        db = left.swapaxes(-1, -2) @ dy
-        da = da.reshape(da.shape[:-2] + da.shape[-1:]) if a.ndim == 1 else da
-        db = db.reshape(db.shape[:-1]) if b.ndim == 1 else db
-        return unbroadcast(da, a.shape), unbroadcast(db, b.shape)
+        dy = dy.reshape(y.shape)
+        da = unbroadcast(product(dy, right.swapaxes(-1, -2)), left.shape)
+        db = unbroadcast(product(left.swapaxes(-1, -2), dy), right.shape)
+        return da.reshape(a.shape), db.reshape(b.shape)
 
-    return Tensor.from_op("matmul", y, (a, b), backward)
+    return Tensor.from_op("matmul", y.reshape(shape), (a, b), backward)
+
+
+def _matrices_fit(left, right):
+    leading = zip(left.shape[-3::-1], right.shape[-3::-1])
+    return left.shape[-1] == right.shape[-2] and all(m == n or 1 in (m, n) for m, n in leading)

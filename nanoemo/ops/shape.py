@@ -80,9 +80,9 @@ def getitem(x, key):
     Tensor([2. 0. 1.])
     """
     tensors_only("getitem", x=x)
-    key = _raw_key(key)
     xp = backend.array_module(x.array)
     try:
+        key = _key_for(x, key)
         y = xp.asarray(x.array[key])
     except IndexError as error:
         raise IndexError(f"getitem: {error} (the tensor has shape {x.shape})") from None
@@ -108,14 +108,32 @@ def setitem(x, key, value):
             raise RuntimeError("x[...] = value: the value requires a gradient, which would not flow through the "
                                "assignment; write value.detach(), or build the whole with ops.concat")
         value = value.array
-    x.array[_raw_key(key)] = value
+    x.array[_key_for(x, key)] = value
     x.changed_in_place()
 
 
-def _raw_key(key):
-    if isinstance(key, tuple):
-        return tuple(_raw_key(k) for k in key)
-    return key.array if isinstance(key, Tensor) else key
+def _key_for(x, key):
+    """`key` as the array library of x takes it.
+
+    On the GPU indices from the host are checked here, since CuPy takes one that is out of range modulo the axis; then they
+    are uploaded. Masks become indices, which waits for the card where the mask lies there.
+    """
+    keys = [k.array if isinstance(k, Tensor) else k for k in (key if isinstance(key, tuple) else (key,))]
+    if x.device == "cpu":
+        return tuple(keys) if isinstance(key, tuple) else keys[0]
+    if all(not hasattr(k, "dtype") or backend.device_of(k) == "cpu" for k in keys):
+        np.broadcast_to(np.uint8(0), x.shape)[tuple(keys)]
+    return tuple(part for k in keys for part in _indices_on_card(k))
+
+
+def _indices_on_card(k):
+    if isinstance(k, (list, np.ndarray)):
+        k = np.asarray(k)
+        parts = k.nonzero() if k.dtype == bool else [k.astype(np.int64)]
+        return [backend.to_device(part, "cuda") for part in parts]
+    if hasattr(k, "dtype") and k.dtype == bool and k.ndim:
+        return k.nonzero()
+    return [k]
 
 
 def _is_basic(key):

@@ -146,6 +146,13 @@ class ndarray:
     def view(self, dtype=None):
         return ndarray(self._array.view() if dtype is None else self._array.view(dtype))
 
+    def swapaxes(self, first, second):
+        return ndarray(self._array.swapaxes(first, second))
+
+    def nonzero(self):
+        wait_for_card("nonzero")
+        return tuple(ndarray(np.ascontiguousarray(part)) for part in self._array.nonzero())
+
     def squeeze(self, axis=None):
         return ndarray(self._array.squeeze(axis))
 
@@ -170,7 +177,8 @@ class ndarray:
             return ndarray(picked)
         keys = key if isinstance(key, tuple) else (key,)
         if all(k is None or k is Ellipsis or isinstance(k, (numbers.Integral, slice)) for k in keys):
-            return ndarray(self._array[(*keys, ...)])           # one element: a view (), where NumPy gives a number
+            # One element is a view (), where NumPy gives a number.
+            return ndarray(self._array[keys if any(k is Ellipsis for k in keys) else (*keys, ...)])
         return _compute(lambda a: a[_index(key)], self)
 
     def __setitem__(self, key, value):
