@@ -4,10 +4,12 @@
 
 Division by 1 − p keeps the expected y at x, so nothing is to be done at test time.
 
-The mask m is a function of (seed, shape, p) alone: the elements, in row-major order, are cut into blocks of
-fixed size, and block b draws from a random stream of its own, seeded by (seed, b). So threads can draw side
-by side and get the same mask as one would, and the way back draws it again: nothing is kept but the seed. An
-element draws 16 bits and is dropped where they, as an integer, are below p·65536: p is exact to 1/131072.
+The mask m is a function of (seed, position, p) alone. Element i, in row-major order, draws 16 bits: a quarter of a
+64-bit word, and four words are a block of Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as
+1, 2, 3"), a function of a key and a counter. The key is the seed, and the counter is the number of the block,
+1 + i div 16. So every thread can start where it likes, here and on a GPU, and gets the same mask as one thread would;
+and the way back draws it again: nothing is kept but the seed. An element is dropped where its 16 bits, as an integer,
+are below p·65536: p is exact to 1/131072.
 """
 import numpy as np
 
@@ -15,26 +17,31 @@ from nanoemo.kernels.threads import parallel
 
 __all__ = ["dropout_forward_plain", "dropout_backward_plain", "dropout_forward", "dropout_backward"]
 
-BLOCK = 256 * 1024      # elements that share a random stream; changing it changes every mask
+PER_COUNT = 16          # elements that draw from one value of Philox's counter
+BLOCK = 256 * 1024      # elements that a thread takes at a time, a multiple of those 16; the mask does not depend on it
 
 
-def _check_p(p):
+def check_p(p):
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p, the probability to drop an element, must be at least 0 and below 1, "
                          f"got {p!r}")
 
 
-def _kept(block, count, p, seed):
-    """m of `count` elements of a block, as booleans."""
-    stream = np.random.SFC64(np.random.SeedSequence(seed, spawn_key=(block,)))
-    return stream.random_raw(-(-count // 4)).view(np.uint16)[:count] >= round(p * 65536)
+def threshold(p):
+    """Elements whose 16 bits are below it are dropped."""
+    return round(p * 65536)
+
+
+def _philox(seed, count=0):
+    """The stream of Philox blocks count + 1, count + 2, …: NumPy counts up before it draws."""
+    return np.random.Philox(key=np.array([seed, 0], np.uint64), counter=count)
 
 
 def dropout_forward_plain(x, p, seed):
     """Inverted dropout by definition: see `dropout_forward`."""
-    _check_p(p)
-    masks = [_kept(start // BLOCK, min(BLOCK, x.size - start), p, seed) for start in range(0, x.size, BLOCK)]
-    kept = np.concatenate([*masks, np.empty(0, bool)]).reshape(x.shape)
+    check_p(p)
+    bits = _philox(seed).random_raw(-(-x.size // 4)).view(np.uint16)[:x.size]
+    kept = (bits >= threshold(p)).reshape(x.shape)
     return x * kept / (1 - p), (kept, p)
 
 
@@ -45,16 +52,16 @@ def dropout_backward_plain(dy, cache):
 
 
 def dropout_forward(x, p, seed):
-    """Inverted dropout: x (any shape), p in [0, 1), seed a non-negative integer -> (y, cache).
+    """Inverted dropout: x (any shape), p in [0, 1), 0 ≤ seed < 2⁶⁴ -> (y, cache).
 
-    Where p is 0, y is x itself. Raises ValueError for p outside [0, 1).
+    Where p is 0, y is x itself. Raises ValueError for p outside [0, 1), OverflowError for a seed outside its range.
     Memory floor: x read, y written.
 
     >>> y, cache = dropout_forward(np.ones(10_000), 0.25, seed=1)
     >>> sorted(set(y.round(4).tolist())), float(y.mean().round(1))
     ([0.0, 1.3333], 1.0)
     """
-    _check_p(p)
+    check_p(p)
     return _drop(x, p, seed), (p, seed)
 
 
@@ -69,12 +76,18 @@ def _drop(x, p, seed):
     y = np.empty(x.shape, x.dtype)
     source, target = np.ascontiguousarray(x).reshape(-1), y.reshape(-1)
 
-    def drop_block(block):
-        elements = slice(block * BLOCK, min((block + 1) * BLOCK, y.size))
-        out = target[elements]
-        np.copyto(out, _kept(block, out.size, p, seed))     # widened first: mixed types go through buffers
+    def drop_block(first):
+        out = target[first:first + BLOCK]
+        np.copyto(out, _kept(first, out.size, p, seed))     # widened first: mixed types go through buffers
         out *= 1 / (1 - p)
-        out *= source[elements]
+        out *= source[first:first + BLOCK]
 
-    parallel(drop_block, range(-(-y.size // BLOCK)))
+    parallel(drop_block, range(0, y.size, BLOCK))
     return y
+
+
+def _kept(first, count, p, seed):
+    """m of `count` elements from element `first` on, as booleans; `first` is a multiple of 16."""
+    stream = np.random.Generator(_philox(seed, first // PER_COUNT))
+    words = stream.integers(0, 2**64, -(-count // 4), np.uint64)    # as random_raw, but without the interpreter lock
+    return words.view(np.uint16)[:count] >= threshold(p)

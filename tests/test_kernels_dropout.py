@@ -1,11 +1,11 @@
-"""Dropout kernels: the rate, the scale, and a mask that depends on seed, shape and p alone."""
+"""Dropout kernels: the rate, the scale, and a mask that depends on seed, position and p alone."""
 import numpy as np
 import pytest
 
 from nanoemo.kernels import dropout
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
-SHAPES = [(1,), (3, 5), (2, 7, 7, 3), (700, 600), (1, 131072), (5, 52429)]     # the last is two blocks
+SHAPES = [(0,), (1,), (15,), (17,), (3, 5), (2, 7, 7, 3), (700, 600), (1, 131072), (5, 52429)]    # the last is two blocks
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -47,12 +47,35 @@ def test_mask_depends_on_seed_not_on_threads_or_type():
     assert abs((masks[0] == other).mean() - 0.5) < 0.01
 
 
-def test_blocks_have_streams_of_their_own():
-    y, _ = dropout.dropout_forward(np.ones(4 * dropout.BLOCK), 0.5, seed=0)
-    blocks = (y != 0).reshape(4, dropout.BLOCK)
+def test_the_mask_is_known():
+    """The published Philox4x64-10: a change of the mask would change every run that was seeded before."""
+    y, _ = dropout.dropout_forward(np.ones(16), 0.5, seed=0)
+    # of counter (1, 0, 0, 0) and key (0, 0): four words, each four times 16 bits, the lowest first
+    words = (0x02f4ba6408e4d89b, 0x3dd62b0b9ca8c5b2, 0x1c8667a55d902e79, 0x907d7a052fd5b4dc)
+    bits = [word >> shift & 0xffff for word in words for shift in (0, 16, 32, 48)]
+    np.testing.assert_array_equal(y != 0, [b >= 32768 for b in bits])
+
+
+@pytest.mark.parametrize("block", [16, 48, 4096])
+def test_mask_does_not_depend_on_how_the_work_is_cut(monkeypatch, block):
+    x = np.ones(10_007)
+    expected, _ = dropout.dropout_forward(x, 0.3, seed=2**64 - 1)
+    monkeypatch.setattr(dropout, "BLOCK", block)
+    np.testing.assert_array_equal(dropout.dropout_forward(x, 0.3, seed=2**64 - 1)[0], expected)
+
+
+def test_parts_of_the_mask_are_unlike():
+    parts = (dropout.dropout_forward(np.ones(4 * dropout.BLOCK), 0.5, seed=0)[0] != 0).reshape(4, dropout.BLOCK)
     for a in range(4):
         for b in range(a):
-            assert abs((blocks[a] == blocks[b]).mean() - 0.5) < 0.01
+            assert abs((parts[a] == parts[b]).mean() - 0.5) < 0.01
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+@pytest.mark.parametrize("forward", [dropout.dropout_forward, dropout.dropout_forward_plain])
+def test_seed_outside_the_range(forward, seed):
+    with pytest.raises(OverflowError):
+        forward(np.ones(3), 0.5, seed)
 
 
 def test_nothing_dropped_is_the_identity(rng):
