@@ -12,7 +12,8 @@ __all__ = ["upsample2d_forward_plain", "upsample2d_backward_plain",
            "upsample2d_forward", "upsample2d_backward"]
 
 
-def _check(x, scale):
+def checked_scale(x, scale):
+    """`scale` as a pair. Raises ValueError where x or scale is none for `upsample2d`."""
     if x.ndim != 4:
         raise ValueError(f"upsample2d: x must have 4 axes (N, H, W, C), got shape {x.shape}")
     scales = scale if isinstance(scale, (tuple, list)) else (scale,)
@@ -24,7 +25,7 @@ def _check(x, scale):
 
 def upsample2d_forward_plain(x, scale):
     """Nearest up-sampling by definition: see `upsample2d_forward`."""
-    rows, columns = _check(x, scale)
+    rows, columns = checked_scale(x, scale)
     n, height, width, channels = x.shape
     y = np.empty((n, height * rows, width * columns, channels), x.dtype)
     for r in range(y.shape[1]):
@@ -54,7 +55,7 @@ def upsample2d_forward(x, scale):
     array([[1., 1., 2., 2.],
            [1., 1., 2., 2.]])
     """
-    rows, columns = _check(x, scale)
+    rows, columns = checked_scale(x, scale)
     n, height, width, channels = x.shape
     y = np.empty((n, height * rows, width * columns, channels), x.dtype)
     blocks = _as_blocks(y, rows, columns)
