@@ -17,7 +17,7 @@ import numpy as np
 
 from nanoemo import backend
 
-__all__ = ["Tensor", "no_grad", "detect_anomaly", "is_grad_enabled"]
+__all__ = ["Tensor", "anomalies_are_detected", "no_grad", "detect_anomaly", "is_grad_enabled"]
 
 
 class _Modes(threading.local):
@@ -74,6 +74,11 @@ class detect_anomaly(_Mode):
 def is_grad_enabled():
     """False inside `no_grad()`."""
     return _modes.grad_enabled
+
+
+def anomalies_are_detected():
+    """True inside `detect_anomaly()`."""
+    return _modes.anomaly
 
 
 class _Guard:

@@ -15,9 +15,9 @@ KERNELS = Path(nanoemo.kernels.__path__[0])
 # From the bottom up. A part imports from its own layer and from layers below, never from above.
 LAYERS = [
     ("kernels",),
-    ("backend", "random", "files"),
+    ("backend", "live", "random", "files"),
     ("tensor",),
-    ("gradcheck", "ops"),
+    ("capture", "gradcheck", "ops"),
     ("nn", "optim"),
     ("models", "summary", "serialization"),
     ("training", "viz"),

@@ -1,7 +1,9 @@
 """Batch normalisation and dropout: what behaves differently in training. Kernels: kernels/norm.py, kernels/dropout.py."""
 import numbers
 
-from nanoemo import random
+import numpy as np
+
+from nanoemo import live, random
 from nanoemo.ops.common import floats_only, kernel_op, same_device, same_dtype
 
 __all__ = ["batch_norm", "dropout"]
@@ -49,4 +51,4 @@ def dropout(x, p, training):
     floats_only("dropout", x=x)
     if not training or p == 0:
         return x
-    return kernel_op("dropout", {"x": x}, float(p), random.next_seed())
+    return kernel_op("dropout", {"x": x}, float(p), live.number(random.next_seed, np.uint64))

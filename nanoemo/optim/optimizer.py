@@ -5,12 +5,13 @@ in place. What a rule remembers of a parameter (a velocity, a mean of squares) i
 when first needed.
 """
 import difflib
+import functools
 import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from nanoemo import backend
+from nanoemo import backend, live
 from nanoemo.tensor import Tensor
 
 __all__ = ["Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "build"]
@@ -41,32 +42,41 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__}: {name} must be {limit}, got {value!r}")
         return value
 
-    def update(self, device, params, grads, slots, step):
-        """Call the kernel: lists of arrays, the lists of their slots, and the number of this step, from 1."""
+    def update(self, device, params, grads, slots, step, lr):
+        """Call the kernel: lists of arrays, the lists of their slots, the number of this step, from 1, and the rate."""
         raise NotImplementedError
 
     def step(self):
         """Change every parameter that has a gradient; the others stay as they are."""
-        for device, count, group in self._groups():
+        for device, group in self._groups():
             params = [self.params[i].array for i in group]
             grads = [self.params[i].grad.array for i in group]
             slots = [[self._slot(name, i) for i in group] for name in self.slot_names]
-            self.update(device, params, grads, slots, count + 1)
+            step = live.number(functools.partial(self._count_step, group))
+            self.update(device, params, grads, slots, step, live.number(lambda: self.lr))
             for i in group:
                 self.params[i].changed_in_place()
-                self.step_counts[i] += 1
 
     def _groups(self):
-        """(device, steps made, indices) of those with a gradient: one group, unless some joined later."""
+        """(device, indices) of those with a gradient that have made as many steps: one group, unless some joined later."""
         groups = {}
         for i, parameter in enumerate(self.params):
             if parameter.grad is not None:
                 groups.setdefault((parameter.device, self.step_counts[i]), []).append(i)
-        return [(device, count, group) for (device, count), group in groups.items()]
+        return [(device, group) for (device, _), group in groups.items()]
+
+    def _count_step(self, group):
+        """One step more for each parameter of the group; their number of steps."""
+        for i in group:
+            self.step_counts[i] += 1
+        return self.step_counts[group[0]]
 
     def _slot(self, name, i):
         values, parameter = self.slots[name], self.params[i]
         if values[i] is None:
+            if live.capturing():
+                raise RuntimeError(f"{type(self).__name__}: parameter {i} has a gradient for the first time in a step that "
+                                   f"is being captured; make one step without capture first")
             values[i] = backend.array_module(parameter.array).zeros_like(parameter.array)
         return values[i]
 
@@ -155,9 +165,9 @@ class SGD(Optimizer):
         super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay)
         self.nesterov = nesterov
 
-    def update(self, device, params, grads, slots, step):
+    def update(self, device, params, grads, slots, step, lr):
         velocities = slots[0] if slots else [None] * len(params)
-        backend.kernel("sgd_step", device)(params, grads, velocities, self.lr, self.momentum, self.nesterov,
+        backend.kernel("sgd_step", device)(params, grads, velocities, lr, self.momentum, self.nesterov,
                                            self.weight_decay)
 
 
@@ -177,8 +187,8 @@ class RMSprop(Optimizer):
         super().__init__(params, lr, eps=eps, weight_decay=weight_decay)
         self.alpha = self.check("alpha", alpha, below=1)
 
-    def update(self, device, params, grads, slots, step):
-        backend.kernel("rmsprop_step", device)(params, grads, *slots, self.lr, self.alpha, self.eps,
+    def update(self, device, params, grads, slots, step, lr):
+        backend.kernel("rmsprop_step", device)(params, grads, *slots, lr, self.alpha, self.eps,
                                                self.weight_decay)
 
 
@@ -201,8 +211,8 @@ class Adam(Optimizer):
         super().__init__(params, lr, eps=eps, weight_decay=weight_decay)
         self.betas = tuple(self.check(f"betas[{i}]", beta, below=1) for i, beta in enumerate(betas))
 
-    def update(self, device, params, grads, slots, step):
-        backend.kernel(self.kernel_name, device)(params, grads, *slots, step, self.lr, *self.betas, self.eps,
+    def update(self, device, params, grads, slots, step, lr):
+        backend.kernel(self.kernel_name, device)(params, grads, *slots, step, lr, *self.betas, self.eps,
                                                  self.weight_decay)
 
 
