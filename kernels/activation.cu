@@ -54,17 +54,6 @@ extern "C" __global__ void tanh_backward(const real* dy, const real* y, real* dx
 
 // ---- along the last axis: a warp a row ------------------------------------------------------------------------
 
-// e^(x - max) summed over a row of `length`; all lanes get the sum, and the maximum in `largest`.
-__device__ inline real sum_of_exponentials(const real* row, int length, real& largest) {
-    int lane = threadIdx.x % 32;
-    largest = row[lane < length ? lane : 0];
-    for (int k = lane; k < length; k += 32) largest = row[k] > largest || row[k] != row[k] ? row[k] : largest;
-    largest = warp_max(largest);
-    real sum = 0;
-    for (int k = lane; k < length; k += 32) sum += exp(row[k] - largest);
-    return warp_sum(sum);
-}
-
 extern "C" __global__ void softmax_forward(const real* x, real* y, int rows, int length) {
     int row = element() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;

@@ -50,6 +50,18 @@ __device__ inline T warp_max(T value) {
     return value;
 }
 
+// e^(x - max) summed by a warp over a row of `length`; all lanes get the sum, and the maximum in `largest`.
+template <typename T>
+__device__ inline T sum_of_exponentials(const T* row, int length, T& largest) {
+    int lane = threadIdx.x % 32;
+    largest = row[lane < length ? lane : 0];
+    for (int k = lane; k < length; k += 32) largest = row[k] > largest || row[k] != row[k] ? row[k] : largest;
+    largest = warp_max(largest);
+    T sum = 0;
+    for (int k = lane; k < length; k += 32) sum += exp(row[k] - largest);
+    return warp_sum(sum);
+}
+
 // Over a block: each warp on its own, then the first warp over their results. All threads must call it, and all get the
 // sum. blockDim.x is a multiple of 32, the other dimensions are 1.
 template <typename T>

@@ -23,11 +23,12 @@ LOG_FLOOR = -100.0          # log p is taken to be no less
 VARIANCE_FLOOR = 1e-12      # p (1 − p) in the gradient is taken to be no less
 
 
-def _check_labels(logits, labels):
+def check_label_shapes(logits, labels):
+    """Raise ValueError for shapes of logits and labels that do not fit, TypeError for labels of a useless dtype."""
     if logits.ndim != 2 or logits.size == 0:
         raise ValueError("cross_entropy: logits must be (batch, classes), neither of them 0; "
                          f"got shape {logits.shape}")
-    batch, classes = logits.shape
+    batch = len(logits)
     if labels.dtype.kind not in "iuf":
         raise TypeError("cross_entropy: labels must be integers (N,) or probabilities (N, K), "
                         f"got {labels.dtype}")
@@ -42,6 +43,14 @@ def _check_labels(logits, labels):
     if labels.dtype.kind == "f":
         raise TypeError(f"cross_entropy: one label a row must be an integer, got {labels.dtype}; "
                         "use labels.astype(int)")
+
+
+def check_labels(logits, labels):
+    """`check_label_shapes`, and ValueError for a label that is no class."""
+    check_label_shapes(logits, labels)
+    if labels.ndim == 2:
+        return
+    classes = logits.shape[1]
     wrong = (labels < 0) | (labels >= classes)
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -49,7 +58,8 @@ def _check_labels(logits, labels):
                          f"classes 0 … {classes - 1}")
 
 
-def _check_target(loss, prediction, target):
+def check_target(loss, prediction, target):
+    """Raise ValueError where shapes differ or are empty; `loss` is the name to be told."""
     if prediction.shape != target.shape:
         raise ValueError(f"{loss}: prediction of shape {prediction.shape} and target of shape {target.shape} "
                          "differ; reshape one of them (they are not broadcast)")
@@ -58,7 +68,7 @@ def _check_target(loss, prediction, target):
 
 
 def _check_probabilities(p, target):
-    _check_target("binary_cross_entropy", p, target)
+    check_target("binary_cross_entropy", p, target)
     for name, values in (("p", p), ("target", target)):
         outside = (values < 0) | (values > 1)       # False for a NaN, which the loss shall show
         if outside.any():
@@ -69,7 +79,7 @@ def _check_probabilities(p, target):
 
 def cross_entropy_forward_plain(logits, labels):
     """The definition, row by row. Arguments and results are those of `cross_entropy_forward`."""
-    _check_labels(logits, labels)
+    check_labels(logits, labels)
     batch, classes = logits.shape
     total, p = logits.dtype.type(0), np.empty_like(logits)
     for n in range(batch):
@@ -107,7 +117,7 @@ def cross_entropy_forward(logits, labels):
     >>> bool(np.isclose(loss, np.log(7)))                       # knowing nothing: all seven equally likely
     True
     """
-    _check_labels(logits, labels)
+    check_labels(logits, labels)
     log_p = logits - logits.max(axis=1, keepdims=True)
     p = np.exp(log_p)
     row_sums = p.sum(axis=1, keepdims=True)
@@ -142,7 +152,7 @@ def cross_entropy_backward(dloss, cache):
 
 def mse_loss_forward_plain(prediction, target):
     """The definition, element by element. Arguments and results are those of `mse_loss_forward`."""
-    _check_target("mse_loss", prediction, target)
+    check_target("mse_loss", prediction, target)
     total = prediction.dtype.type(0)
     for a, t in zip(prediction.flat, target.astype(prediction.dtype).flat):
         total += (a - t) ** 2
@@ -166,7 +176,7 @@ def mse_loss_forward(prediction, target):
     >>> float(loss)
     2.0
     """
-    _check_target("mse_loss", prediction, target)
+    check_target("mse_loss", prediction, target)
     difference = np.subtract(prediction, target, dtype=prediction.dtype)
     loss = np.square(difference).mean()         # pairwise summation: accurate in float32 too
     return np.asarray(loss, prediction.dtype), difference

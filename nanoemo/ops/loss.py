@@ -2,14 +2,18 @@
 import numpy as np
 
 from nanoemo import backend
+from nanoemo.kernels.loss import check_labels
 from nanoemo.ops.common import kernel_op, same_device
 from nanoemo.tensor import Tensor, is_grad_enabled
 
 __all__ = ["cross_entropy", "mse_loss", "binary_cross_entropy"]
 
 
-def _target(name, target, prediction):
-    """The target's array, on the prediction's device; a plain list becomes an array there."""
+def _target(name, target, prediction, check_upload=None):
+    """The target's array, on the prediction's device; a plain list becomes an array there.
+
+    check_upload: called with the prediction and a list's values before they go to the GPU, where nobody looks at them
+    """
     if isinstance(target, Tensor):
         same_device(name, prediction=prediction, target=target)
         if target.requires_grad and is_grad_enabled():
@@ -18,7 +22,10 @@ def _target(name, target, prediction):
         return target.array
     same_device(name, prediction=prediction)
     if isinstance(target, (list, tuple)):
-        return backend.to_device(_from_list(name, target), prediction.device)
+        values = _from_list(name, target)
+        if check_upload is not None and prediction.device == "cuda":
+            check_upload(prediction, values)
+        return backend.to_device(values, prediction.device)
     if not hasattr(target, "dtype") or not hasattr(target, "shape"):
         raise TypeError(f"{name}: the target must be a Tensor, an array or a list, got {type(target).__name__}")
     same_device(name, prediction=prediction, target=Tensor(target))
@@ -39,14 +46,16 @@ def cross_entropy(logits, labels):
     """Mean of −log softmax(logits)[label] over the batch; softmax is part of it.
 
     logits: (N, K); labels: N class numbers, or (N, K) one-hot rows or probabilities
-    Raises ValueError for a label that is no class, naming its row.
+    Raises ValueError for a label that is no class, naming its row. Labels that are on the GPU already cannot be looked
+    at without waiting for it: there the loss becomes NaN, and so does the row's gradient.
 
     >>> from nanoemo import Tensor, ops
     >>> loss = ops.cross_entropy(Tensor([[0.0] * 7]), [3])     # seven classes, none preferred: ln 7
     >>> round(loss.item(), 4)
     1.9459
     """
-    return kernel_op("cross_entropy", {"logits": logits}, _target("cross_entropy", labels, logits))
+    return kernel_op("cross_entropy", {"logits": logits},
+                     _target("cross_entropy", labels, logits, check_upload=check_labels))
 
 
 def mse_loss(prediction, target):
@@ -61,6 +70,8 @@ def mse_loss(prediction, target):
 
 def binary_cross_entropy(probability, target):
     """Mean of −t log p − (1 − t) log(1 − p); logarithms are held at −100, as in PyTorch.
+
+    Raises ValueError for a probability or a target outside 0 … 1; on the GPU the loss is NaN instead.
 
     >>> from nanoemo import Tensor, ops
     >>> round(ops.binary_cross_entropy(Tensor([0.5]), Tensor([1.0])).item(), 4)
