@@ -11,7 +11,7 @@ import numpy as np
 from nanoemo import kernels
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
-__all__ = ["array_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda", "set_default_device",
+__all__ = ["array_module", "card_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda", "set_default_device",
            "default_device", "get_num_threads", "set_num_threads"]
 
 _default_device = "cpu"
@@ -70,6 +70,12 @@ def device_of(array):
 def array_module(array):
     """NumPy or CuPy, whichever made `array`."""
     return np if device_of(array) == "cpu" else _cupy
+
+
+def card_module():
+    """CuPy; RuntimeError where it or a CUDA device is missing."""
+    check_device("cuda")
+    return _cupy
 
 
 def to_device(array, device):

@@ -7,7 +7,7 @@ launched as a whole. It is the same kernels with the same arguments in the same 
 import contextlib
 import functools
 
-from nanoemo import backend
+from nanoemo import backend, kernels
 from nanoemo.live import LiveNumbers
 from nanoemo.tensor import Tensor, anomalies_are_detected
 
@@ -40,12 +40,12 @@ class capture:
     def __init__(self, step):
         functools.update_wrapper(self, step)
         self.step = step
-        self.graphs = {}            # (shape and dtype of each argument) -> _Graph, or None after the first call
+        self.graphs = {}            # shapes, dtypes and replaced kernels -> _Graph, or None after the first call
 
     def __call__(self, *tensors):
         if any(tensor.device == "cpu" for tensor in tensors) or anomalies_are_detected():
             return self.step(*tensors)
-        key = tuple((tensor.shape, tensor.dtype) for tensor in tensors)
+        key = tuple((tensor.shape, tensor.dtype) for tensor in tensors), kernels.overridden()
         if key not in self.graphs:
             self.graphs[key] = None
             return self.step(*tensors)

@@ -53,6 +53,11 @@ def is_overridden(*names):
     return any(name in _overrides for name in names)
 
 
+def overridden():
+    """What is replaced at the moment: pairs (kernel name, function)."""
+    return frozenset(_overrides.items())
+
+
 def names():
     """Names of all kernels that can be overridden, sorted."""
     return sorted(_family_of())

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanoemo import Tensor, random
+from nanoemo import Tensor, backend, capture, random
 from nanoemo.nn.trace import undisturbed
 from nanoemo.training.checkpoint import CheckpointError
+from nanoemo.training.transfer import Results, on_device
 
 __all__ = ["Trainer", "Tally", "TrainingDiverged", "Predictions", "predict"]
 
@@ -39,11 +40,11 @@ class Tally:
 
     @property
     def loss(self):
-        return self.loss_sum / self.images
+        return self.loss_sum / self.images if self.images else math.nan
 
     @property
     def accuracy(self):
-        return self.correct / self.images
+        return self.correct / self.images if self.images else math.nan
 
     @property
     def images_per_second(self):
@@ -83,9 +84,11 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.epoch = 0              # epochs finished, and so the index of the one under way
         self.step = 0               # steps made in the epoch under way
-        self.tally = Tally()        # sums over those steps
+        self.tally = Tally()        # sums over those of them whose results have come back from the device
         self.history = []           # a dictionary for each finished epoch
         self.epochs = None
+        self._learn = capture(self._learn_from)
+        self._results = Results()
 
     @property
     def steps_per_epoch(self):
@@ -116,28 +119,37 @@ class Trainer:
     def _run_epoch(self, stop):
         """The rest of the epoch under way, and its validation. False where asked to stop before its end."""
         self.model.train()
-        before = time.perf_counter()
-        for images, labels in self.train_loader.epoch(self.epoch, start=self.step):
-            loss, correct = self._train_step(images, labels)
-            now = time.perf_counter()
-            self.tally.add(len(labels), loss, correct, now - before)
-            before = now
+        self._clock = time.perf_counter()
+        for images, labels in on_device(self.train_loader.epoch(self.epoch, start=self.step), self.device):
+            numbers = self._learn(images, labels)
             self.step += 1
+            self._results.put(self.step, len(labels), numbers)
+            self._add_up()
             self._tell("step_end")
             if stop:
+                self._add_up(all=True)
                 return False
+        self._add_up(all=True)
         return self._finish_epoch(stop)
 
-    def _train_step(self, images, labels):
-        scores = self.model(Tensor(images, device=self.device))
-        loss = self.loss_fn(scores, Tensor(labels, device=self.device))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise TrainingDiverged(self._diverged(value, f"at epoch {self.epoch + 1}, step {self.step + 1}"))
+    def _learn_from(self, images, labels):
+        """One step. Returns (loss, correct answers) as one tensor, which need not have been computed yet."""
+        scores = self.model(images)
+        loss = self.loss_fn(scores, labels)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return value, int((_classes(scores) == labels).sum())
+        correct = (scores.array.argmax(axis=-1) == labels.array).sum()
+        return Tensor(backend.array_module(scores.array).stack([loss.array, correct.astype(loss.dtype)]))
+
+    def _add_up(self, all=False):
+        """Add the results that have come back to the tally."""
+        for result in self._results.take(all):
+            if not math.isfinite(result.loss):
+                raise TrainingDiverged(self._diverged(result.loss, f"at epoch {self.epoch + 1}, step {result.step}"))
+            now = time.perf_counter()
+            self.tally.add(result.images, result.loss, result.correct, now - self._clock)
+            self._clock = now
 
     def _finish_epoch(self, stop):
         before = time.perf_counter()
@@ -171,7 +183,8 @@ class Trainer:
     # ---- all that a run is, between two steps --------------------------------------------------------------
 
     def state(self):
-        """Everything needed to go on from here: (arrays by name, plain data). Copies nothing."""
+        """Everything needed to go on from here: (arrays by name, plain data). Waits for results under way."""
+        self._add_up(all=True)
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
         arrays.update({f"optimizer.{name}": np.asarray(value)
                        for name, value in self.optimizer.state_dict().items()})
@@ -212,20 +225,16 @@ def predict(model, loader, loss_fn=None, device="cpu", stop=None):
     The model computes in evaluation mode (no dropout, batch norm's running statistics) and is left in the
     mode it had.
     """
-    truth, predicted, loss_sum = [], [], 0.0
+    truth, predicted, losses = [], [], []
     with undisturbed(model):
-        for images, labels in loader:
+        for images, labels in on_device(iter(loader), device):
             if stop:
                 return None
-            scores = model(Tensor(images, device=device))
+            scores = model(images)
             if loss_fn is not None:
-                loss_sum += loss_fn(scores, Tensor(labels, device=device)).item() * len(labels)
-            truth.append(labels)
-            predicted.append(_classes(scores))
-    truth = np.concatenate(truth)
-    return Predictions(truth, np.concatenate(predicted), None if loss_fn is None else loss_sum / len(truth))
-
-
-def _classes(scores):
-    """The class of the highest score of each row, as a NumPy array."""
-    return scores.detach().cpu().numpy().argmax(axis=-1)
+                losses.append((loss_fn(scores, labels).detach(), len(labels)))
+            predicted.append(scores.array.argmax(axis=-1))
+            truth.append(labels.array.copy())           # a batch on the GPU will be written over
+    truth, predicted = (np.concatenate([backend.to_device(part, "cpu") for part in parts]) for parts in (truth, predicted))
+    loss = sum(loss.item() * count for loss, count in losses) / len(truth) if losses else None
+    return Predictions(truth, predicted, loss)

@@ -1,0 +1,111 @@
+"""Batches on their way to the device, and results on their way back, while the device computes.
+
+On the CPU neither is a journey. On a GPU a copy from ordinary memory makes the host wait for all that is queued before
+it; so batches go through page-locked memory on a stream of their own, and results are looked at some steps later.
+"""
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from nanoemo import Tensor, backend
+
+__all__ = ["Results", "on_device"]
+
+SLOTS = 3           # batches at a time: one that is computed with, one that has arrived, one on its way
+LAG = 4             # steps after which a result is waited for; more would show the loss of longer ago
+
+
+def on_device(batches, device):
+    """Yield (images, labels) as tensors on `device`, the next batch already on its way.
+
+    A batch on the GPU may be written over once the next but one has been asked for.
+    """
+    if device == "cpu":
+        for images, labels in batches:
+            yield Tensor(images), Tensor(labels)
+        return
+    slots = deque(_Slot() for _ in range(SLOTS))
+    under_way = deque()
+    for batch in batches:
+        slots[0].send(batch)
+        under_way.append(slots[0])
+        slots.rotate(-1)
+        if len(under_way) == SLOTS - 1:
+            yield from _hand_out(under_way.popleft())
+    while under_way:
+        yield from _hand_out(under_way.popleft())
+
+
+def _hand_out(slot):
+    yield slot.receive()
+    slot.used.record()          # on the stream that computes: reached when the step with this batch is done
+
+
+class _Slot:
+    """Memory for one batch on either side, and what says when it may be written to again."""
+
+    def __init__(self):
+        self.xp = backend.card_module()
+        self.stream = self.xp.cuda.Stream(non_blocking=True)
+        self.arrived, self.used = self.xp.cuda.Event(disable_timing=True), self.xp.cuda.Event(disable_timing=True)
+        self.locked, self.on_card = [], []
+
+    def send(self, batch):
+        if [(a.shape, a.dtype) for a in batch] != [(a.shape, a.dtype) for a in self.locked]:
+            self.locked = [_page_locked(self.xp, array) for array in batch]
+            self.on_card = [self.xp.empty(array.shape, array.dtype) for array in batch]
+        else:
+            self.arrived.synchronize()          # of the copy before; long ago
+        self.stream.wait_event(self.used)
+        for array, locked, target in zip(batch, self.locked, self.on_card):
+            locked[...] = array
+            target.set(locked, self.stream)
+        self.arrived.record(self.stream)
+
+    def receive(self):
+        self.xp.cuda.get_current_stream().wait_event(self.arrived)
+        return tuple(Tensor(array) for array in self.on_card)
+
+
+def _page_locked(xp, like):
+    memory = xp.cuda.alloc_pinned_memory(max(like.nbytes, 1))
+    return np.frombuffer(memory, like.dtype, like.size).reshape(like.shape)
+
+
+class Result(NamedTuple):
+    """Of one step: where it was in the epoch, its images, their mean loss, how many were classified correctly."""
+    step: int
+    images: int
+    loss: float
+    correct: int
+
+
+class Results:
+    """Loss and correct answers of the steps, in order, each as soon as it is there without making the card wait."""
+
+    def __init__(self):
+        self.under_way = deque()
+
+    def put(self, step, images, numbers):
+        """numbers: a tensor of two, (loss, correct)."""
+        if numbers.device == "cpu":
+            self.under_way.append((step, images, numbers.numpy(), None))
+            return
+        xp = backend.card_module()
+        locked = _page_locked(xp, np.empty(2, numbers.dtype))
+        numbers.array.get(out=locked, blocking=False)
+        arrived = xp.cuda.Event(disable_timing=True)
+        arrived.record()
+        self.under_way.append((step, images, locked, arrived))
+
+    def take(self, all=False):
+        """The results that are there; those of more than LAG steps ago, or all, are waited for."""
+        while self.under_way:
+            step, images, numbers, arrived = self.under_way[0]
+            if arrived is not None and not arrived.done:
+                if not all and len(self.under_way) <= LAG:
+                    return
+                arrived.synchronize()
+            self.under_way.popleft()
+            yield Result(step, images, float(numbers[0]), int(numbers[1]))
