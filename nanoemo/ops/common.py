@@ -75,7 +75,8 @@ def _operand(name, value, other):
         return value
     if isinstance(value, numbers.Real):
         dtype = other.dtype if other.dtype.kind == "f" or isinstance(value, numbers.Integral) else np.dtype(np.float32)
-        return Tensor(value, dtype=dtype, device=other.device)
+        # Filled in on the device: an upload could not be captured.
+        return Tensor(backend.array_module(other.array).full((), value, dtype))
     if isinstance(value, (np.ndarray, list, tuple)):
         return _from_values(name, value)
     raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(value).__name__}")

@@ -1,0 +1,161 @@
+"""A captured step gives the bits of the step itself, and does not wait for the card."""
+import numpy as np
+import pytest
+
+import nanoemo
+from nanoemo import Tensor, backend, nn, ops, optim
+from nanoemo.data import DataLoader, ImageSet
+from nanoemo.training import Trainer
+
+
+def small_model():
+    return nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+
+
+def train(device, captured, batches, rates):
+    """(losses, final state, optimiser's state) of a training with these batches and learning rates."""
+    nanoemo.manual_seed(7)
+    model = small_model().to(device)
+    optimizer = optim.Adam(model.parameters(), lr=rates[0], weight_decay=1e-3)
+
+    def step(x, labels):
+        loss = ops.cross_entropy(model(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = nanoemo.capture(step) if captured else step
+    losses = []
+    for (x, labels), rate in zip(batches, rates, strict=True):
+        optimizer.lr = rate
+        losses.append(run(Tensor(x, device=device), Tensor(labels, device=device)))
+    return [loss.item() for loss in losses], model.state_dict(), optimizer.state_dict()
+
+
+def batches(rng, sizes):
+    return [(rng.normal(size=(n, 6)).astype(np.float32), rng.integers(0, 3, n)) for n in sizes]
+
+
+def test_same_bits_as_without(device, rng):
+    data, rates = batches(rng, [8, 8, 8, 5, 8, 5, 5, 8]), [0.1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.02, 0.02]
+    plain, recorded = (train(device, captured, data, rates) for captured in (False, True))
+    assert plain[0] == recorded[0]
+    for before, after in zip(plain[1:], recorded[1:]):
+        for name in before:
+            np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+
+
+def test_a_replay_launches_no_kernel_of_its_own(card, rng):
+    launches = card_log(card).launches
+    x = Tensor(rng.normal(size=(4, 6)).astype(np.float32), device="cuda")
+    model = small_model().to("cuda")
+    run = nanoemo.capture(lambda x: model(x).relu())
+    counts = []
+    for _ in range(4):
+        before = len(launches)
+        run(x)
+        counts.append(len(launches) - before)
+    assert counts[0] > counts[2] == counts[3]
+    assert not [name for name, *_ in launches[-counts[3]:] if name != "operation"]      # a copy in, a copy out
+
+
+def test_dropout_differs_from_replay_to_replay(card):
+    x = Tensor(np.ones((50, 50), np.float32), device="cuda")
+    run = nanoemo.capture(lambda x: ops.dropout(x, 0.5, training=True))
+    results = [run(x).cpu().numpy() for _ in range(4)]
+    assert all((a != b).any() for a, b in zip(results, results[1:]))
+
+
+def test_results_are_copies(card):
+    double = nanoemo.capture(lambda x: (x * 2, x + 1))
+    results = [double(Tensor([float(k)], device="cuda")) for k in range(4)]
+    assert [(a.item(), b.item()) for a, b in results] == [(0, 1), (2, 2), (4, 3), (6, 4)]
+
+
+@pytest.mark.parametrize("wrong", [lambda x: Tensor(x.sum().item(), device="cuda"), lambda x: x + 1 if x.sum() > 0 else x,
+                                   lambda x: x * Tensor([2.0], device="cuda")], ids=["item", "if", "upload"])
+def test_what_cannot_be_recorded_is_said(card, wrong):
+    x = Tensor([1.0, 2.0], device="cuda")
+    run = nanoemo.capture(wrong)
+    run(x)
+    with pytest.raises(RuntimeError, match="capture: .* cannot be recorded: .*nothing may be read back"):
+        run(x)
+    assert (x * 2).cpu().numpy().tolist() == [2, 4]         # the card goes on
+
+
+def test_a_parameter_that_joins_while_recording(card):
+    model = nn.Linear(2, 1).to("cuda")
+    model.freeze()
+    other = nn.Parameter(np.ones((), np.float32)).to("cuda").detach()
+    other.requires_grad = True
+    optimizer = optim.Adam([*model.parameters(), other], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = (model(x) * other).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run, x = nanoemo.capture(step), Tensor([[1.0, 2.0]], device="cuda")
+    run(x)
+    model.unfreeze()
+    with pytest.raises(RuntimeError, match="Adam: parameter 0 has a gradient for the first time"):
+        run(x)
+
+
+def test_a_kernel_swapped_in_is_used_and_put_away_again(card):
+    run, x = nanoemo.capture(lambda x: x.relu()), Tensor([-1.0, 1.0], device="cuda")
+    for _ in range(3):
+        assert run(x).cpu().numpy().tolist() == [0, 1]
+    with nanoemo.kernels.override(relu_forward=lambda x: (x * 10, x), relu_backward=lambda dy, x: dy):
+        assert [run(x).cpu().numpy().tolist() for _ in range(3)] == [[-10, 10]] * 3
+    assert run(x).cpu().numpy().tolist() == [0, 1]
+
+
+def faces(rng, count):
+    return ImageSet(rng.integers(0, 256, (count, 2, 3, 1), np.uint8), rng.integers(0, 3, count), ("a", "b", "c"))
+
+
+def run_trainer(device, rng, epochs=3):
+    nanoemo.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), small_model()).to(device)
+    loader = DataLoader(faces(rng, 44), batch_size=8, shuffle=True, transform=lambda images, rng: images / 255)
+    trainer = Trainer(model, optim.Adam(model.parameters(), lr=0.01), ops.cross_entropy, loader, loader, device=device)
+    return trainer, trainer.fit(epochs)
+
+
+def test_trainer_learns_the_same_on_both_devices(card):
+    (_, on_cpu), (_, on_card) = (run_trainer(device, np.random.default_rng(0)) for device in ("cpu", "cuda"))
+    for a, b in zip(on_cpu, on_card, strict=True):
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            assert a[name] == pytest.approx(b[name], rel=1e-4), name
+
+
+def test_no_step_waits_for_the_card(card, rng):
+    log = card_log(card)
+    waits = []
+
+    class Watch:
+        def train_start(self, trainer): pass
+        def train_end(self, trainer): pass
+        def epoch_end(self, trainer): pass
+        def step_end(self, trainer): waits.append(len(log.waits))
+
+    nanoemo.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), small_model()).to("cuda")
+    loader = DataLoader(faces(rng, 44), batch_size=8)
+    trainer = Trainer(model, optim.Adam(model.parameters()), ops.cross_entropy, loader, device="cuda", callbacks=[Watch()])
+    trainer.fit(1)
+    copies_of_earlier_batches = [what for what in log.waits[waits[0]:waits[-1]] if what == "event.synchronize"]
+    assert waits[-1] - waits[0] == len(copies_of_earlier_batches)
+
+
+def card_log(card):
+    """What the stand-in wrote down of launches and waits."""
+    log = getattr(card, "_device", None)
+    if log is None:
+        pytest.skip("launches and waits are counted on the stand-in only")
+    assert backend.why_no_cuda() == ""
+    return log
