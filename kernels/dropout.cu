@@ -1,14 +1,15 @@
-// Dropout. Equations, and how the mask is drawn: dropout.py; launched by dropout_cupy.py. The mask is NumPy's, bit for bit.
+// Dropout. Equations, and how the mask is drawn: dropout.py; launched by dropout_cupy.py. The mask is NumPy's, bit for
+// bit.
 //
 // Launch: a thread a block of Philox, which is 16 elements; 128 threads a block, so that a small array is spread over
-// more of the card. Were each thread to read the 16 elements that it draws for, the 32 lanes of a warp would read with a
-// stride of 64 bytes. So a warp draws for its 512 elements first, 16 bits a lane that say which are kept, and then goes
-// over them 32 at a time, each lane on one element, its bit fetched from the lane that drew it. Reads and writes are of
-// 128 neighbouring bytes, and no shared memory is needed.
+// more of the card. Were each thread to read the 16 elements it draws for, the 32 lanes of a warp would read with a
+// stride of 64 bytes. So a warp draws for its 512 elements first, each lane 16 bits that say which are kept, and then
+// goes over them 32 at a time, each lane on one element, its bit fetched from the lane that drew it. Reads and writes
+// are of 128 neighbouring bytes, and no shared memory is needed.
 //
 // Floor: x read, y written, 8 bytes an element in float32, forward and backward alike. Philox is 10 rounds of two
-// products of 64 × 64 bits, some 400 integer instructions for 16 elements, 25 an element: about as much as a large card
-// can do in the time that the bytes take, so that p's 16 bits an element, rather than 32, matter here.
+// products of 64 × 64 bits, some 400 integer instructions for 16 elements, 25 an element: about what a large card can
+// do in the time that the bytes take. So it matters that an element draws 16 bits, and not 32.
 
 #include "common.cuh"
 

@@ -29,7 +29,7 @@ __all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain",
 BLOCK_BYTES = 1024 * 1024
 
 
-def _check(x, training, **vectors):
+def check(x, training, **vectors):
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x must have at least 2 axes, channels last, got shape {x.shape}")
     if x.shape[-1] == 0:
@@ -53,7 +53,7 @@ def _follow(running, batch, momentum):
 
 def batch_norm_forward_plain(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
     """Batch normalisation by the formulas above: see `batch_norm_forward`."""
-    _check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
     mean, var = running_mean, running_var
     if training:
@@ -89,10 +89,11 @@ class _Rows:
 
     def __init__(self, like):
         self.channels = like.shape[-1]
-        self.repeats = like.shape[-2] if like.ndim > 2 else 1
+        self.repeats = max(1, like.shape[-2]) if like.ndim > 2 else 1
         self.length = self.repeats * self.channels
         self.count = like.size // self.channels
         self.blocks = row_blocks(like.size // self.length, self.length * like.itemsize, BLOCK_BYTES)
+        self.blocks = self.blocks or [slice(0, 0)]          # an empty batch has sums, too: zeros
 
     def matrix(self, array):
         return np.ascontiguousarray(array).reshape(-1, self.length)
@@ -124,7 +125,7 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
     >>> y.tolist()
     [[-1.0], [1.0]]
     """
-    _check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     rows = _Rows(x)
     mean, var = running_mean, running_var
     if training:

@@ -5,7 +5,8 @@ import pytest
 from nanoemo.kernels import dropout
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
-SHAPES = [(0,), (1,), (15,), (17,), (3, 5), (2, 7, 7, 3), (700, 600), (1, 131072), (5, 52429)]    # the last is two blocks
+# the last is two blocks
+SHAPES = [(0,), (1,), (15,), (17,), (3, 5), (2, 7, 7, 3), (700, 600), (1, 131072), (5, 52429)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -152,3 +152,11 @@ def test_gradients_keep_their_digits_far_from_zero(rng):
         gradients.append(norm.batch_norm_backward(dy.astype(dtype), cache))
     for got, exact in zip(*gradients):
         np.testing.assert_allclose(got, exact, atol=2e-4 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 4, 3), (2, 0, 3)], ids=str)
+@pytest.mark.parametrize("plain", [True, False])
+def test_an_empty_batch_in_evaluation(rng, shape, plain):
+    y, dx, dgamma, dbeta, *_ = run(make(rng, shape), np.ones(shape), False, plain)
+    assert y.shape == dx.shape == shape
+    assert dgamma.tolist() == dbeta.tolist() == [0, 0, 0]
