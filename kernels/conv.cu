@@ -1,21 +1,20 @@
-// Convolution by im2col. Equations: conv.py; launched by conv_cupy.py. The products are cuBLAS's, the bias's
-// gradient is that of a dense layer (dense.cu).
+// Convolution by im2col. Equations: conv.py; launched by conv_cupy.py. The products are cuBLAS's, the bias's gradient
+// is that of a dense layer (dense.cu).
 //
-// What im2col costs on a card. For each output position the columns hold K = kh·kw·C numbers, written once and read once
-// by the product: 8·K bytes in float32, for 2·K·O flops, O/4 flops a byte. An H100 does some 20 float32 flops in the time of
-// a byte, so with O = 64 outputs the columns cost about as much as the product, with 256 a quarter of it. An implicit GEMM
-// (cuDNN's way) gathers each tile of columns straight into shared memory and saves those 8·K bytes; it would also have to
-// be as fast as cuBLAS at the product, which is the larger part wherever there are many channels. Hence im2col.
-// In a captured step the launches are free, nearly, and what is left is: x read, columns written and read, y written.
+// What im2col costs on a card. For each output position the columns hold K = kh·kw·C numbers, written once and read
+// once by the product: 8·K bytes in float32, for 2·K·O flops, so O/4 flops a byte. An H100 does some 20 float32 flops
+// in the time of a byte: with O = 64 outputs the columns cost about as much as the product, with 256 a quarter of it.
+// An implicit GEMM (cuDNN's way) gathers each tile of columns straight into shared memory and saves those 8·K bytes;
+// but it must then be as fast as cuBLAS at the product, which is the larger part wherever there are many channels.
 // Floor without the columns: x and w read, y written; 2·N·H'·W'·K·O flops forward, twice that backward.
 //
 // Launch: a thread an element, 256 a block, neighbours along the channels, so that a warp reads and writes neighbouring
-// numbers. Finding out which element a thread has takes a few integer divisions, some twenty instructions each; as much as
-// moving some dozen numbers. So a thread of im2col copies from all kh rows of its window, and a thread of col2im adds up
-// from all windows. Where C is a multiple of 4, a thread moves four channels at a time, 16 bytes to a transaction.
+// numbers. Finding out which element a thread has takes a few integer divisions, some twenty instructions each, longer
+// than it takes to move a number. So a thread of im2col copies from all kh rows of its window, and a thread of col2im
+// adds up from all windows. Where C is a multiple of 4, a thread moves four channels at a time, in one transaction.
 //
-// Few inputs (K ≤ 32: a first layer) are convolved directly: there columns, product and bias together move far more than
-// the floor, x read and y written, and cuBLAS has tiles too deep for such a K.
+// Few inputs (K ≤ 32: a first layer) are convolved directly: there columns, product and bias together move far more
+// than the floor, x read and y written.
 
 #include "common.cuh"
 
@@ -37,15 +36,17 @@ struct __align__(16) Four {
 // ---- columns: (positions, kh, kw, C) --------------------------------------------------------------------------
 
 // A window's row is kw·C neighbouring numbers ("run") both in the image and in the columns. A thread copies one place
-// of the run, from all rows of a window. Where the product is to be added to the bias, y gets the bias first: a launch
-// less than a bias of its own.
+// of the run, from all rows of a window. Where there is a bias, y becomes the bias, for the product to be added to:
+// that moves no more than adding the bias afterwards, and is a launch less.
 template <typename T>
-__device__ inline void copy_windows(const T* x, const real* bias, T* columns, real* y, Windows s, int outputs, int count) {
+__device__ inline void copy_windows(const T* __restrict__ x, const real* __restrict__ bias, T* __restrict__ columns,
+                                    real* __restrict__ y, const Windows& s, int outputs, int count) {
     int thread = element();
     if (thread >= count) return;
     int run = s.kernel_width * s.channels, row_length = s.width * s.channels;
     int position = thread / run, place = thread % run;
-    int j = position % s.out_width, i = position / s.out_width % s.out_height, n = position / s.out_width / s.out_height;
+    int j = position % s.out_width, i = position / s.out_width % s.out_height;
+    int n = position / s.out_width / s.out_height;
     int first = i * s.stride_down - s.top;
     int along = (j * s.stride_across - s.left) * s.channels + place;
     bool in_row = along >= 0 && along < row_length;
@@ -72,7 +73,7 @@ extern "C" __global__ void im2col_four(const real* x, const real* bias, real* co
 // The other way, as a gather: a thread adds up what all windows over its number of the image say, always in one order.
 // Scattering the windows would need atomics, and give other bits from run to run.
 template <typename T>
-__device__ inline void add_windows(const T* columns, T* dx, Windows s, int count) {
+__device__ inline void add_windows(const T* __restrict__ columns, T* __restrict__ dx, const Windows& s, int count) {
     int thread = element();
     if (thread >= count) return;
     int c = thread % s.channels, pixel = thread / s.channels;
@@ -102,13 +103,14 @@ extern "C" __global__ void col2im_four(const real* columns, real* dx, Windows s,
 
 // ---- directly -------------------------------------------------------------------------------------------------
 
-// A thread computes one channel of a strip of four neighbouring outputs, so that each weight it loads is used four times.
-// The threads of a warp lie along the channels: they load neighbouring weights, which stay in the level-1 cache (some KiB
-// in the memory that shared memory would be cut from), and the same number of x, one load for all. Five loads for four
-// multiplications make this bound by the level-1 cache: with K = 9 in about the time that y takes to memory.
+// A thread computes one channel of a strip of four neighbouring outputs, so that each weight it loads is used four
+// times. The threads of a warp lie along the channels: they load neighbouring weights, which stay in the level-1 cache
+// (some KiB of the memory that shared memory is cut from), and the same number of x, one load for all. Five loads for
+// four multiplications: the level-1 cache is the limit, which K = 9 reaches in about the time that y takes to memory.
 const int STRIP = 4;
 
-extern "C" __global__ void direct_forward(const real* x, const real* w, const real* bias, real* y, Windows s, int outputs,
+extern "C" __global__ void direct_forward(const real* __restrict__ x, const real* __restrict__ w,
+                                          const real* __restrict__ bias, real* __restrict__ y, Windows s, int outputs,
                                           int count) {
     int thread = element();
     if (thread >= count) return;

@@ -12,7 +12,7 @@ from nanoemo.kernels.shapes import output_size
 
 __all__ = ["conv1d_backward", "conv1d_forward", "conv2d_backward", "conv2d_forward"]
 
-COLUMN_BYTES = 256 << 20    # columns at a time; enough work for any card, and little beside its memory
+COLUMN_BYTES = 256 << 20    # of columns at a time: enough work for any card, little beside its memory
 DIRECT_SIZE = 32            # numbers in a window up to which columns do not pay (conv.cu)
 STRIP = 4                   # outputs a thread in direct_forward
 
@@ -26,7 +26,7 @@ launch = CudaFile("conv.cu").launch
 def conv2d_forward(x, w, b, stride, padding):
     """Convolve images x (N, H, W, C) with w (kh, kw, C, O) and add b (O,) or None: y (N, H', W', O). Keeps x and w."""
     strides, pads = _check("conv2d", x, w, b, stride, padding)
-    return _forward(x, w, b, strides, pads)
+    return convolve(x, w, b, strides, pads)
 
 
 def conv2d_backward(dy, cache, needs=(True, True, True)):
@@ -42,7 +42,7 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
 def conv1d_forward(x, w, b, stride, padding):
     """The same for sequences x (N, T, C) and w (k, C, O), as images of one row: y (N, T', O)."""
     strides, pads = _check("conv1d", x, w, b, stride, padding)
-    y, cache = _forward(*_as_images(x, w), b, strides, pads)
+    y, cache = convolve(*_as_images(x, w), b, strides, pads)
     return y[:, 0], cache
 
 
@@ -51,7 +51,8 @@ def conv1d_backward(dy, cache, needs=(True, True, True)):
     return _without_row_axis(*conv2d_backward(dy[:, None], cache, needs))
 
 
-def _forward(x, w, b, strides, pads):
+def convolve(x, w, b, strides, pads):
+    """(y, cache) of arguments that have been checked, padding given as ((top, bottom), (left, right))."""
     x, w, b = (None if a is None else cp.ascontiguousarray(a) for a in (x, w, b))
     height, width = _out_shape(x.shape, w.shape, strides, pads)
     size, outputs = math.prod(w.shape[:3]), w.shape[3]

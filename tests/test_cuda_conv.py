@@ -51,12 +51,12 @@ def test_conv1d(card, rng, shape, window, stride, padding):
     check_pair("conv1d", *make(rng, shape, window), stride, padding)
 
 
-@pytest.mark.parametrize("shape, window", [((5, 4, 4, 8), (3, 3, 4)), ((5, 4, 4, 2), (3, 3, 4))], ids=["columns", "direct"])
-def test_a_batch_cut_into_chunks(card, rng, monkeypatch, shape, window):
+@pytest.mark.parametrize("shape", [(5, 4, 4, 8), (5, 4, 4, 2)], ids=["columns", "direct"])
+def test_a_batch_cut_into_chunks(card, rng, monkeypatch, shape):
     """Two images a chunk in float64, four in float32; in the end one is left."""
     from nanoemo.kernels import conv_cupy
     monkeypatch.setattr(conv_cupy, "COLUMN_BYTES", 2 * 4 * 4 * 9 * shape[3] * 8)
-    check_pair("conv2d", *make(rng, shape, window), 1, "same")
+    check_pair("conv2d", *make(rng, shape, (3, 3, 4)), 1, "same")
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 5, 8), (2, 5, 5, 2)], ids=["columns", "direct"])
@@ -86,8 +86,8 @@ def test_views(card, rng):
 def test_float32_sums_over_many_rows(card, rng):
     """db and dw of 40 000 positions are as accurate as a sum in parts can be."""
     dy = (1 + rng.random(size=(1, 200, 200, 2))).astype(np.float32)
-    x, w, b = (backend.to_device(a.astype(np.float32), "cuda") for a in (np.ones((1, 200, 200, 1)), np.ones((1, 1, 1, 2)),
-                                                                         np.zeros(2)))
+    shapes = (1, 200, 200, 1), (1, 1, 1, 2), (2,)
+    x, w, b = (backend.to_device(np.ones(shape, np.float32), "cuda") for shape in shapes)
     _, cache = kernels.find("conv2d_forward", "cuda")(x, w, b, 1, "valid")
     _, dw, db = kernels.find("conv2d_backward", "cuda")(backend.to_device(dy, "cuda"), cache)
     exact = dy.sum(axis=(0, 1, 2), dtype=np.float64)
