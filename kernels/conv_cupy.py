@@ -1,5 +1,6 @@
 """Convolution on the GPU: the functions of conv.py, by conv.cu and, for the products, cuBLAS."""
 import math
+from functools import lru_cache
 
 import cupy as cp
 import numpy as np
@@ -139,11 +140,14 @@ def _four_at_a_time(images):
     return 4 if images.shape[3] % 4 == 0 and images.data.ptr % 16 == 0 else 1
 
 
+@lru_cache
 def _windows(x_shape, w_shape, strides, pads, four=1):
     """struct Windows; with four=4 the channels are counted in fours."""
     _, height, width, channels = x_shape
     out = _out_shape(x_shape, w_shape, strides, pads)
-    return np.array([(height, width, channels // four, *w_shape[:2], *strides, pads[0][0], pads[1][0], *out)], WINDOWS)
+    windows = np.zeros(1, WINDOWS)
+    windows[0] = (height, width, channels // four, *w_shape[:2], *strides, pads[0][0], pads[1][0], *out)
+    return windows
 
 
 def _out_shape(x_shape, w_shape, strides, pads):
