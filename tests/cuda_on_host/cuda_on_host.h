@@ -174,7 +174,7 @@ inline void release_block(std::vector<unsigned>& ready) {
                   (threads[t].state == DONE ? " has exited without it" : " waits elsewhere, " + at(threads[t].line));
         return;
     }
-    for (unsigned t : order) ready.push_back(t);
+    for (unsigned t = 0; t < threads.size(); t++) ready.push_back(t);       // run_block turns them round
 }
 
 inline void run_block() {
