@@ -117,6 +117,20 @@ def test_squared_norm_does_not_lose_small_numbers_beside_a_large_sum():
     assert optim.squared_norm([small]) == pytest.approx(400, rel=1e-5)
 
 
+@pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e6])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_shorten_fast_equals_plain(rng, dtype, max_norm):
+    arrays = gradients_of(rng, dtype, 1)[0] + [rng.standard_normal((3, 5)).astype(dtype).T]
+    plain = [array.copy() for array in arrays]
+    norm = optim.shorten(arrays, max_norm)
+    assert isinstance(norm, float) and norm == pytest.approx(optim.shorten_plain(plain, max_norm), rel=1e-6)
+    for ours, expected in zip(arrays, plain):
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
+    if max_norm == 0.5:
+        assert optim.squared_norm(arrays) == pytest.approx(0.25, rel=1e-4)
+
+
 @pytest.mark.parametrize("rule, setting, message", [
     ("sgd", dict(lr=-1.0), "lr must be 0 or more, got -1.0"),
     ("sgd", dict(lr=float("nan")), "lr must be 0 or more, got nan"),

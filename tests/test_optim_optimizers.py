@@ -179,9 +179,18 @@ def test_clipping_by_norm_equals_torch(torch, device, max_norm):
         parameter.grad = torch.tensor(gradient)
     norm = optim.clip_grad_norm_(params, max_norm)
     expected = torch.nn.utils.clip_grad_norm_(theirs, max_norm)
-    np.testing.assert_allclose(norm, expected.item(), rtol=1e-12)
+    np.testing.assert_allclose(float(norm), expected.item(), rtol=1e-12)
     for parameter, other in zip(params, theirs):
         np.testing.assert_allclose(parameter.grad.cpu().numpy(), other.grad.numpy(), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_clipping_by_norm_does_not_hide_what_is_not_finite(device, bad):
+    p = nn.Parameter([1.0, 2.0], device=device)
+    p.grad = Tensor(np.array([1.0, bad], np.float32), device=device)
+    assert not np.isfinite(float(optim.clip_grad_norm_([p], 1.0)))
+    assert np.isnan(p.grad.cpu().numpy()[1])
 
 
 def test_clipping_by_value_equals_numpy(device):

@@ -1,6 +1,4 @@
 """Gradient clipping: keep one bad batch from throwing the weights far away."""
-import math
-
 from nanoemo import backend
 from nanoemo.tensor import Tensor
 
@@ -15,8 +13,9 @@ def _gradients(params):
 def clip_grad_norm_(params, max_norm):
     """Scale all gradients together, in place, so that their joint length is at most `max_norm`.
 
-    params: a list of tensors, or one. Pascanu et al. 2013. Returns the length before. A NaN or an infinity stays one: `detect_anomaly` finds
-    its source.
+    params: a list of tensors, or one. Pascanu et al. 2013. Returns the length before: a float, or on the GPU, where
+    that would wait for the card, a Tensor () that `float` makes one. A NaN or an infinity spreads to all gradients:
+    `detect_anomaly` finds its source. Raises RuntimeError for gradients on more than one device.
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([3.0, 4.0])
@@ -29,16 +28,17 @@ def clip_grad_norm_(params, max_norm):
     gradients = _gradients(params)
     if not gradients:
         return 0.0
-    by_device = {}
-    for gradient in gradients:
-        by_device.setdefault(gradient.device, []).append(gradient.array)
-    total = math.sqrt(sum(float(backend.kernel("squared_norm", device)(arrays))
-                          for device, arrays in by_device.items()))
-    scale = max_norm / (total + 1e-6)
-    if not scale >= 1:
-        for gradient in gradients:
-            gradient.array *= scale
-    return total
+    device = _one_device(gradients)
+    norm = backend.kernel("shorten", device)([gradient.array for gradient in gradients], max_norm)
+    return norm if device == "cpu" else Tensor(norm)
+
+
+def _one_device(gradients):
+    devices = sorted({gradient.device for gradient in gradients})
+    if len(devices) > 1:
+        raise RuntimeError(f"clip_grad_norm_: gradients are on {' and '.join(map(repr, devices))}, but a joint norm "
+                           f"needs them on one device; clip the parameters of each device on their own")
+    return devices[0]
 
 
 def clip_grad_value_(params, max_value):
