@@ -11,7 +11,7 @@ __all__ = [f"{family}_{direction}"
            for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d")
            for direction in ("forward", "backward")]
 
-IMAGES_A_THREAD = 4                 # why more than one: see pool.cu
+IMAGES_A_THREAD = 4                 # pool.cu: AT_ONCE
 MOST_BLOCKS_IN_Y = 65535            # that a card takes; with more images, threads work on more of them
 AXIS = np.dtype([(name, np.int32) for name in ("size", "outputs", "kernel", "stride", "pad")])
 POOLING = np.dtype([*((name, np.int32) for name in ("images", "channels", "inputs", "outputs")),
