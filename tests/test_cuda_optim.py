@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from nanoemo import Tensor, backend, kernels, nn, optim
+import nanoemo
+from nanoemo import Tensor, backend, kernels, nn, ops, optim
 from test_kernels_optim import CASES, state_of
 from twins import TOLERANCE, same_numbers
 
@@ -150,3 +151,26 @@ def test_a_norm_over_two_devices_is_refused(card):
         p.grad = Tensor(p.data)
     with pytest.raises(RuntimeError, match="clip_grad_norm_: gradients are on 'cpu' and 'cuda'"):
         optim.clip_grad_norm_(params, 1.0)
+
+
+def test_a_captured_step_with_clipping_gives_the_same_bits(card, rng):
+    images, labels = rng.normal(size=(4, 5)).astype("f4"), np.array([0, 2, 1, 2])
+    weights = rng.normal(size=(5, 3)).astype("f4")
+
+    def trained(wrap):
+        w = nn.Parameter(weights.copy(), device="cuda")
+        adam = optim.AdamW([w], lr=0.1)
+
+        def step(x, y):
+            adam.zero_grad()
+            loss = ops.cross_entropy(ops.matmul(x, w), y)
+            loss.backward()
+            norm = optim.clip_grad_norm_([w], 0.1)
+            adam.step()
+            return loss, norm
+
+        step = wrap(step)
+        seen = [step(Tensor(images, device="cuda"), Tensor(labels, device="cuda")) for _ in range(4)]
+        return [float(value) for pair in seen for value in pair] + w.cpu().numpy().tolist()
+
+    assert trained(nanoemo.capture) == trained(lambda step: step)
