@@ -2,9 +2,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-
-from nanoemo.nn import Activation, Sequential, undisturbed, watch
+from nanoemo.nn import Activation, Sequential, undisturbed, watch, zero_inputs
 from nanoemo.tensor import Tensor
 
 __all__ = ["Row", "Summary", "summarize", "summary"]
@@ -47,6 +45,8 @@ class Summary:
 def summarize(model, input_shape):
     """The model's `Summary`, found by running zeros of `input_shape` (no batch axis) through it.
 
+    input_shape: a tuple of shapes for a model of several inputs
+
     Weights, running statistics, modes and the random state stay as they are. Non-trainable are running
     statistics, as in Keras, and what is frozen. A layer that runs twice comes twice, its parameters counted
     the first time.
@@ -71,10 +71,9 @@ def summarize(model, input_shape):
             rows.append(Row(names[id(module)], type(module).__name__, output.shape[1:], params))
         seen.append(id(module))
 
-    tensors = [*model.parameters(), *model.buffers()]
-    example = np.zeros((1, *input_shape), tensors[0].dtype if tensors else np.float32)
     with undisturbed(model), watch(add_row):
-        model(Tensor(example, device=tensors[0].device if tensors else None))
+        model(*zero_inputs(model, input_shape))
+    tensors = [*model.parameters(), *model.buffers()]
     trainable = sum(parameter.size for parameter in model.parameters() if parameter.requires_grad)
     return Summary(rows, sum(tensor.size for tensor in tensors), trainable)
 

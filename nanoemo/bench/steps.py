@@ -4,7 +4,13 @@ import numpy as np
 import nanoemo
 from nanoemo import Tensor, models, nn, no_grad, ops, optim
 
-__all__ = ["TrainingStep"]
+__all__ = ["TrainingStep", "measurable"]
+
+
+def measurable(name):
+    """Whether the model `name` is a classifier of one input; auto-encoders and hybrids are not measured."""
+    recipe = models.recipe(name)
+    return recipe.num_classes is not None and len(nn.shapes_of_inputs(recipe.input_shape)) == 1
 
 
 class TrainingStep:
@@ -13,7 +19,7 @@ class TrainingStep:
     The step is the trainer's: forward, loss, backward, the optimiser of the paper's recipe. The examples are
     numbers from [0, 1), so that no time is spent on reading data; the labels are random classes.
 
-    name: a name of `models.names()`; batch_size: the paper's unless given
+    name: a name of `models.names()` that is `measurable`; batch_size: the paper's unless given
     Raises ValueError for an unknown name.
 
     >>> step = TrainingStep("chater.dcnn", batch_size=2)

@@ -7,10 +7,12 @@ def add_arguments(parser):
 
 def run(args):
     from nanoemo import models
+    from nanoemo.nn import shapes_of_inputs
 
     width = max(map(len, models.names()))
     for name in models.names():
         recipe = models.recipe(name)
-        shape = "×".join(map(str, recipe.input_shape))
-        print(f"{name:{width}}  {shape:>9}  {recipe.num_classes} classes  {recipe.data}; {recipe.paper}")
+        shape = " + ".join("×".join(map(str, shape)) for shape in shapes_of_inputs(recipe.input_shape))
+        kind = f"{recipe.num_classes} classes" if recipe.num_classes else "auto-encoder"
+        print(f"{name:{width}}  {shape:13}  {kind:12}  {recipe.data}; {recipe.paper}")
     return 0

@@ -5,7 +5,8 @@ from nanoemo.data.imageset import ImageSet
 from nanoemo.data.loader import DataLoader
 from nanoemo.data.source import DataError
 from nanoemo.data.transforms import (Compose, RandomHorizontalFlip, RandomRotation, RandomShift, RandomZoom,
-                                     Scale, SubtractMean, parse_augment)
+                                     Scale, SubtractMean, WithFeatures, parse_augment)
 
 __all__ = ["Compose", "DataError", "DataLoader", "ImageSet", "RandomHorizontalFlip", "RandomRotation",
-           "RandomShift", "RandomZoom", "Scale", "SubtractMean", "drawn_faces", "load", "parse_augment"]
+           "RandomShift", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "drawn_faces", "load",
+           "parse_augment"]

@@ -17,7 +17,8 @@ class DataLoader:
     shuffle : a new order each epoch; else the order of the data set
     seed : of the order and of the transform's random numbers
     drop_last : leave out a last batch that is not full
-    transform : function (images float32, np.random.Generator) -> images float32, such as a `Compose`
+    transform : function (images float32, np.random.Generator) -> images float32, such as a `Compose`; or to a tuple of
+        arrays, the inputs of a model that takes several: a batch is then (input, input, ..., labels)
     prefetch : batches made ahead in a thread while the caller works on the last one; 0 makes them on demand
 
     The order of an epoch is a function of (seed, epoch), the random numbers of a batch of (seed, epoch,
@@ -82,7 +83,8 @@ class DataLoader:
         images = images.astype(np.float32)
         if self.transform is not None:
             images = self.transform(images, np.random.default_rng([self.seed, epoch, 1 + step]))
-        return images, labels
+        inputs = images if isinstance(images, tuple) else (images,)
+        return *inputs, labels
 
     def _made_ahead(self, order, epoch, steps):
         """Yield the batches while a thread makes the next; leaving early, by any way, ends the thread."""

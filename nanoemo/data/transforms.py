@@ -10,7 +10,7 @@ import difflib
 import numpy as np
 
 __all__ = ["Compose", "RandomHorizontalFlip", "RandomRotation", "RandomShift", "RandomZoom", "Scale",
-           "SubtractMean", "parse_augment", "resample"]
+           "SubtractMean", "WithFeatures", "parse_augment", "resample"]
 
 
 class Scale:
@@ -58,6 +58,29 @@ class SubtractMean:
 
     def __repr__(self):
         return f"SubtractMean(mean {self.mean_image.mean():.2f})"
+
+
+class WithFeatures:
+    """Features of the images as a second input: gives (images, features), for a model of two inputs.
+
+    extract: function of float32 images (B, H, W, C) in pixel units -> (B, F), as in nanoemo.features
+    prepare: transform for the images alone, such as a `Compose` of `SubtractMean` and `Scale`
+    It comes last: what goes before it, augmentation, changes features and images alike.
+
+    >>> images, means = WithFeatures(lambda x: x.mean(axis=(1, 2)), Scale())(np.full((2, 4, 4, 1), 255.0), None)
+    >>> images.shape, images.max(), means.tolist()
+    ((2, 4, 4, 1), np.float64(1.0), [[255.0], [255.0]])
+    """
+
+    def __init__(self, extract, prepare):
+        self.extract = extract
+        self.prepare = prepare
+
+    def __call__(self, images, rng):
+        return self.prepare(images, rng), self.extract(images)
+
+    def __repr__(self):
+        return f"WithFeatures({self.extract.__name__}, {self.prepare})"
 
 
 class RandomHorizontalFlip:

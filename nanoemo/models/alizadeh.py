@@ -1,13 +1,15 @@
-"""alizadeh.shallow, alizadeh.deep: Alizadeh & Fazel, "Convolutional Neural Networks for Facial Expression
-Recognition", sections 3 and 5.1, and the family they belong to. FER2013.
+"""alizadeh.*: Alizadeh & Fazel, "Convolutional Neural Networks for Facial Expression Recognition", sections 3 and
+5.1: a shallow and a deep network, the family they belong to, and hybrids that also read HOG features. FER2013.
 
     [conv - (batch norm) - ReLU - (dropout) - (max pool)] × M  -
     [affine - (batch norm) - ReLU - (dropout)] × N  -  affine
 
-What stands in brackets is chosen layer by layer: `ConvSpec` and `DenseSpec` describe one layer each.
+What stands in brackets is chosen layer by layer: `ConvSpec` and `DenseSpec` describe one layer each. In a hybrid the
+HOG features of the image (nanoemo/features/hog.py) join those of the last convolution before the affine layers.
 """
 from dataclasses import dataclass, replace
 
+from nanoemo import ops
 from nanoemo.models.registry import Recipe, register
 from nanoemo.nn import (
     BatchNorm1d,
@@ -17,13 +19,14 @@ from nanoemo.nn import (
     Flatten,
     Linear,
     MaxPool2d,
+    Module,
     ReLU,
     Sequential,
     init,
     output_shape,
 )
 
-__all__ = ["ConvSpec", "DenseSpec", "family", "shallow", "deep"]
+__all__ = ["ConvSpec", "DenseSpec", "Hybrid", "deep", "family", "hybrid", "hybrid_deep", "hybrid_shallow", "shallow"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,26 @@ def dense_layer(in_features, spec):
         yield Dropout(spec.dropout)
 
 
+def convolutional_part(specs, input_shape):
+    """The M convolutional layers, flattened at the end."""
+    layers, channels = [], input_shape[-1]
+    for spec in specs:
+        layers += conv_layer(channels, spec)
+        channels = spec.filters
+    return Sequential(*layers, Flatten())
+
+
+def dense_part(features, specs, num_classes):
+    """The N fully connected layers over `features` numbers, and the scores."""
+    layers = []
+    for spec in specs:
+        layers += dense_layer(features, spec)
+        features = spec.units
+    scores = Linear(features, num_classes)
+    scores.weight.data = init.normal(scores.weight.shape, std=0.01)
+    return Sequential(*layers, scores)
+
+
 def family(convs, denses, num_classes=7, input_shape=(48, 48, 1)):
     """M = len(convs) convolutional and N = len(denses) fully connected layers; ends in logits.
 
@@ -80,21 +103,39 @@ def family(convs, denses, num_classes=7, input_shape=(48, 48, 1)):
     >>> [type(layer).__name__ for layer in model]
     ['Conv2d', 'ReLU', 'MaxPool2d', 'Flatten', 'Linear', 'BatchNorm1d', 'ReLU', 'Linear']
     """
-    model = Sequential()
-    channels = input_shape[-1]
-    for spec in convs:
-        for layer in conv_layer(channels, spec):
-            model.append(layer)
-        channels = spec.filters
-    model.append(Flatten())
-    features, = output_shape(model, input_shape)
-    for spec in denses:
-        for layer in dense_layer(features, spec):
-            model.append(layer)
-        features = spec.units
-    scores = Linear(features, num_classes)
-    scores.weight.data = init.normal(scores.weight.shape, std=0.01)
-    return model.append(scores)
+    convolutions = convolutional_part(convs, input_shape)
+    features, = output_shape(convolutions, input_shape)
+    return Sequential(*convolutions, *dense_part(features, denses, num_classes))
+
+
+class Hybrid(Module):
+    """The two networks of section 3's hybrid, called as `model(images, features)`; see `hybrid`."""
+
+    def __init__(self, convolutions, dense):
+        self.convolutions = convolutions
+        self.dense = dense
+
+    def forward(self, images, features):
+        return self.dense(ops.concat([self.convolutions(images), features]))
+
+
+def hybrid(convs, denses, num_classes=7, input_shape=((48, 48, 1), (900,))):
+    """As `family`, but features of the image (section 3: HOG) join those that the last convolution found.
+
+    input_shape: of one image, and of its features, one vector
+    Called with images (N, H, W, C) and features (N, F); gives logits (N, num_classes).
+
+    >>> import numpy as np
+    >>> from nanoemo import Tensor
+    >>> from nanoemo.models.alizadeh import ConvSpec, DenseSpec, hybrid
+    >>> model = hybrid([ConvSpec(8)], [DenseSpec(16)], input_shape=((8, 8, 1), (10,)))
+    >>> model(Tensor(np.zeros((2, 8, 8, 1), np.float32)), Tensor(np.zeros((2, 10), np.float32))).shape
+    (2, 7)
+    """
+    image_shape, (extra,) = input_shape
+    convolutions = convolutional_part(convs, image_shape)
+    features, = output_shape(convolutions, image_shape)
+    return Hybrid(convolutions, dense_part(features + extra, denses, num_classes))
 
 
 SHALLOW = Recipe(
@@ -104,6 +145,25 @@ SHALLOW = Recipe(
     subtract_mean=True)
 
 DEEP = replace(SHALLOW, source="section 5.1, figure 2, table 2", epochs=35, lr=1e-2, weight_decay=1e-7)
+
+
+HYBRID = {"input_shape": ((48, 48, 1), (900,)), "features": "hog"}
+
+
+def shallow_layers(hidden, dropout, dense_dropout, padding):
+    """What `family` and `hybrid` want to know of the shallow network."""
+    return ([ConvSpec(32, 3, padding=padding, dropout=dropout, pool=0),
+             ConvSpec(64, 3, padding=padding, dropout=dropout)],
+            [DenseSpec(hidden, batch_norm=False, dropout=dense_dropout)])
+
+
+def deep_layers(hidden, dropout, dense_dropout, padding):
+    """What `family` and `hybrid` want to know of the deep network."""
+    return ([ConvSpec(64, 3, padding=padding, dropout=dropout),
+             ConvSpec(128, 5, padding=padding, dropout=dropout),
+             ConvSpec(512, 3, padding=padding, dropout=dropout),
+             ConvSpec(512, 3, padding=padding, dropout=dropout)],
+            [DenseSpec(units, dropout=dense_dropout) for units in hidden])
 
 
 @register("alizadeh.shallow", SHALLOW)
@@ -119,9 +179,7 @@ def shallow(num_classes=7, input_shape=(48, 48, 1), hidden=512, dropout=0.25, de
     >>> models.alizadeh.shallow(hidden=64).num_parameters()
     2378823
     """
-    return family([ConvSpec(32, 3, padding=padding, dropout=dropout, pool=0),
-                   ConvSpec(64, 3, padding=padding, dropout=dropout)],
-                  [DenseSpec(hidden, batch_norm=False, dropout=dense_dropout)], num_classes, input_shape)
+    return family(*shallow_layers(hidden, dropout, dense_dropout, padding), num_classes, input_shape)
 
 
 @register("alizadeh.deep", DEEP)
@@ -138,8 +196,31 @@ def deep(num_classes=7, input_shape=(48, 48, 1), hidden=(256, 512), dropout=0.25
     >>> [type(layer).__name__ for layer in models.alizadeh.deep()].count("MaxPool2d")
     4
     """
-    return family([ConvSpec(64, 3, padding=padding, dropout=dropout),
-                   ConvSpec(128, 5, padding=padding, dropout=dropout),
-                   ConvSpec(512, 3, padding=padding, dropout=dropout),
-                   ConvSpec(512, 3, padding=padding, dropout=dropout)],
-                  [DenseSpec(units, dropout=dense_dropout) for units in hidden], num_classes, input_shape)
+    return family(*deep_layers(hidden, dropout, dense_dropout, padding), num_classes, input_shape)
+
+
+@register("alizadeh.hybrid_shallow", replace(SHALLOW, source="sections 3 and 5.1, figure 7", **HYBRID))
+def hybrid_shallow(num_classes=7, input_shape=((48, 48, 1), (900,)), hidden=512, dropout=0.25, dense_dropout=0.5,
+                   padding="same"):
+    """`shallow` with HOG features before the dense layers; called as model(images, hog).
+
+    The paper does not say how its HOG features are made (see `nanoemo.features.hog`) and which settings it trains
+    the hybrids with (those of the network without HOG).
+
+    >>> from nanoemo import models
+    >>> models.alizadeh.hybrid_shallow().num_parameters() - models.alizadeh.shallow().num_parameters() == 900 * 512
+    True
+    """
+    return hybrid(*shallow_layers(hidden, dropout, dense_dropout, padding), num_classes, input_shape)
+
+
+@register("alizadeh.hybrid_deep", replace(DEEP, source="sections 3 and 5.1, figure 8", **HYBRID))
+def hybrid_deep(num_classes=7, input_shape=((48, 48, 1), (900,)), hidden=(256, 512), dropout=0.25,
+                dense_dropout=0.5, padding="same"):
+    """`deep` with HOG features before the dense layers; called as model(images, hog). See `hybrid_shallow`.
+
+    >>> from nanoemo import models
+    >>> models.alizadeh.hybrid_deep().num_parameters() - models.alizadeh.deep().num_parameters() == 900 * 256
+    True
+    """
+    return hybrid(*deep_layers(hidden, dropout, dense_dropout, padding), num_classes, input_shape)

@@ -3,6 +3,8 @@ import difflib
 import inspect
 from dataclasses import dataclass
 
+from nanoemo.nn import shapes_of_inputs
+
 __all__ = ["Recipe", "build", "names", "recipe", "register"]
 
 
@@ -12,8 +14,8 @@ class Recipe:
     paper: str                  # title
     source: str                 # section, table or figure that defines the model
     data: str                   # data set
-    input_shape: tuple          # of one example
-    num_classes: int
+    input_shape: tuple          # of one example; a tuple of shapes where the model takes several inputs
+    num_classes: int | None     # None: an auto-encoder, which makes its input again
     epochs: int
     batch_size: int
     optimizer: str              # name in nanoemo.optim
@@ -21,6 +23,7 @@ class Recipe:
     weight_decay: float = 0.0   # L2
     augment: str = ""           # as for nanoemo.data.parse_augment
     subtract_mean: bool = False     # whether the mean training image is taken from every image
+    features: str = ""              # name in nanoemo.features: a second input, made of the image
 
 
 _models = {}                    # name -> (builder, Recipe), in the order of registration
@@ -29,6 +32,7 @@ _models = {}                    # name -> (builder, Recipe), in the order of reg
 def register(name, recipe):
     """Decorator that enters a function `builder(num_classes, input_shape, **options) -> Module` under `name`.
 
+    An auto-encoder's has no num_classes.
     ValueError where the name is taken.
     """
     def enter(builder):
@@ -61,9 +65,12 @@ def recipe(name):
 
 
 def build(name, num_classes=None, input_shape=None, **options):
-    """A new model with weights drawn from the library's seed. It gives logits; softmax is part of the loss.
+    """A new model with weights drawn from the library's seed.
 
-    num_classes, input_shape (of one example, channels last): the paper's unless given
+    A classifier gives logits; softmax is part of the loss. An auto-encoder gives its input again.
+
+    num_classes, input_shape (of one example, channels last; for a model of several inputs the shape of each): the
+        paper's unless given
     options: those of the model's own function, e.g. `help(nanoemo.models.njoku.cnn)`
     Raises ValueError for an unknown name (with the nearest ones), an unknown option and an input shape that
     does not fit.
@@ -73,25 +80,34 @@ def build(name, num_classes=None, input_shape=None, **options):
     2489095
     """
     builder, defaults = _find(name)
-    num_classes = defaults.num_classes if num_classes is None else num_classes
     input_shape = defaults.input_shape if input_shape is None else tuple(input_shape)
-    known = list(inspect.signature(builder).parameters)[2:]
+    known = [option for option in inspect.signature(builder).parameters
+             if option not in ("num_classes", "input_shape")]
     unknown = [option for option in options if option not in known]
     if unknown:
-        raise ValueError(f"{name}: no option {', '.join(unknown)}; its options are {', '.join(known)}")
-    if len(input_shape) != len(defaults.input_shape):
-        raise ValueError(f"{name}: input_shape must have {len(defaults.input_shape)} axes, like the paper's "
+        raise ValueError(f"{name}: no option {', '.join(unknown)}; its options are {', '.join(known) or 'none'}")
+    if defaults.num_classes is not None:
+        options["num_classes"] = defaults.num_classes if num_classes is None else num_classes
+    elif num_classes is not None:
+        raise ValueError(f"{name} is an auto-encoder and has no classes; leave num_classes={num_classes} out")
+    if _axes(input_shape) != _axes(defaults.input_shape):
+        raise ValueError(f"{name}: input_shape must have {_axes(defaults.input_shape)} axes, like the paper's "
                          f"{defaults.input_shape}; got {input_shape}")
     try:
-        return builder(num_classes=num_classes, input_shape=input_shape, **options)
+        return builder(input_shape=input_shape, **options)
     except ValueError as error:
-        raise ValueError(f"{name} cannot be built for input_shape={input_shape}, num_classes={num_classes}: "
-                         f"{error}") from None
+        asked = ", ".join(f"{option}={value!r}" for option, value in {"input_shape": input_shape, **options}.items())
+        raise ValueError(f"{name} cannot be built for {asked}: {error}") from None
+
+
+def _axes(input_shape):
+    """How many axes an input has: "3", or "3 and 1" of several inputs."""
+    return " and ".join(str(len(shape)) for shape in shapes_of_inputs(input_shape))
 
 
 def _find(name):
     if name not in _models:
-        near = difflib.get_close_matches(name, _models, 3, cutoff=0.4)
+        near = difflib.get_close_matches(name, _models, 3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_models)}"
         raise ValueError(f"models: there is no model called {name!r}; {hint}")
     return _models[name]

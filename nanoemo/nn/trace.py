@@ -5,7 +5,7 @@ import numpy as np
 
 from nanoemo.tensor import Tensor, no_grad
 
-__all__ = ["watch", "undisturbed", "output_shape"]
+__all__ = ["watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs"]
 
 _watchers = []
 
@@ -58,17 +58,33 @@ def undisturbed(module):
             part.training = training
 
 
+def shapes_of_inputs(input_shape):
+    """The shape of each input of a model: the only one's, or those of a tuple of shapes.
+
+    >>> shapes_of_inputs((48, 48, 1)), shapes_of_inputs(((48, 48, 1), (900,)))
+    ([(48, 48, 1)], [(48, 48, 1), (900,)])
+    """
+    several = any(isinstance(size, (tuple, list)) for size in input_shape)
+    return list(input_shape) if several else [input_shape]
+
+
+def zero_inputs(module, input_shape):
+    """A batch of one example of zeros for `module`: a list of tensors, one an input, of its dtype and device."""
+    tensors = [*module.parameters(), *module.buffers()]
+    dtype = tensors[0].dtype if tensors else np.float32
+    device = tensors[0].device if tensors else None
+    return [Tensor(np.zeros((1, *shape), dtype), device=device) for shape in shapes_of_inputs(input_shape)]
+
+
 def output_shape(module, input_shape):
     """Shape of what `module` makes of one example of `input_shape`, both without the batch axis.
 
+    input_shape: a tuple of shapes for a module of several inputs
     It is found by running one example of zeros through it.
 
     >>> from nanoemo import nn
     >>> nn.output_shape(nn.Sequential(nn.Conv2d(1, 8, 3), nn.MaxPool2d(2), nn.Flatten()), (48, 48, 1))
     (4232,)
     """
-    tensors = [*module.parameters(), *module.buffers()]
-    dtype = tensors[0].dtype if tensors else np.float32
-    example = Tensor(np.zeros((1, *input_shape), dtype), device=tensors[0].device if tensors else None)
     with undisturbed(module):
-        return module(example).shape[1:]
+        return module(*zero_inputs(module, input_shape)).shape[1:]

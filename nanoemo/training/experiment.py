@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 import nanoemo
-from nanoemo import backend, data, models, ops, optim, viz
+from nanoemo import backend, data, features, models, ops, optim, viz
 from nanoemo.files import write_file, write_json
+from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
 from nanoemo.training import checkpoint, sanity
 from nanoemo.training.evaluation import write_evaluation
@@ -43,9 +44,10 @@ class Experiment:
         self.classes = images.class_names
         self.title = f"{settings.model} on {images.name.removesuffix(' train')}"
         self.mean_image = data.SubtractMean.fit(images).mean_image if settings.subtract_mean else None
+        self.extract = features.BY_NAME[settings.features] if settings.features else None
 
         nanoemo.manual_seed(settings.seed)
-        self.model = models.build(settings.model, len(self.classes), images.image_shape)
+        self.model = models.build(settings.model, len(self.classes), self.input_shape)
         self.model.to(settings.device)
         optimizer = optim.build(settings.optimizer, self.model.parameters(), lr=settings.lr,
                                 weight_decay=settings.weight_decay)
@@ -70,7 +72,16 @@ class Experiment:
 
     def _preparation(self):
         centre = [] if self.mean_image is None else [data.SubtractMean(self.mean_image)]
-        return [*centre, data.Scale()]
+        prepare = [*centre, data.Scale()]
+        return [data.WithFeatures(self.extract, data.Compose(prepare))] if self.extract else prepare
+
+    @property
+    def input_shape(self):
+        """Of one example for the model: the image's, or with features those of both."""
+        images = self.splits["train"]
+        if self.extract is None:
+            return images.image_shape
+        return images.image_shape, self.extract(images.images[:1]).shape[1:]
 
     # ---- the run -------------------------------------------------------------------------------------------
 
@@ -86,8 +97,7 @@ class Experiment:
         folder.write_config(self.config())
         if self.mean_image is not None:
             folder.write_mean_image(self.mean_image)
-        images = self.splits["train"]
-        write_file(folder.path / "summary.txt", str(summarize(self.model, images.image_shape)) + "\n")
+        write_file(folder.path / "summary.txt", str(summarize(self.model, self.input_shape)) + "\n")
 
     def resume(self, folder):
         """Take up the run in `folder` where its last checkpoint was saved; from the start where there is
@@ -136,9 +146,9 @@ class Experiment:
         return self.judge(folder, ("validation", "test"), stop=stop, say=say)
 
     def _check(self, folder, stop, say):
-        images, labels = next(self.train_loader(augment=False).epoch(0))
-        report = sanity.check(self.model, images, labels, len(self.classes), ops.cross_entropy,
-                              self.settings.device, stop=stop)
+        batch = next(self.train_loader(augment=False).epoch(0))
+        report = sanity.check(self.model, batch, len(self.classes), ops.cross_entropy, self.settings.device,
+                              stop=stop)
         if not stop:
             write_json(folder.path / "sanity.json", report)
             for line in sanity.describe(report):
@@ -192,9 +202,12 @@ class Experiment:
 
 
 def check_can_run(settings):
-    """Raise ValueError where the model is not for images, or the device is not there."""
+    """Raise ValueError where the model is no classifier of images, or the device is not there."""
     recipe = models.recipe(settings.model)
-    if len(recipe.input_shape) != 3:
+    if recipe.num_classes is None:
+        raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so it "
+                         "cannot be trained as a classifier")
+    if len(shapes_of_inputs(recipe.input_shape)[0]) != 3:
         raise ValueError(f"{settings.model} reads arrays of shape {recipe.input_shape} from {recipe.data}, "
                          "and cannot be trained on images")
     if settings.device == "cuda" and backend.why_no_cuda():

@@ -20,10 +20,10 @@ OVERFIT_LEARNING_RATE = 1e-3      # for Adam; all the papers' networks learn 20 
 CHECK_EVERY = 5
 
 
-def check(model, images, labels, num_classes, loss_fn, device="cpu", handful=20, max_steps=200, stop=None):
+def check(model, batch, num_classes, loss_fn, device="cpu", handful=20, max_steps=200, stop=None):
     """Make both checks; returns their figures as a dictionary.
 
-    images (N, H, W, C), labels (N,): a sample of the training set, prepared as for training. The initial
+    batch: a sample of the training set as the loader gives it, (images (N, H, W, C), labels (N,)). The initial
     loss is measured on all of it, the first `handful` are learnt by heart with Adam, in at most `max_steps`
     steps. `stop` is looked at between steps.
 
@@ -32,18 +32,20 @@ def check(model, images, labels, num_classes, loss_fn, device="cpu", handful=20,
     >>> nanoemo.manual_seed(0)
     >>> x = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
     >>> model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 2))
-    >>> report = check(model, x, np.arange(20) % 2, 2, ops.cross_entropy)
+    >>> report = check(model, (x, np.arange(20) % 2), 2, ops.cross_entropy)
     >>> report["expected_loss"] == float(np.log(2)), report["overfit_accuracy"]
     (True, 1.0)
     """
     before = random.get_state()
     try:
         twin = copy.deepcopy(model)
-        initial = _initial_loss(twin, images, labels, loss_fn, device)
+        *inputs, labels = (Tensor(array, device=device) for array in batch)
+        initial = _initial_loss(twin, inputs, labels, loss_fn)
         if not math.isfinite(initial):
             raise ValueError(f"the loss of the untrained network is {initial}; look at its initial weights "
                              "and at the scale of the inputs")
-        accuracy, steps = _overfit(twin, images[:handful], labels[:handful], loss_fn, device, max_steps, stop)
+        few = [x[:handful] for x in inputs]
+        accuracy, steps = _overfit(twin, few, labels[:handful], loss_fn, max_steps, stop)
     finally:
         random.set_state(before)
     return {"initial_loss": initial, "expected_loss": math.log(num_classes), "num_classes": num_classes,
@@ -61,15 +63,15 @@ def describe(report):
             f"{report['overfit_steps']} steps: {learnt}"]
 
 
-def _initial_loss(model, images, labels, loss_fn, device):
+def _initial_loss(model, inputs, labels, loss_fn):
     model.train()      # as the first step of training will see it: batch norm uses the batch's own statistics
     with no_grad():
-        return loss_fn(model(Tensor(images, device=device)), Tensor(labels, device=device)).item()
+        return loss_fn(model(*inputs), labels).item()
 
 
-def _overfit(model, images, labels, loss_fn, device, max_steps, stop):
+def _overfit(model, inputs, labels, loss_fn, max_steps, stop):
     """(accuracy in evaluation mode, steps made): stops at 100 %."""
-    x, y = Tensor(images, device=device), Tensor(labels, device=device)
+    truth = labels.cpu().numpy()
     optimizer = optim.Adam(model.parameters(), lr=OVERFIT_LEARNING_RATE)
     accuracy = 0.0
     for step in range(1, max_steps + 1):
@@ -77,13 +79,13 @@ def _overfit(model, images, labels, loss_fn, device, max_steps, stop):
             break
         model.train()
         optimizer.zero_grad()
-        loss_fn(model(x), y).backward()
+        loss_fn(model(*inputs), labels).backward()
         optimizer.step()
         if step % CHECK_EVERY == 0 or step == max_steps:
             model.eval()
             with no_grad():
-                predicted = model(x).cpu().numpy().argmax(axis=-1)
-            accuracy = float((predicted == labels).mean())
+                predicted = model(*inputs).cpu().numpy().argmax(axis=-1)
+            accuracy = float((predicted == truth).mean())
             if accuracy == 1.0:
                 break
     return accuracy, step

@@ -16,6 +16,7 @@ class Settings:
     data: path of the data set; None for drawn faces
     augment: as for `nanoemo.data.parse_augment`, "" for none
     subtract_mean: whether the mean training image is taken from every image
+    features: name in `nanoemo.features` of a second input made of the image; "" for none
     limit: most images of each split; None for all
     seed: of the initial weights, the order of the images, dropout, augmentation and the drawn faces
 
@@ -35,6 +36,7 @@ class Settings:
     data: str | None = None
     augment: str = ""
     subtract_mean: bool = False
+    features: str = ""
     limit: int | None = None
     seed: int = 0
     device: str = "cpu"
@@ -67,7 +69,8 @@ class Settings:
 
         recipe = models.recipe(model)
         values = {name: getattr(recipe, name) for name in
-                  ("epochs", "batch_size", "lr", "optimizer", "weight_decay", "augment", "subtract_mean")}
+                  ("epochs", "batch_size", "lr", "optimizer", "weight_decay", "augment", "subtract_mean",
+                   "features")}
         if data is None:
             values.update(epochs=min(DRAWN_EPOCHS, recipe.epochs), augment="")
         values.update({name: value for name, value in wanted.items() if value is not None})

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoemo import Tensor, backend, capture, random
+from nanoemo.card_memory import out_of_memory_explained
 from nanoemo.nn.trace import undisturbed
 from nanoemo.training.checkpoint import CheckpointError
 from nanoemo.training.transfer import Results, on_device
@@ -54,10 +55,11 @@ class Tally:
 class Trainer:
     """Trains a classifier.
 
-    model: a Module that turns images (N, H, W, C) into scores (N, K)
+    model: a Module that turns images (N, H, W, C), or several inputs, into scores (N, K)
     optimizer: over the model's parameters
     loss_fn: (scores, labels) -> scalar Tensor, the mean over the batch
-    train, validation: loaders that give (images, labels) as arrays; validation may be None
+    train, validation: loaders that give (images, labels) as arrays, or (input, input, ..., labels); validation may be
+        None
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
 
     >>> import numpy as np, nanoemo
@@ -94,6 +96,7 @@ class Trainer:
     def steps_per_epoch(self):
         return len(self.train_loader)
 
+    @out_of_memory_explained()
     def fit(self, epochs, stop=None):
         """Train until `epochs` epochs are done in all; returns the history, a list with a dictionary an
         epoch.
@@ -101,7 +104,7 @@ class Trainer:
         stop: anything with a truth value, looked at between steps; where it becomes true, fit returns
         early, with the state in order (`finished` is then False).
 
-        Raises TrainingDiverged where the loss is no longer a finite number.
+        Raises TrainingDiverged where the loss is no longer a finite number, MemoryError where the card is full.
         """
         self.epochs = epochs
         self._tell("train_start")
@@ -120,10 +123,10 @@ class Trainer:
         """The rest of the epoch under way, and its validation. False where asked to stop before its end."""
         self.model.train()
         self._clock = time.perf_counter()
-        for images, labels in on_device(self.train_loader.epoch(self.epoch, start=self.step), self.device):
-            numbers = self._learn(images, labels)
+        for batch in on_device(self.train_loader.epoch(self.epoch, start=self.step), self.device):
+            numbers = self._learn(*batch)
             self.step += 1
-            self._results.put(self.step, len(labels), numbers)
+            self._results.put(self.step, len(batch[-1]), numbers)
             self._add_up()
             self._tell("step_end")
             if stop:
@@ -132,9 +135,10 @@ class Trainer:
         self._add_up(all=True)
         return self._finish_epoch(stop)
 
-    def _learn_from(self, images, labels):
+    def _learn_from(self, *batch):
         """One step. Returns (loss, correct answers) as one tensor, which need not have been computed yet."""
-        scores = self.model(images)
+        *inputs, labels = batch
+        scores = self.model(*inputs)
         loss = self.loss_fn(scores, labels)
         self.optimizer.zero_grad()
         loss.backward()
@@ -227,10 +231,10 @@ def predict(model, loader, loss_fn=None, device="cpu", stop=None):
     """
     truth, predicted, losses = [], [], []
     with undisturbed(model):
-        for images, labels in on_device(iter(loader), device):
+        for *inputs, labels in on_device(iter(loader), device):
             if stop:
                 return None
-            scores = model(images)
+            scores = model(*inputs)
             if loss_fn is not None:
                 losses.append((loss_fn(scores, labels).detach(), len(labels)))
             predicted.append(scores.array.argmax(axis=-1))

@@ -17,13 +17,13 @@ LAG = 4             # steps after which a result is waited for; more would show 
 
 
 def on_device(batches, device):
-    """Yield (images, labels) as tensors on `device`, the next batch already on its way.
+    """Yield batches, (images, labels) or (input, input, ..., labels), as tensors on `device`, the next already on its way.
 
     A batch on the GPU may be written over once the next but one has been asked for.
     """
     if device == "cpu":
-        for images, labels in batches:
-            yield Tensor(images), Tensor(labels)
+        for batch in batches:
+            yield tuple(Tensor(array) for array in batch)
         return
     slots = deque(_Slot() for _ in range(SLOTS))
     under_way = deque()
