@@ -182,7 +182,7 @@ def mse_loss_forward(prediction, target):
     return np.asarray(loss, prediction.dtype), difference
 
 
-def mse_loss_backward(dloss, difference):
+def mse_loss_backward(dloss, cache):
     """Gradient of `mse_loss_forward` with respect to the prediction; dloss: a number.
 
     >>> import numpy as np
@@ -190,6 +190,7 @@ def mse_loss_backward(dloss, difference):
     >>> mse_loss_backward(1.0, cache).tolist()
     [0.0, -2.0]
     """
+    difference = cache
     return difference * (2 * float(dloss) / difference.size)
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 if os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
-    sys.path.insert(0, str(Path(__file__).parent / "cuda_on_host"))
+    STAND_IN = str(Path(__file__).parent / "cuda_on_host")
+    sys.path.insert(0, STAND_IN)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [STAND_IN, os.environ.get("PYTHONPATH")]))   # for processes
 
 
 def pytest_configure(config):

@@ -21,7 +21,8 @@ DOCS = ROOT / "docs"
 
 def run(*arguments, folder, root=ROOT, status=0):
     """What Python prints, started in `folder` on the project at `root`; it has to end with `status`."""
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8"}
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
     result = subprocess.run([sys.executable, *map(str, arguments)], cwd=folder, env=environment,
                             capture_output=True, text=True, encoding="utf-8", timeout=600)
     assert result.returncode == status, f"{arguments}\n{result.stdout[-2000:]}{result.stderr[-4000:]}"
@@ -63,6 +64,8 @@ def test_new_op(device, tmp_path):
 
 def test_njoku_drawn(device, tmp_path):
     """With three steps in ten: well on the way from 14 % to over 90 %."""
+    if device == "cuda" and os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
+        pytest.skip("120 steps of njoku.cnn would take the host an hour, a CUDA thread after the other")
     accuracy, = last_line("njoku_drawn.py", r"test accuracy on 700 drawn faces: (\S+) %",
                           "--steps", 120, "--device", device, folder=tmp_path)
     assert accuracy > 30

@@ -24,9 +24,15 @@ def sanitized():
     return "libasan" in os.environ.get("LD_PRELOAD", "")
 
 
-def sanitizer_library():
-    """Path of the address sanitizer's runtime, to be preloaded."""
-    return subprocess.run([compiler(), "-print-file-name=libasan.so"], check=True, capture_output=True, text=True).stdout.strip()
+def environment():
+    """Environment variables for a process in which the sanitized kernels run and device "cuda" is this host.
+
+    The sanitizer must be loaded before all else, and the C++ library with it, or exceptions of other extensions end
+    the process.
+    """
+    preload = [subprocess.run([compiler(), f"-print-file-name={name}"], check=True, capture_output=True, text=True).stdout.strip()
+               for name in ("libasan.so", "libstdc++.so.6")]
+    return {**os.environ, "NANOEMO_CUDA_ON_HOST": "1", "LD_PRELOAD": " ".join(preload), "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def _entry(kernel, parameters):
