@@ -23,7 +23,9 @@ from nanoemo.kernels.threads import parallel, row_blocks
 
 __all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward_plain"]
 
-BLOCK_ROWS = 16         # sequences that a thread takes through time together
+BLOCK_ROWS = 16             # sequences that a thread takes through time together
+DX_BLOCK_BYTES = 1 << 20    # of dx at a time: BLAS copies w anew for each
+PIECE = 64                  # units whose part of a product with the state is one call of BLAS
 
 
 def check_lstm(x, w, u, b, h0, c0):
@@ -95,15 +97,19 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     return (*wanted, dh_later, dc)
 
 
-# The fast version. Four changes:
+# The fast version. Five changes:
 # 1. What does not wait for the step before is done for all steps at once: x w + b in forward; dw, du, db
 #    and dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of
 #    its own.
 # 2. Inside, arrays are (gate, step, sequence, unit): at each step every gate is one contiguous piece. The
 #    gates stand in the order output, input, forget, cell: the first three are sigmoids, the last three take
-#    their gradient from dc. Every elementwise result goes into a buffer that is there already.
+#    their gradient from dc. Every elementwise result goes into a buffer that is there already, and a step's
+#    gates are worked on in one that stays in the level-1 and level-2 cache, and put away at the end.
 # 3. Blocks of 16 sequences go through time independently of each other, each on one thread.
-# 4. The products over all steps are shared out gate by gate. BLAS threads no product itself: its threads
+# 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
+#    for large products, takes as long as the product. Under 100³ multiplications OpenBLAS does not copy where
+#    the processor has AVX-512, so u is laid out once in pieces of 64 units, a product each.
+# 5. The products over all steps are shared out gate by gate. BLAS threads no product itself: its threads
 #    would have to meet at every step, and between products they spin on the cores that the loop is using.
 
 def _by_gate(weights):
@@ -117,13 +123,31 @@ def _from_gates(gradient):
     return np.roll(gradient, -1, axis=0).transpose(1, 0, 2).reshape(gradient.shape[1], -1)
 
 
-def _time_major_with_one(x):
-    """(N, T, in) -> (T·N, in + 1), the last column 1 for the bias."""
+def _in_pieces(weights):
+    """(4, in, u) -> (4, u / PIECE, in, PIECE); one piece where u is no multiple of PIECE."""
+    gates, rows, units = weights.shape
+    width = PIECE if units % PIECE == 0 else units
+    return weights.reshape(gates, rows, -1, width).transpose(0, 2, 1, 3).copy()
+
+
+def _pieces_of(product, weights):
+    """A view of (4, N, u) as the (4, u / PIECE, N, PIECE) that a product with `_in_pieces` weights is."""
+    _, count, _, width = weights.shape
+    return product.reshape(4, -1, count, width).transpose(0, 2, 1, 3)
+
+
+def _inputs(x, h0=None, h=None):
+    """What the weights are multiplied with: (T·N, in + 1), x and a 1 for the bias. With h0 and h, the hidden
+    state before each step stands beside them: (T·N, in + 1 + u)."""
     batch, steps, features = x.shape
-    inputs = np.empty((steps, batch, features + 1), x.dtype)
+    width = features + 1 + (0 if h is None else h.shape[2])
+    inputs = np.empty((steps, batch, width), x.dtype)
     inputs[:, :, :features] = x.transpose(1, 0, 2)
     inputs[:, :, features] = 1
-    return inputs.reshape(steps * batch, features + 1)
+    if h is not None:
+        inputs[0, :, features + 1:] = h0
+        inputs[1:, :, features + 1:] = h[:, :-1].transpose(1, 0, 2)
+    return inputs.reshape(steps * batch, width)
 
 
 def _each_gate(left, right):
@@ -154,10 +178,10 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     """
     check_lstm(x, w, u, b, h0, c0)
     (batch, steps, _), units = x.shape, len(u)
-    w_gates, u_gates = _by_gate(np.concatenate([w, b[None]])), _by_gate(u)
+    w_gates, u_gates = _by_gate(np.concatenate([w, b[None]])), _in_pieces(_by_gate(u))
     w_gates[:3] *= 0.5                              # σ(z) = ½ tanh(z/2) + ½: halve z here, once
     u_gates[:3] *= 0.5
-    gates = _each_gate(_time_major_with_one(x), w_gates).reshape(4, steps, batch, units)
+    gates = _each_gate(_inputs(x), w_gates).reshape(4, steps, batch, units)
     hidden = np.empty((steps + 1, batch, units), x.dtype)       # hidden[t] and cells[t] go into step t
     cells = np.empty_like(hidden)
     hidden[0] = 0 if h0 is None else h0
@@ -165,16 +189,18 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     h = np.empty((batch, steps, units), x.dtype)
 
     def run(rows):
-        from_state = np.empty((4, *hidden[0, rows].shape), x.dtype)
-        scratch = np.empty_like(from_state[0])
+        z = np.empty((4, *hidden[0, rows].shape), x.dtype)
+        pieces = _pieces_of(z, u_gates)
+        o, i, f, g = z
+        scratch = np.empty_like(o)
         for t in range(steps):
-            z, c = gates[:, t, rows], cells[t + 1, rows]
-            z += np.matmul(hidden[t, rows], u_gates, out=from_state)
+            np.matmul(hidden[t, rows], u_gates, out=pieces)
+            z += gates[:, t, rows]
             np.tanh(z, out=z)
             z[:3] *= 0.5
             z[:3] += 0.5
-            o, i, f, g = z
-            np.multiply(f, cells[t, rows], out=c)
+            gates[:, t, rows] = z
+            c = np.multiply(f, cells[t, rows], out=cells[t + 1, rows])
             c += np.multiply(i, g, out=scratch)
             np.multiply(o, np.tanh(c, out=scratch), out=hidden[t + 1, rows])
         h[rows] = hidden[1:, rows].transpose(1, 0, 2)
@@ -200,7 +226,7 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     """
     x, w, u, h, h0, cells, gates = cache
     (batch, steps, features), units = x.shape, len(u)
-    u_back = np.ascontiguousarray(_by_gate(u).transpose(0, 2, 1))   # BLAS is slower with a transposed factor
+    u_back = _in_pieces(_by_gate(u).transpose(0, 2, 1))
     dz = np.empty_like(gates)
     dh_before, dc_before = np.empty((2, batch, units), x.dtype)
     dh_before[:] = 0 if dh_T is None else dh_T
@@ -208,43 +234,42 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 
     def run(rows):
         dh_t, dc = dh_before[rows], dc_before[rows]
-        by_gate = np.empty((4, *dh_t.shape), x.dtype)
-        tanh_c, scratch = np.empty((2, *dh_t.shape), x.dtype)
+        d, by_gate = np.empty((2, 4, *dh_t.shape), x.dtype)
+        pieces = _pieces_of(by_gate, u_back)
+        (d_o, d_i, d_f, d_g), (p, q) = d, np.empty((2, *dh_t.shape), x.dtype)
         for t in reversed(range(steps)):
-            d = dz[:, t, rows]
-            (o, i, f, g), (d_o, d_i, d_f, d_g) = gates[:, t, rows], d
+            o, i, f, g = gates[:, t, rows]
             if dh is not None:
                 dh_t += dh[rows, t]
-            np.tanh(cells[t + 1, rows], out=tanh_c)
-            np.multiply(tanh_c, tanh_c, out=scratch)            # dc += dh ∘ o ∘ (1 − tanh²c)
-            np.subtract(1, scratch, out=scratch)
-            scratch *= o
-            scratch *= dh_t
-            dc += scratch
-            np.subtract(1, gates[:3, t, rows], out=d[:3])       # σ' = σ(1 − σ) for the three sigmoids
-            d[:3] *= gates[:3, t, rows]
-            np.multiply(g, g, out=d_g)                          # tanh' = 1 − tanh²
-            np.subtract(1, d_g, out=d_g)
-            d_o *= tanh_c
-            d_o *= dh_t
-            d_i *= g
+            np.subtract(1, gates[:3, t, rows], out=d[:3])       # 1 − σ, for σ' = σ(1 − σ)
+            tanh_c = np.tanh(cells[t + 1, rows], out=d_g)
+            np.multiply(dh_t, o, out=p)
+            np.multiply(p, tanh_c, out=q)                       # q = dh ∘ o ∘ tanh c
+            d_o *= q
+            q *= tanh_c
+            p -= q                                              # p = dh ∘ o ∘ (1 − tanh²c)
+            dc += p
+            np.multiply(dc, i, out=p)                           # p = dc ∘ i
+            np.multiply(p, g, out=q)                            # q = dc ∘ i ∘ g
+            d_i *= q
+            q *= g
+            np.subtract(p, q, out=d_g)                          # dc ∘ i ∘ (1 − g²)
             d_f *= cells[t, rows]
-            d_g *= i
-            d[1:] *= dc
             dc *= f
-            np.add.reduce(np.matmul(d, u_back, out=by_gate), axis=0, out=dh_t)
+            d_f *= dc
+            dz[:, t, rows] = d
+            np.matmul(d[:, None], u_back, out=pieces)
+            np.add.reduce(by_gate, axis=0, out=dh_t)
 
     parallel(run, _blocks(batch))
     dz = dz.reshape(4, steps * batch, units)
     dx = dw = du = db = None
     if needs[0]:
         dx = _input_gradient(dz, w, x.shape)
-    if needs[1] or needs[3]:
-        dw = _from_gates(_each_gate(_time_major_with_one(x).T, dz))
-        dw, db = dw[:features] if needs[1] else None, dw[features] if needs[3] else None
-    if needs[2]:
-        h_before = np.concatenate([h0[None], h[:, :-1].transpose(1, 0, 2)]).reshape(steps * batch, units)
-        du = _from_gates(_each_gate(h_before.T, dz))
+    if any(needs[1:]):
+        gradient = _from_gates(_each_gate(_inputs(x, h0, h).T, dz))
+        parts = gradient[:features], gradient[features + 1:], gradient[features]
+        dw, du, db = (part if need else None for part, need in zip(parts, needs[1:]))
     return dx, dw, du, db, dh_before, dc_before
 
 
@@ -256,10 +281,11 @@ def _input_gradient(dz, w, shape):
 
     def run(part):
         total, product = np.empty((2, (part.stop - part.start) * batch, features), w.dtype)
-        total[:] = 0
-        for gate in range(4):
-            total += np.matmul(dz[gate, part].reshape(len(total), dz.shape[3]), w_back[gate], out=product)
+        left = dz[:, part].reshape(4, len(total), dz.shape[3])
+        np.matmul(left[0], w_back[0], out=total)
+        for gate in range(1, 4):
+            total += np.matmul(left[gate], w_back[gate], out=product)
         dx[:, part] = total.reshape(part.stop - part.start, batch, features).transpose(1, 0, 2)
 
-    parallel(run, row_blocks(steps, w.itemsize * batch * features))
+    parallel(run, row_blocks(steps, w.itemsize * batch * features, DX_BLOCK_BYTES))
     return dx
