@@ -40,7 +40,7 @@ class capture:
     def __init__(self, step):
         functools.update_wrapper(self, step)
         self.step = step
-        self.graphs = {}            # shapes, dtypes and replaced kernels -> _Graph, or None after the first call
+        self.graphs = {}            # shapes, dtypes and replaced kernels -> Graph, or None after the first call
 
     def __call__(self, *tensors):
         if any(tensor.device == "cpu" for tensor in tensors) or anomalies_are_detected():
@@ -50,19 +50,20 @@ class capture:
             self.graphs[key] = None
             return self.step(*tensors)
         if self.graphs[key] is None:
-            self.graphs[key] = _Graph(self.step, tensors)
+            self.graphs[key] = Graph(self.step, tensors)
         return self.graphs[key].launch(tensors)
 
 
-class _Graph:
+class Graph:
     """One recorded step, with the memory that it works in."""
 
     def __init__(self, step, examples):
         xp = backend.array_module(examples[0].array)
-        self.inputs = [xp.empty_like(example.array) for example in examples]
-        self.numbers = LiveNumbers(xp)
         # Memory that only this graph uses: what it needs within a step must not be given to anybody between two steps.
         self.pool = xp.cuda.MemoryPool()
+        xp.get_default_memory_pool().free_all_blocks()      # what the step has used uncaptured would lie idle from now on
+        self.inputs = [xp.empty_like(example.array) for example in examples]
+        self.numbers = LiveNumbers(xp)
         self.stream = xp.cuda.Stream(non_blocking=True)
         with self.numbers, xp.cuda.using_allocator(self.pool.malloc), self.stream:
             self.stream.begin_capture()
@@ -71,6 +72,8 @@ class _Graph:
             except Exception as error:
                 with contextlib.suppress(Exception):
                     self.stream.end_capture()           # it fails as well, but the stream can be used again
+                if isinstance(error, MemoryError):
+                    raise
                 name = getattr(step, "__name__", "the step")
                 raise RuntimeError(
                     f"capture: {name} cannot be recorded: {error}. Inside it nothing may be read back from the card "

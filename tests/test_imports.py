@@ -19,7 +19,7 @@ LAYERS = [
     ("tensor",),
     ("capture", "gradcheck", "ops"),
     ("nn", "optim"),
-    ("models", "summary", "serialization"),
+    ("models", "summary", "serialization", "card_memory"),
     ("training", "viz"),
     ("cli", "bench", "__main__"),
 ]

@@ -12,6 +12,8 @@ import os
 import sys
 import warnings
 
+from nanoemo.card_memory import CardMemoryError, out_of_memory_explained
+
 __all__ = ["main"]
 
 COMMANDS = {
@@ -32,7 +34,7 @@ def main(argv=None):
         parser.print_help()
         return 0
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), out_of_memory_explained():
             # Overflow in a training that diverges: it ends with an error that says so, and where.
             warnings.simplefilter("ignore", RuntimeWarning)
             status = command.run(args)
@@ -79,6 +81,6 @@ class _Version(argparse.Action):
 def _one_line(error):
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) and not isinstance(error, CardMemoryError):
         return f"not enough memory ({error}); a smaller --batch-size needs less"
     return " ".join(str(error).split()) or type(error).__name__

@@ -72,6 +72,7 @@ class ndarray:
     def __init__(self, array):
         assert type(array) is np.ndarray
         self._array = array
+        _device.allocate(array)
         _device.keep_for_capture(array)
 
     shape = property(lambda self: self._array.shape)

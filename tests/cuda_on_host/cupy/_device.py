@@ -1,10 +1,14 @@
-"""The card that is not there: what was launched, what waited, which stream is being captured."""
+"""The card that is not there: what was launched, what waited, which stream is being captured, whose memory is used."""
+import weakref
+
 import numpy as np
 
 launches = []           # (kernel or operation, grid, block) of everything that was launched, for tests to look at
 waits = []              # what waited for the card
 turned = False          # run the threads of every block in the opposite order
+pool = None             # the memory pool that new arrays come from (see cuda.py)
 _capture = None
+_counted = {}           # id of a NumPy array that is the memory of arrays on the card -> what gives it back
 
 
 def count_launch(what="operation", grid=None, block=None):
@@ -51,3 +55,17 @@ def poison(array):
     """What nobody has written yet reads as NaN."""
     if array.dtype.kind == "f":
         array.fill(np.nan)
+
+
+def allocate(array):
+    """Count an array's memory, which is NumPy's, as taken from the pool, until it is freed. Views take none."""
+    if array.base is not None or id(array) in _counted:
+        return
+    size, source, key = -(-array.nbytes // 512) * 512, pool, id(array)
+    source.take(size)
+
+    def freed(_):
+        del _counted[key]
+        source.give_back(size)
+
+    _counted[key] = weakref.ref(array, freed)

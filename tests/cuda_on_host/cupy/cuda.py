@@ -1,9 +1,10 @@
 """Streams, graphs, memory pools and errors of the stand-in."""
 import types
-
-import numpy as np
+import weakref
 
 from . import _device
+
+BYTES_OF_CARD = 16 << 30
 
 
 class CUDARuntimeError(RuntimeError):
@@ -11,7 +12,9 @@ class CUDARuntimeError(RuntimeError):
 
 
 class OutOfMemoryError(MemoryError):
-    pass
+    def __init__(self, size, total, limit=0):
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes"
+                         + (f", limit set to: {limit:,} bytes)." if limit else ")."))
 
 
 class CompileException(Exception):
@@ -19,8 +22,9 @@ class CompileException(Exception):
 
 
 runtime = types.SimpleNamespace(
-    CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: 1, memGetInfo=lambda: (8 << 30, 16 << 30),
-    getDeviceProperties=lambda device: {"name": b"a card that is not there", "multiProcessorCount": 2},
+    CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: 1, memGetInfo=lambda: (BYTES_OF_CARD - sum(pool.total for pool in pools), BYTES_OF_CARD),
+    getDeviceProperties=lambda device: {"name": b"a card that is not there", "multiProcessorCount": 2,
+                                         "totalGlobalMem": BYTES_OF_CARD},
     deviceSynchronize=lambda: _device.wait_for_card("deviceSynchronize"),
     runtimeGetVersion=lambda: 0, driverGetVersion=lambda: 0)
 compiler = types.SimpleNamespace(CompileException=CompileException)
@@ -113,35 +117,60 @@ class Device:
     compute_capability = "90"
 
 
+pools = weakref.WeakSet()
+
+
 class MemoryPool:
+    """Keeps books as CuPy's does: what is freed stays in the pool, and counts as total, until free_all_blocks."""
+
     def __init__(self, allocator=None):
-        pass
+        self.used = self.total = self.limit = 0
+        pools.add(self)
+
+    def take(self, size):
+        if self.limit and self.used + size > self.limit:
+            raise OutOfMemoryError(size, self.used, self.limit)
+        self.used += size
+        self.total = max(self.total, self.used)
+
+    def give_back(self, size):
+        self.used -= size
 
     def malloc(self, size):
         raise AssertionError("the stand-in allocates for itself")
 
     def used_bytes(self):
-        return 0
+        return self.used
+
+    def free_bytes(self):
+        return self.total - self.used
 
     def total_bytes(self):
-        return 0
+        return self.total
 
     def free_all_blocks(self, stream=None):
-        pass
+        self.total = self.used
+
+    def set_limit(self, size=None, fraction=None):
+        assert fraction is None, "the stand-in knows limits in bytes only"
+        self.limit = size or 0
+
+    def get_limit(self):
+        return self.limit
 
 
-default_pool = MemoryPool()
+default_pool = _device.pool = MemoryPool()
 
 
 class using_allocator:
     def __init__(self, allocator=None):
-        pass
+        self.pool = allocator.__self__
 
     def __enter__(self):
-        pass
+        self.before, _device.pool = _device.pool, self.pool
 
     def __exit__(self, *error):
-        pass
+        _device.pool = self.before
 
 
 def alloc_pinned_memory(size):
@@ -149,7 +178,4 @@ def alloc_pinned_memory(size):
 
 
 def get_allocator():
-    return default_pool.malloc
-
-
-_ = np
+    return _device.pool.malloc

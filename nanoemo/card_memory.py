@@ -1,0 +1,100 @@
+"""Who holds the card's memory, and an error that says so when it is full.
+
+CuPy takes memory from the card in blocks and keeps what is freed, in a pool, for the next step; each captured step has a
+pool of its own. A pool that holds much is therefore not yet a model that needs much: what is *used* counts.
+"""
+import gc
+from contextlib import contextmanager
+
+from nanoemo import backend
+from nanoemo.capture import Graph
+from nanoemo.nn import Parameter
+from nanoemo.optim import Optimizer
+
+__all__ = ["CardMemoryError", "bytes_held", "out_of_memory_explained"]
+
+NO_MEMORY = 2           # cudaErrorMemoryAllocation, and the driver's CUDA_ERROR_OUT_OF_MEMORY
+
+
+class CardMemoryError(MemoryError):
+    """No memory is left on the card; the message says who holds it and what to try."""
+
+
+@contextmanager
+def out_of_memory_explained():
+    """Inside the `with` block, no memory left on the card is a CardMemoryError.
+
+    The memory of the host is not meant: NumPy's MemoryError passes unchanged, as do all other errors.
+
+    >>> with out_of_memory_explained():
+    ...     raise MemoryError("of the host")
+    Traceback (most recent call last):
+        ...
+    MemoryError: of the host
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_the_card(error):
+            raise
+        raise CardMemoryError(_explanation(error)) from error
+
+
+def _is_of_the_card(error):
+    """Told by its name, so that CuPy is not imported for it."""
+    kind = type(error)
+    if not kind.__module__.startswith("cupy"):
+        return False
+    return isinstance(error, MemoryError) or (kind.__name__ in ("CUDARuntimeError", "CUDADriverError")
+                                              and error.status == NO_MEMORY)
+
+
+def _explanation(error):
+    xp = backend.card_module()
+    free, on_card = xp.cuda.runtime.memGetInfo()
+    pool, graphs = xp.get_default_memory_pool(), [graph.pool for graph in _alive(Graph)]
+    held = pool.total_bytes() + sum(graph.total_bytes() for graph in graphs)
+    used = pool.used_bytes() + sum(graph.used_bytes() for graph in graphs)
+    owners = _held_by_owner()
+    rest = max(0, used - sum(owners.values()))
+    listed = ", ".join(f"{name} {_size(size)}" for name, size in owners.items())
+    return (f"the card is out of memory. {str(error).rstrip('.')}. Of its {_size(on_card)}, {_size(free)} are free, nanoemo "
+            f"holds {_size(held)}, and other processes, CUDA itself and other libraries {_size(on_card - free - held)}. "
+            f"nanoemo uses {_size(used)}: {listed}, the rest (activations, batches) {_size(rest)}. Captured steps hold "
+            f"{_size(sum(graph.total_bytes() for graph in graphs))} of it, in {len(graphs)} pools of their own; "
+            f"{_size(pool.free_bytes())} are kept for reuse. Try a smaller batch (--batch-size); see with nvidia-smi "
+            f"whether another process is on the card; in Python, cupy.get_default_memory_pool().free_all_blocks() gives "
+            f"back what is kept")
+
+
+def bytes_held():
+    """Bytes of the card that CuPy's pools hold, those of captured steps included."""
+    pools = [backend.card_module().get_default_memory_pool(), *(graph.pool for graph in _alive(Graph))]
+    return sum(pool.total_bytes() for pool in pools)
+
+
+def _held_by_owner():
+    """{owner: bytes} of what Python's garbage collector knows: it finds every model, without any keeping lists."""
+    parameters = _alive(Parameter)
+    return {"parameters": _bytes(parameter.array for parameter in parameters),
+            "gradients": _bytes(parameter.grad.array for parameter in parameters if parameter.grad is not None),
+            "optimisers": _bytes(slot for optimizer in _alive(Optimizer) for slots in optimizer.slots.values()
+                                 for slot in slots if slot is not None)}
+
+
+def _alive(kind):
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), kind)]
+
+
+def _bytes(arrays):
+    """Of those on the card, each place in memory once."""
+    return sum({array.data.ptr: array.nbytes for array in arrays if backend.device_of(array) == "cuda"}.values())
+
+
+def _size(size):
+    """
+    >>> _size(3 << 29), _size(700_000), _size(-1)
+    ('1.5 GiB', '0.7 MiB', '0.0 MiB')
+    """
+    size = max(size, 0)
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
