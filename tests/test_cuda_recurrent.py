@@ -6,7 +6,8 @@ from nanoemo import backend, kernels
 from twins import check_pair, same_numbers
 
 # batch, steps, features, units
-SHAPES = [(1, 1, 1, 1), (3, 5, 2, 4), (2, 1, 3, 5), (1, 6, 3, 2), (33, 3, 1, 8), (4, 7, 5, 1), (5, 2, 7, 13), (0, 3, 2, 4)]
+SHAPES = [(1, 1, 1, 1), (3, 5, 2, 4), (2, 1, 3, 5), (1, 6, 3, 2), (33, 3, 1, 8), (4, 7, 5, 1), (5, 2, 7, 13),
+          (0, 3, 2, 4)]
 
 
 def arrays(rng, batch, steps, features, units, with_state=True):
@@ -42,7 +43,8 @@ def test_results_that_are_not_used_may_have_no_gradient(card, rng, used):
     gradients = [rng.normal(size=y.shape) if use else None for y, use in zip((h, *states), used)]
     wanted = kernels.find("lstm_backward_plain")(*gradients, plain_cache)
     _, cache = forward_on_card(given)
-    same_numbers("lstm", lambda: kernels.find("lstm_backward", "cuda")(*upload(*gradients), cache), wanted, np.float64, 1e-10)
+    backward = kernels.find("lstm_backward", "cuda")
+    same_numbers("lstm", lambda: backward(*upload(*gradients), cache), wanted, np.float64, 1e-10)
 
 
 def test_extreme_inputs_saturate(card, rng):
@@ -78,15 +80,11 @@ def test_arrays_in_another_order(card, rng):
 def test_backward_can_run_twice(card, rng):
     given = arrays(rng, 3, 4, 2, 3)
     (h, h_T, c_T), cache = forward_on_card(given)
-    gradients = [cp_like(y, rng) for y in (h, h_T, c_T)]
+    gradients = upload(*(rng.normal(size=y.shape) for y in (h, h_T, c_T)))
     copies = [backend.to_device(gradient, "cpu") for gradient in gradients]
     first, second = (kernels.find("lstm_backward", "cuda")(*gradients, cache) for _ in range(2))
     for a, b in zip((*first, *gradients), (*second, *copies)):
         np.testing.assert_array_equal(backend.to_device(a, "cpu"), backend.to_device(b, "cpu"))
-
-
-def cp_like(y, rng):
-    return backend.to_device(rng.normal(size=y.shape), "cuda")
 
 
 def test_a_step_is_one_product_and_one_kernel(card, rng):
