@@ -6,8 +6,8 @@ Two convolutional networks, two auto-encoders, and three architectures made of p
     auto-encoder   encoder  →  decoder
     architecture   extractor of a CNN  →  encoder of an auto-encoder  →  classifier
 
-Each is a `Parts`, so that the paper's procedure (section 4) can take a trained part out, freeze it and put it into
-the next model: `Parts(extractor=cnn.extractor.freeze(), encoder=ae.encoder, classifier=...)`. Classifiers end in logits.
+Each is a `Parts`, so that the paper's procedure (section 4) can take a trained part out, freeze it and put it into the
+next model: `Parts(extractor=cnn.extractor.freeze(), encoder=ae.encoder, classifier=...)`. Classifiers end in logits.
 
 All convolutions and pools pad "same", all activations but the last are ReLU. The paper does not say the size of the
 images (48×48), optimiser and learning rate (Adam, 0.001), batch size (32), number of epochs (50) and how weights

@@ -4,8 +4,8 @@
    cross-entropy is near ln K (ln 7 = 1.9459). A very different value speaks of bad initial weights, inputs
    that are not scaled, or labels that do not fit the output.
 2. Over-fitting a handful of images. A network that cannot learn twenty images by heart will not learn
-28,709: the
-   graph, the gradients or the learning rule are at fault.
+   28,709: the graph, the gradients or the learning rule are at fault. Dropout is off, as it is there to
+   prevent just this.
 
 Both are made on a copy, and the random state is put back: the training that follows does not notice them.
 """
@@ -13,6 +13,7 @@ import copy
 import math
 
 from nanoemo import Tensor, no_grad, optim, random
+from nanoemo.nn import Dropout
 
 __all__ = ["check", "describe"]
 
@@ -71,6 +72,9 @@ def _initial_loss(model, inputs, labels, loss_fn):
 
 def _overfit(model, inputs, labels, loss_fn, max_steps, stop):
     """(accuracy in evaluation mode, steps made): stops at 100 %."""
+    for _, module in model.named_modules():
+        if isinstance(module, Dropout):
+            module.p = 0.0
     truth = labels.cpu().numpy()
     optimizer = optim.Adam(model.parameters(), lr=OVERFIT_LEARNING_RATE)
     accuracy = 0.0

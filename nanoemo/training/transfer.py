@@ -17,7 +17,7 @@ LAG = 4             # steps after which a result is waited for; more would show 
 
 
 def on_device(batches, device):
-    """Yield batches, (images, labels) or (input, input, ..., labels), as tensors on `device`, the next already on its way.
+    """Yield batches, (images, labels) or (input, ..., labels), as tensors on `device`, the next already on its way.
 
     A batch on the GPU may be written over once the next but one has been asked for.
     """
