@@ -12,7 +12,7 @@ from nanoemo import kernels
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
 __all__ = ["array_module", "card_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda", "set_default_device",
-           "default_device", "get_num_threads", "set_num_threads"]
+           "default_device", "get_num_threads", "set_num_threads", "synchronize"]
 
 _default_device = "cpu"
 _cupy = None
@@ -76,6 +76,12 @@ def card_module():
     """CuPy; RuntimeError where it or a CUDA device is missing."""
     check_device("cuda")
     return _cupy
+
+
+def synchronize(device):
+    """Wait until all that was queued for `device` is done; on the CPU it always is."""
+    if device == "cuda":
+        card_module().cuda.Device().synchronize()
 
 
 def to_device(array, device):

@@ -24,7 +24,8 @@ class Breakdown:
         return {"step_ms": 1e3 * self.step, "outside_kernels_ms": 1e3 * self.outside,
                 "calls": [{"op": call.op, "shapes": call.shapes, "forward_ms": 1e3 * call.forward,
                            "backward_ms": 1e3 * call.backward, "forward_gflop": call.forward_flop / 1e9,
-                           "backward_gflop": call.backward_flop / 1e9} for call in self.calls]}
+                           "backward_gflop": call.backward_flop / 1e9, "forward_mb": call.forward_bytes / 1e6,
+                           "backward_mb": call.backward_bytes / 1e6} for call in self.calls]}
 
     def __str__(self):
         lines = [_line("operation", "shapes", "forward ms", "backward ms", "share", "GFLOP/s fwd", "bwd")]
@@ -51,12 +52,15 @@ class Breakdown:
                           products=(sum(call.forward_flop for call in calls),),
                           forward=sum(call.forward for call in calls),
                           backward=sum(call.backward for call in calls),
-                          backward_flop=sum(call.backward_flop for call in calls))
+                          backward_flop=sum(call.backward_flop for call in calls),
+                          forward_bytes=sum(call.forward_bytes for call in calls),
+                          backward_bytes=sum(call.backward_bytes for call in calls))
 
 
-def break_down(step, count, warm_up=2):
+def break_down(step, count, warm_up=2, device="cpu"):
     """The `Breakdown` of `step`, a function without arguments that makes a training step, over `count` steps.
 
+    device: on which it computes; the step must not end before the device has done it
     Every step must call the same kernels in the same order, as it does where shapes are fixed.
 
     >>> from nanoemo.bench.steps import TrainingStep
@@ -67,7 +71,7 @@ def break_down(step, count, warm_up=2):
         step()
     seconds, outside, runs = [], [], []
     for _ in range(count):
-        with watch_kernels() as calls:
+        with watch_kernels(device) as calls:
             start = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - start)

@@ -1,26 +1,17 @@
-"""Which kernels a step calls, on what shapes, how long each takes, and how many multiplications it asks for.
+"""Which kernels a step calls, on what shapes, how long each takes, and what it costs at least (work.py).
 
 For the time of a `with` block every kernel is replaced (`kernels.override`) by itself with a stop-watch
 around it; outside the block nothing is different, so it costs nothing.
 
-Operations (flop) are counted from the shapes of the arrays that reach the kernels, a multiplication and an
-addition each as one, and only in products, which is where nearly all of them are:
-
-    convolution, linear     y = x ∗ w + b    forward 2 · (values in y) · (weights that each of them sums over)
-                                             backward as much again for dx, and for dw
-    LSTM                    z = x w + h u    forward 2 · N · T · (values in w and u); backward as much again
-                                             for dx and dw, and for dh (always) and du
-
-What nobody asks for is not counted: the first layer's dx. A convolution is counted as its definition says,
-padding included, however few multiplications the kernel gets by with (see kernels/winograd.py).
+On the GPU, where a kernel is only queued when it returns, the watch waits for the card before and after. So all of its
+time is counted, but the step as a whole is slower than it would be.
 """
-import math
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from nanoemo import kernels
-from nanoemo.kernels.shapes import output_size, pair, resolve_padding_2d
+from nanoemo import backend, kernels
+from nanoemo.bench import work
 
 __all__ = ["Call", "watch_kernels"]
 
@@ -29,7 +20,7 @@ __all__ = ["Call", "watch_kernels"]
 class Call:
     """One operation of a step: its forward kernel and, with the same cache, its backward kernel.
 
-    An update rule, which has no backward, has its time in `forward`. Times are in seconds.
+    What has no backward, an update rule or a product of matrices, has all in `forward`. Times are in seconds.
     """
     op: str
     shapes: tuple               # of the arrays it was given, the input first; an update rule's parameters
@@ -37,6 +28,8 @@ class Call:
     forward: float = 0.0
     backward: float = 0.0
     backward_flop: int = 0
+    forward_bytes: int = 0
+    backward_bytes: int = 0
 
     @property
     def forward_flop(self):
@@ -46,10 +39,16 @@ class Call:
     def flop(self):
         return self.forward_flop + self.backward_flop
 
+    @property
+    def bytes(self):
+        return self.forward_bytes + self.backward_bytes
+
 
 @contextmanager
-def watch_kernels():
+def watch_kernels(device="cpu"):
     """Inside the `with` block, enter each operation in the list that it gives, in order of the forward pass.
+
+    device: of all tensors in the block
 
     >>> from nanoemo import Tensor, nn
     >>> import numpy as np
@@ -59,68 +58,66 @@ def watch_kernels():
     >>> calls[0].op, calls[0].shapes, calls[0].forward_flop, calls[0].backward_flop      # dw only
     ('linear', ((2, 4), (4, 3), (3,)), 48, 48)
     """
-    calls, waiting = [], {}
+    watch = _Watch(device)
     names = [name for name in kernels.names() if not name.endswith("_plain")]
-    watched = {name: _watched(name, kernels.find(name), calls, waiting) for name in names}
-    with kernels.override(**watched):
-        yield calls
+    with kernels.override(**{name: watch.around(name, kernels.find(name, device)) for name in names}):
+        yield watch.calls
 
 
-def _watched(name, kernel, calls, waiting):
-    """`kernel` with a stop-watch. waiting: (operation, id of cache) -> (call, cache) until its backward."""
-    op, _, direction = name.rpartition("_")
+class _Watch:
+    """Kernels with a stop-watch around them, and the list of their calls."""
 
-    def forward(*args):
-        call = Call(op, tuple(value.shape for value in args if hasattr(value, "shape")))
-        calls.append(call)
-        start = time.perf_counter()
-        y, cache = kernel(*args)
-        call.forward = time.perf_counter() - start
-        call.products = _products(op, y, args)
-        waiting[op, id(cache)] = call, cache        # the cache itself too, lest another get its id
+    def __init__(self, device):
+        self.device = device
+        self.calls = []
+        self.waiting = {}       # (operation, id of its cache) -> (call, cache, arguments) until its backward
+
+    def around(self, name, kernel):
+        op, _, direction = name.rpartition("_")
+        if direction == "forward":
+            return lambda *args: self.forward(op, kernel, args)
+        if direction == "backward":
+            return lambda *args, **options: self.backward(op, kernel, args, options)
+        return lambda *args: self.alone(name, kernel, args)
+
+    def forward(self, op, kernel, args):
+        call = Call(op, _shapes(args))
+        self.calls.append(call)
+        call.forward, (y, cache) = self.timed(kernel, args)
+        call.products = work.products(op, y, args)
+        call.forward_bytes = work.forward_bytes(args, y)
+        self.waiting[op, id(cache)] = call, cache, args        # the cache itself too, lest another get its id
         return y, cache
 
-    def backward(*args, **options):
-        keys = ((op, id(value)) for value in args)
-        call, _ = waiting.pop(next(key for key in keys if key in waiting))
-        start = time.perf_counter()
-        gradients = kernel(*args, **options)
-        call.backward = time.perf_counter() - start
-        call.backward_flop = _backward_flop(call.products, options.get("needs"))
+    def backward(self, op, kernel, args, options):
+        key = next(key for key in ((op, id(value)) for value in args) if key in self.waiting)
+        call, cache, inputs = self.waiting.pop(key)
+        call.backward, gradients = self.timed(kernel, args, **options)
+        call.backward_flop = work.backward_flop(call.products, options.get("needs"))
+        arriving = [value for value in args if value is not cache]
+        call.backward_bytes = work.backward_bytes(op, inputs, arriving, gradients)
         return gradients
 
-    def update(params, *args):
-        start = time.perf_counter()
-        result = kernel(params, *args)
-        seconds = time.perf_counter() - start
-        calls.append(Call(name, tuple(value.shape for value in params), forward=seconds))
+    def alone(self, name, kernel, args):
+        """A kernel that is no half of a pair: an update rule, or a product of matrices."""
+        seconds, result = self.timed(kernel, args)
+        if name == "matmul":
+            call = Call(name, _shapes(args), work.products(name, result, args))
+            call.forward_bytes = work.forward_bytes(args, result)
+        else:
+            call = Call(name, _shapes(args[0]), forward_bytes=work.update_bytes(name, args))
+        call.forward = seconds
+        self.calls.append(call)
         return result
 
-    return {"forward": forward, "backward": backward}.get(direction, update)
+    def timed(self, kernel, args, **options):
+        """(seconds, what the kernel returned)."""
+        backend.synchronize(self.device)
+        start = time.perf_counter()
+        result = kernel(*args, **options)
+        backend.synchronize(self.device)
+        return time.perf_counter() - start, result
 
 
-def _products(op, y, args):
-    """Flop of the forward kernel's matrix products: (x times w, h times u)."""
-    if op in ("conv1d", "conv2d", "linear"):
-        w = args[1]
-        return (2 * y.size * (w.size // w.shape[-1]),)
-    if op == "conv2d_relu_max_pool2d":
-        x, w, b, stride, padding, _ = args
-        strides = pair(stride)
-        pads = resolve_padding_2d(padding, x.shape[1:3], w.shape[:2], strides)
-        places = [output_size(*axis) for axis in zip(x.shape[1:3], w.shape[:2], strides, pads)]
-        return (2 * len(x) * math.prod(places) * w.size,)
-    if op == "lstm":
-        x, w, u = args[:3]
-        steps = x.shape[0] * x.shape[1]
-        return 2 * steps * w.size, 2 * steps * u.size
-    return ()
-
-
-def _backward_flop(products, needs):
-    """The same for the backward kernel; needs: whether dx, dw (and the LSTM's du) are wanted."""
-    if not products:
-        return 0
-    needs_dx, needs_dw, needs_du, *_ = needs
-    from_input, *from_hidden = products
-    return from_input * (needs_dx + needs_dw) + sum(from_hidden) * (1 + needs_du)
+def _shapes(args):
+    return tuple(value.shape for value in args if hasattr(value, "shape"))

@@ -7,7 +7,7 @@ from nanoemo.bench.timing import in_turn, on_threads
 from nanoemo.bench.torch_step import TorchStep
 from nanoemo.bench.twin import check_same_scores, to_torch_layout, torch_twin
 
-__all__ = ["measure"]
+__all__ = ["measure", "torch_steps"]
 
 STEPS_ALONE = 4
 
@@ -21,7 +21,7 @@ def measure(name, batch_size, steps, threads, gemm, torch=None):
     """
     ours = TrainingStep(name, batch_size)
     with on_threads(threads, torch):
-        theirs, task = _torch_steps(torch, ours) if torch else ({}, None)
+        theirs, task = torch_steps(torch, ours) if torch else ({}, None)
         times = in_turn({"nanoemo": ours, **theirs}, steps)
         with watch_kernels() as calls:
             ours()
@@ -36,16 +36,20 @@ def measure(name, batch_size, steps, threads, gemm, torch=None):
     return result
 
 
-def _torch_steps(torch, ours):
+def torch_steps(torch, ours, **options):
     """PyTorch's training step by layout of the images, checked to be the same network; and the task for a
-    process of its own."""
+    process of its own.
+
+    options: for `TorchStep`
+    Raises NoTwin (a ValueError) where PyTorch would be computing another network.
+    """
     layers, state = torch_twin(ours.model, ours.recipe.input_shape)
     examples = torch.from_numpy(to_torch_layout(ours.images, layers))
     labels = torch.from_numpy(ours.labels)
     recipe = ours.recipe
     optimizer = {"name": recipe.optimizer, "lr": recipe.lr, "weight_decay": recipe.weight_decay}
     layouts = ["contiguous", "channels_last"] if examples.ndim == 4 else ["contiguous"]
-    steps = {layout: TorchStep(torch, layers, examples, labels, optimizer, layout == "channels_last")
+    steps = {layout: TorchStep(torch, layers, examples, labels, optimizer, layout == "channels_last", **options)
              for layout in layouts}
     few = ours.images[:4].astype("float64")
     scores = ours.scores(few)

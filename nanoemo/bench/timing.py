@@ -6,7 +6,7 @@ import numpy as np
 
 import nanoemo
 
-__all__ = ["gemm_rate", "in_turn", "on_threads"]
+__all__ = ["gemm_rate", "in_blocks", "in_turn", "on_threads"]
 
 ROUNDS = 5
 
@@ -52,6 +52,33 @@ def in_turn(steps, count, warm_up=2):
         for name, step in steps.items():
             block = [_seconds(step) for _ in range(1 + -(-count // rounds))]
             times[name] += block[1:]
+    return times
+
+
+def in_blocks(steps, count, synchronize, blocks=7, warm_up=3):
+    """Time blocks of `count` calls of each of `steps` (by name); returns {name: list of seconds a call, one a block}.
+
+    synchronize: a function that waits until all that was queued is done
+
+    For the GPU, where a call only queues work: within a block nothing waits, so that launching one step and computing
+    another overlap, as they do in training. The blocks take turns, so that the card's clock, which changes with its
+    temperature, is the same for all.
+
+    >>> in_blocks({"a": lambda: None}, count=2, synchronize=lambda: None, blocks=3)["a"][2] >= 0
+    True
+    """
+    for step in steps.values():
+        for _ in range(warm_up):
+            step()
+    times = {name: [] for name in steps}
+    for _ in range(blocks):
+        for name, step in steps.items():
+            synchronize()
+            start = time.perf_counter()
+            for _ in range(count):
+                step()
+            synchronize()
+            times[name].append((time.perf_counter() - start) / count)
     return times
 
 

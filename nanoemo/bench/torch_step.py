@@ -3,6 +3,7 @@
 This file imports nothing of nanoemo: `nanoemo.bench.memory` runs it as a script, so that PyTorch is measured
 in a process that has never seen us (`nanoemo.backend` changes how malloc keeps memory, for a whole process).
 """
+import inspect
 import json
 import sys
 import time
@@ -30,24 +31,52 @@ class TorchStep:
     layers: as for `build`; examples, labels: tensors
     optimizer: {"name", "lr", "weight_decay"}; all else as PyTorch has it by default
     channels_last: whether images lie in memory as (N, H, W, C), which PyTorch can do too
+    device: where network and batch are
+    capturable: whether the optimiser is to keep its counts on the GPU, as those that count must for `record`
     """
 
-    def __init__(self, torch, layers, examples, labels, optimizer, channels_last=False):
-        self.torch, self.labels = torch, labels
-        self.model = build(torch, layers).train()
-        self.examples = examples
+    def __init__(self, torch, layers, examples, labels, optimizer, channels_last=False, device="cpu", capturable=False):
+        self.torch, self.device = torch, device
+        self.model = build(torch, layers).train().to(device)
+        self.examples, self.labels = examples.to(device), labels.to(device)
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
-            self.examples = examples.to(memory_format=torch.channels_last)
-        self.optimizer = getattr(torch.optim, OPTIMIZERS[optimizer["name"]])(
-            self.model.parameters(), lr=optimizer["lr"], weight_decay=optimizer["weight_decay"])
+            self.examples = self.examples.to(memory_format=torch.channels_last)
+        kind = getattr(torch.optim, OPTIMIZERS[optimizer["name"]])
+        can_be_told = capturable and "capturable" in inspect.signature(kind).parameters
+        self.optimizer = kind(self.model.parameters(), lr=optimizer["lr"], weight_decay=optimizer["weight_decay"],
+                              **({"capturable": True} if can_be_told else {}))
+        self.graph = None
 
     def __call__(self):
+        return self.learn().item()
+
+    def learn(self):
+        """One step; the loss as a tensor, which on the GPU need not have been computed yet."""
         loss = self.torch.nn.functional.cross_entropy(self.model(self.examples), self.labels)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return loss.item()
+        return loss
+
+    def record(self, warm_up=3):
+        """Record `learn` as a CUDA graph, as PyTorch's manual says to: first some steps on a stream of their own."""
+        cuda = self.torch.cuda
+        stream = cuda.Stream()
+        stream.wait_stream(cuda.current_stream())
+        with cuda.stream(stream):
+            for _ in range(warm_up):
+                self.learn()
+        cuda.current_stream().wait_stream(stream)
+        self.optimizer.zero_grad()          # so that the gradients come to lie in the graph's own memory
+        self.graph = cuda.CUDAGraph()
+        with cuda.graph(self.graph):
+            self.learn()
+        return self
+
+    def replay(self):
+        """The recorded step."""
+        self.graph.replay()
 
     def load(self, state):
         """Take over weights, {name: array}. All must be there but batch norm's count of batches."""
@@ -61,7 +90,7 @@ class TorchStep:
         for layer in self.model:
             layer.train(not isinstance(layer, self.torch.nn.Dropout))
         with self.torch.no_grad():
-            scores = self.model.double()(self.torch.from_numpy(examples)).numpy()
+            scores = self.model.double()(self.torch.from_numpy(examples).to(self.device)).cpu().numpy()
         self.model.float().train()
         return scores
 
