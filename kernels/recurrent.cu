@@ -58,7 +58,8 @@ extern "C" __global__ void lstm_forward_step(int t, const real* b, real* gates, 
 // sent back. dc (batch, units): the gradient of c after step t comes in, of c before it goes out, in place.
 // dz (steps, batch, 4 units): the gradient of x w + h u + b.
 extern "C" __global__ void lstm_backward_step(int t, const real* gates, const real* cells, const real* dh,
-                                              const real* dh_later, real* dc, real* dz, int steps, int batch, int units) {
+                                              const real* dh_later, real* dc, real* dz,
+                                              int steps, int batch, int units) {
     int i = element(), states = batch * units;
     if (i >= states) return;
     int sequence = i / units, unit = i % units;
