@@ -43,7 +43,8 @@ def torch_steps(torch, ours, **options):
     options: for `TorchStep`
     Raises NoTwin (a ValueError) where PyTorch would be computing another network.
     """
-    layers, state = torch_twin(ours.model, ours.recipe.input_shape)
+    layers, state = torch_twin(ours.model.to("cpu"), ours.recipe.input_shape)
+    ours.model.to(ours.device)
     examples = torch.from_numpy(to_torch_layout(ours.images, layers))
     labels = torch.from_numpy(ours.labels)
     recipe = ours.recipe

@@ -12,7 +12,8 @@ def add_arguments(parser):
     parser.add_argument("--batch-size", type=_positive, metavar="N",
                         help="images a step (default: the paper's)")
     parser.add_argument("--steps", type=_positive, default=20, metavar="N",
-                        help="steps to time (default 20); the median is taken")
+                        help="steps to time (default 20), on the GPU in each of several blocks; the median is taken")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
     parser.add_argument("--threads", type=_positive, metavar="N",
                         help="threads for each engine (default: all cores)")
     parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
@@ -26,7 +27,7 @@ def _positive(text):
 
 def run(args):
     import nanoemo
-    from nanoemo import models
+    from nanoemo import backend, models
     from nanoemo.bench.report import describe_machine
     from nanoemo.bench.steps import measurable
     from nanoemo.files import write_json
@@ -37,12 +38,21 @@ def run(args):
             raise ValueError(f"bench: {name} is not a classifier of one input, and only those are measured")
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise ValueError(f"--json {args.json}: there is no folder {Path(args.json).parent} to write it to")
-    torch = _import_torch() if args.against else None
+    if args.device == "cuda" and args.threads:
+        raise ValueError("bench: --threads is for --device cpu; a GPU shares its work out itself")
+    if args.device == "cuda" and backend.why_no_cuda():
+        raise ValueError(backend.why_no_cuda())
+    torch = _import_torch(args.device) if args.against else None
     threads = args.threads or nanoemo.get_num_threads()
     machine = describe_machine(threads, torch)
     versions = f"NumPy {machine['numpy']}" + (f", PyTorch {machine['torch']}" if torch else "")
     print(f"{machine['processor']}; threads: {threads}; {versions}")
-    figures = _profile(args, names, threads) if args.profile else _time(args, names, threads, torch)
+    if args.device == "cuda":
+        machine |= _introduce_card(torch)
+    if args.profile:
+        figures = _profile(args, names, threads)
+    else:
+        figures = _time_on_card(args, names, torch) if args.device == "cuda" else _time(args, names, threads, torch)
     if args.json:
         write_json(args.json, {"machine": machine, **figures})
     return 0
@@ -65,6 +75,32 @@ def _time(args, names, threads, torch):
     return {"gemm_gflops": gemm / 1e9, "models": [result.as_dict() for result in results]}
 
 
+def _introduce_card(torch):
+    from nanoemo.bench.card_report import describe_card
+
+    card = describe_card(torch)
+    print(f"{card['card']}, {card['card_mib'] / 1024:.0f} GiB; driver {card['driver'] or 'unknown'} for CUDA "
+          f"{card['driver_cuda']}; CUDA {card['runtime_cuda']}, CuPy {card['cupy']}")
+    return card
+
+
+def _time_on_card(args, names, torch):
+    from nanoemo.bench.card_report import HEADER, goals_met, table_row
+    from nanoemo.bench.ceilings import measure_ceilings
+    from nanoemo.bench.on_card import measure
+
+    ceilings = measure_ceilings()
+    print(f"GEMM {ceilings.gemm / 1e9:.0f} GFLOP/s, with TF32 {ceilings.gemm_tf32 / 1e9:.0f} (cuBLAS, float32); copy "
+          f"{ceilings.copy / 1e9:.0f} GB/s\n\n{HEADER}", flush=True)
+    results = []
+    for name in names:
+        for tf32 in (False, True):
+            results.append(measure(name, args.batch_size, args.steps, tf32, ceilings, torch))
+            print(table_row(results[-1]), flush=True)
+    print("\n".join(["", *goals_met(results)]).rstrip())
+    return {"ceilings": ceilings.as_dict(), "models": [result.as_dict() for result in results]}
+
+
 def _profile(args, names, threads):
     from nanoemo.bench.breakdown import break_down
     from nanoemo.bench.steps import TrainingStep
@@ -72,18 +108,21 @@ def _profile(args, names, threads):
 
     figures = []
     for name in names:
-        step = TrainingStep(name, args.batch_size)
+        step = TrainingStep(name, args.batch_size, device=args.device)
         with on_threads(threads):
-            breakdown = break_down(step, args.steps)
+            breakdown = break_down(step, args.steps, device=args.device)
         print(f"\n{name}, batches of {step.batch_size}\n{breakdown}", flush=True)
         figures.append({"model": name, "batch_size": step.batch_size, **breakdown.as_dict()})
     return {"models": figures}
 
 
-def _import_torch():
+def _import_torch(device):
     try:
         import torch
     except ImportError as error:
         raise ImportError(f"--against torch needs PyTorch, which cannot be imported ({error}); "
                           f"pip install torch, or leave --against out to time nanoemo alone") from error
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--against torch: PyTorch {torch.__version__} finds no GPU; install one that is built for CUDA, "
+                         f"or leave --against out to time nanoemo alone")
     return torch
