@@ -23,7 +23,8 @@ from nanoemo.kernels.threads import parallel, row_blocks
 
 __all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward_plain"]
 
-BLOCK_ROWS = 16             # sequences that a thread takes through time together
+BLOCK_ROWS = 16             # the fewest sequences that a thread takes through time together
+BLOCK_STATES = 4096         # sequences times units of such a block; more sequences where there are few units
 DX_BLOCK_BYTES = 1 << 20    # of dx at a time: BLAS copies w anew for each
 PIECE = 64                  # units whose part of a product with the state is one call of BLAS
 
@@ -105,7 +106,9 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 #    gates stand in the order output, input, forget, cell: the first three are sigmoids, the last three take
 #    their gradient from dc. Every elementwise result goes into a buffer that is there already, and a step's
 #    gates are worked on in one that stays in the level-1 and level-2 cache, and put away at the end.
-# 3. Blocks of 16 sequences go through time independently of each other, each on one thread.
+# 3. Blocks of sequences go through time independently of each other, each on one thread. They are no smaller
+#    than 4096 states: threads that make short calls wait for each other at the interpreter's lock, and with
+#    128 units one thread with 32 sequences is faster than two with 16.
 # 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
 #    for large products, takes as long as the product. Under 100³ multiplications OpenBLAS does not copy where
 #    the processor has AVX-512, so u is laid out once in pieces of 64 units, a product each.
@@ -157,8 +160,8 @@ def _each_gate(left, right):
     return product
 
 
-def _blocks(batch):
-    return row_blocks(batch, 1, BLOCK_ROWS)
+def _blocks(batch, units):
+    return row_blocks(batch, 1, max(BLOCK_ROWS, BLOCK_STATES // units))
 
 
 def lstm_forward(x, w, u, b, h0=None, c0=None):
@@ -205,7 +208,7 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
             np.multiply(o, np.tanh(c, out=scratch), out=hidden[t + 1, rows])
         h[rows] = hidden[1:, rows].transpose(1, 0, 2)
 
-    parallel(run, _blocks(batch))
+    parallel(run, _blocks(batch, units))
     return (h, hidden[-1].copy(), cells[-1].copy()), (x, w, u, h, hidden[0].copy(), cells, gates)
 
 
@@ -261,7 +264,7 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
             np.matmul(d[:, None], u_back, out=pieces)
             np.add.reduce(by_gate, axis=0, out=dh_t)
 
-    parallel(run, _blocks(batch))
+    parallel(run, _blocks(batch, units))
     dz = dz.reshape(4, steps * batch, units)
     dx = dw = du = db = None
     if needs[0]:

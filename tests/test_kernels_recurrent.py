@@ -4,8 +4,8 @@ import pytest
 
 from nanoemo.kernels import recurrent
 
-# batch, steps, features, units
-SHAPES = [(3, 5, 2, 4), (1, 1, 1, 1), (1, 6, 3, 2), (2, 1, 3, 5), (33, 3, 1, 3), (4, 7, 5, 1), (17, 3, 5, 128)]
+# batch, steps, features, units; the last makes two blocks of sequences and two pieces of units
+SHAPES = [(3, 5, 2, 4), (1, 1, 1, 1), (1, 6, 3, 2), (2, 1, 3, 5), (33, 3, 1, 3), (4, 7, 5, 1), (33, 3, 5, 128)]
 NAMES = ("dx", "dw", "du", "db", "dh0", "dc0")
 
 
