@@ -1,7 +1,7 @@
 """Who holds the card's memory, and an error that says so when it is full.
 
-CuPy takes memory from the card in blocks and keeps what is freed, in a pool, for the next step; each captured step has a
-pool of its own. A pool that holds much is therefore not yet a model that needs much: what is *used* counts.
+CuPy takes memory from the card in blocks and keeps what is freed, in a pool, for the next step; each captured step has
+a pool of its own. A pool that holds much is therefore not yet a model that needs much: what is *used* counts.
 """
 import gc
 from contextlib import contextmanager
@@ -58,13 +58,15 @@ def _explanation(error):
     owners = _held_by_owner()
     rest = max(0, used - sum(owners.values()))
     listed = ", ".join(f"{name} {_size(size)}" for name, size in owners.items())
-    return (f"the card is out of memory. {str(error).rstrip('.')}. Of its {_size(on_card)}, {_size(free)} are free, nanoemo "
-            f"holds {_size(held)}, and other processes, CUDA itself and other libraries {_size(on_card - free - held)}. "
-            f"nanoemo uses {_size(used)}: {listed}, the rest (activations, batches) {_size(rest)}. Captured steps hold "
-            f"{_size(sum(graph.total_bytes() for graph in graphs))} of it, in {len(graphs)} pools of their own; "
-            f"{_size(pool.free_bytes())} are kept for reuse. Try a smaller batch (--batch-size); see with nvidia-smi "
-            f"whether another process is on the card; in Python, cupy.get_default_memory_pool().free_all_blocks() gives "
-            f"back what is kept")
+    captured = sum(graph.total_bytes() for graph in graphs)
+    return (f"the card is out of memory. {str(error).rstrip('.')}. "
+            f"Of its {_size(on_card)}, {_size(free)} are free, nanoemo holds {_size(held)}, and other processes, CUDA "
+            f"itself and other libraries {_size(on_card - free - held)}. "
+            f"nanoemo uses {_size(used)}: {listed}, the rest (activations, batches) {_size(rest)}. "
+            f"Of what it holds, {_size(captured)} are in the pools of {len(graphs)} captured steps, and "
+            f"{_size(pool.free_bytes())} are kept for reuse. "
+            f"Try a smaller batch (--batch-size); see with nvidia-smi whether another process is on the card; in "
+            f"Python, cupy.get_default_memory_pool().free_all_blocks() gives back what is kept")
 
 
 def bytes_held():

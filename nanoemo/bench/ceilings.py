@@ -14,7 +14,9 @@ COPIED = 1 << 30            # bytes: far more than any cache holds
 
 @dataclass
 class Ceilings:
-    """gemm: flop a second of a float32 product, gemm_tf32: with TF32 allowed; copy: bytes a second, read and written."""
+    """gemm: flop a second of a float32 product; gemm_tf32: the same with TF32 allowed
+    copy: bytes a second, read and written
+    """
     gemm: float
     gemm_tf32: float
     copy: float

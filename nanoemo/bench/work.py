@@ -1,7 +1,7 @@
 """What an operation costs at least: multiplications, and bytes moved. Counted from the arrays that its kernels get.
 
-Operations (flop) are a multiplication and an addition each as one, and only those in products, which is where nearly all
-of them are:
+Operations (flop) are a multiplication and an addition each as one, and only those in products, which is where nearly
+all of them are:
 
     convolution, linear     y = x ∗ w + b    forward 2 · (values in y) · (weights that each of them sums over)
                                              backward as much again for dx, and for dw
@@ -36,7 +36,7 @@ def products(op, y, args):
         w = args[1]
         return (2 * y.size * (w.size // w.shape[-1]),)
     if op == "conv2d_relu_max_pool2d":
-        x, w, b, stride, padding, _ = args
+        x, w, _, stride, padding, _ = args
         strides = pair(stride)
         pads = resolve_padding_2d(padding, x.shape[1:3], w.shape[:2], strides)
         places = [output_size(*axis) for axis in zip(x.shape[1:3], w.shape[:2], strides, pads)]

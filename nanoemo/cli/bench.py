@@ -123,6 +123,6 @@ def _import_torch(device):
         raise ImportError(f"--against torch needs PyTorch, which cannot be imported ({error}); "
                           f"pip install torch, or leave --against out to time nanoemo alone") from error
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"--against torch: PyTorch {torch.__version__} finds no GPU; install one that is built for CUDA, "
-                         f"or leave --against out to time nanoemo alone")
+        raise ValueError(f"--against torch: PyTorch {torch.__version__} finds no GPU; install one that is built for "
+                         f"CUDA, or leave --against out to time nanoemo alone")
     return torch
