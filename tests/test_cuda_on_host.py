@@ -1,5 +1,6 @@
 """Every test of device "cuda", without a card: on the stand-in for CuPy, the kernels compiled for the host by g++ with the
 address and undefined-behaviour sanitizers (tests/cuda_on_host)."""
+import importlib.util
 import os
 import subprocess
 import sys
@@ -8,9 +9,17 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-sys.path.append(str(FOLDER / "cuda_on_host"))
 
-import host  # noqa: E402
+
+def load_host():
+    """tests/cuda_on_host/host.py, without making the stand-in for CuPy importable to the tests that follow."""
+    spec = importlib.util.spec_from_file_location("cuda_host", FOLDER / "cuda_on_host" / "host.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+host = load_host()
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +31,10 @@ def needs_compiler():
 
 
 def test_gpu_tests_pass_on_the_host(needs_compiler):
-    kernels = sorted(path.name for path in FOLDER.glob("test_cuda_*.py"))
-    rest = sorted(path.name for path in FOLDER.glob("test_*.py") if path.name not in kernels)
+    kernels = sorted(str(path) for path in FOLDER.glob("test_cuda_*.py"))
+    rest = sorted(str(path) for path in FOLDER.glob("test_*.py") if str(path) not in kernels)
     processes = [subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *names],
-                                  cwd=FOLDER, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                  cwd=FOLDER.parent, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                  for names in (kernels, rest)]
     outputs = [process.communicate()[0] for process in processes]
     for process, output in zip(processes, outputs):
