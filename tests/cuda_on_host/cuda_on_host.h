@@ -18,7 +18,9 @@
 #include <memory>
 #include <string>
 #include <vector>
+#ifndef __x86_64__
 #include <ucontext.h>
+#endif
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -38,12 +40,47 @@ struct dim3 { unsigned x, y, z; };
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
 static const int warpSize = 32;
 
+// Context is where a fibre was left; host_switch leaves one and goes on with another. The C library's swapcontext asks
+// the operating system for the signal mask every time, which is most of a test's time where system calls are slow.
+#ifdef __x86_64__
+using Context = void*;                      // the stack pointer: all else is on the stack, or the caller's to save
+extern "C" __attribute__((visibility("hidden"))) void host_switch(Context* leave, Context* enter);
+asm(R"(
+    .pushsection .text
+    .hidden host_switch
+    .globl host_switch
+    .type host_switch, @function
+host_switch:
+    push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15
+    mov %rsp, (%rdi)
+    mov (%rsi), %rsp
+    pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp
+    ret
+    .popsection
+)");
+inline void host_start(Context* context, char* stack, size_t size, void (*function)()) {
+    void** top = reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(stack + size - 64) & ~uintptr_t(15));
+    *top = reinterpret_cast<void*>(function);           // where `ret` goes; below it the six registers
+    *context = top - 6;
+}
+#else
+using Context = ucontext_t;
+inline void host_switch(Context* leave, Context* enter) { swapcontext(leave, enter); }
+inline void host_start(Context* context, char* stack, size_t size, void (*function)()) {
+    getcontext(context);
+    context->uc_stack.ss_sp = stack;
+    context->uc_stack.ss_size = size;
+    context->uc_link = nullptr;
+    makecontext(context, function, 0);
+}
+#endif
+
 namespace host {
 
 constexpr size_t STACK = 256 << 10;
 
 struct Fibre {
-    ucontext_t context;
+    Context context;
     std::unique_ptr<char[]> stack{new char[STACK]};
     unsigned thread = 0;                    // of the block; which one it runs at the moment
     void* fake_stack = nullptr;
@@ -58,11 +95,12 @@ static std::vector<std::unique_ptr<Fibre>> fibres;
 static std::vector<Fibre*> idle;
 static std::vector<unsigned> order;         // in which the threads of a block are started
 static size_t started;
-static ucontext_t scheduler;
+static Context scheduler;
 static Fibre* current;
 static std::string failure;
 static std::unique_ptr<unsigned char[]> dynamic_shared;
-static uint64_t exchange[1024];             // a slot for each thread, for shuffles
+static uint64_t given[1024];                // by each thread, to a shuffle
+static uint64_t exchange[1024];             // what was given when the warp went on: all of it is read before the next one does
 static void* scheduler_fake_stack; static const void* scheduler_stack; static size_t scheduler_stack_size;
 
 struct Failed {};
@@ -72,7 +110,7 @@ inline void to_scheduler(bool for_good = false) {
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_start_switch_fiber(for_good ? nullptr : &me->fake_stack, scheduler_stack, scheduler_stack_size);
 #endif
-    swapcontext(&me->context, &scheduler);
+    host_switch(&me->context, &scheduler);
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_finish_switch_fiber(me->fake_stack, nullptr, nullptr);
 #endif
@@ -107,7 +145,7 @@ inline void resume(Fibre* fibre) {
     void* fake = nullptr;
     __sanitizer_start_switch_fiber(&fake, fibre->stack.get(), STACK);
 #endif
-    swapcontext(&scheduler, &fibre->context);
+    host_switch(&scheduler, &fibre->context);
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
 #endif
@@ -121,11 +159,7 @@ inline Fibre* fresh_fibre() {
     }
     fibres.push_back(std::make_unique<Fibre>());
     Fibre* fibre = fibres.back().get();
-    getcontext(&fibre->context);
-    fibre->context.uc_stack.ss_sp = fibre->stack.get();
-    fibre->context.uc_stack.ss_size = STACK;
-    fibre->context.uc_link = nullptr;
-    makecontext(&fibre->context, fibre_main, 0);
+    host_start(&fibre->context, fibre->stack.get(), STACK, fibre_main);
     return fibre;
 }
 
@@ -158,7 +192,10 @@ inline bool release_warps(std::vector<unsigned>& ready) {
             }
             if (!all) continue;
             for (unsigned lane = 0; lane < 32; lane++)
-                if (mask >> lane & 1) ready.push_back(first + lane), threads[first + lane].state = RUNNING;
+                if (mask >> lane & 1) {
+                    ready.push_back(first + lane), threads[first + lane].state = RUNNING;
+                    exchange[first + lane] = given[first + lane];
+                }
         }
     }
     return true;
@@ -219,11 +256,10 @@ template <typename T>
 inline T shuffle(unsigned mask, T value, unsigned source_lane, int line) {
     unsigned t = current->thread, first = t / 32 * 32;
     static_assert(sizeof(T) <= 8, "shuffles move 4 or 8 bytes");
-    memcpy(&exchange[t], &value, sizeof value);
+    memcpy(&given[t], &value, sizeof value);
     wait(AT_WARP_BARRIER, mask, line);
     T result = value;
     if (source_lane < 32 && mask >> source_lane & 1) memcpy(&result, &exchange[first + source_lane], sizeof result);
-    wait(AT_WARP_BARRIER, mask, line);      // nobody writes its slot again before all have read
     return result;
 }
 
@@ -231,10 +267,9 @@ inline unsigned lane() { return current->thread % 32; }
 
 inline unsigned ballot(unsigned mask, bool vote, int line) {
     unsigned t = current->thread, first = t / 32 * 32, votes = 0;
-    exchange[t] = vote;
+    given[t] = vote;
     wait(AT_WARP_BARRIER, mask, line);
     for (unsigned l = 0; l < 32; l++) if (mask >> l & 1 && exchange[first + l]) votes |= 1u << l;
-    wait(AT_WARP_BARRIER, mask, line);
     return votes;
 }
 
