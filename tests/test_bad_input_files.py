@@ -72,6 +72,14 @@ def colour(file):
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)).save(file)
 
 
+def picture(*names):
+    def write(path):
+        for name in names:
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(path / name)
+    return write
+
+
 BAD_DATA = {     # what is wrong -> (name, how to make it, words of the message)
     "short row": ("a.csv", csv(HEADER, *rows(), "3,1 2 3,Training"), "a.csv.*row 22: 3 pixels; expected 2304"),
     "missing cell": ("a.csv", csv(HEADER, *rows(), f"3,{FACE}"), "a.csv.*row 22: expected 3 columns"),
@@ -85,6 +93,8 @@ BAD_DATA = {     # what is wrong -> (name, how to make it, words of the message)
     "colour image": ("faces", images(colour), "Training_1.jpg: a colour image; expected gray"),
     "zip that climbs out": ("a.zip", archive("../outside.txt"), "a.zip.*'../outside.txt' leads out of the archive"),
     "zip cut short": ("a.zip", lambda path: path.write_bytes(b"PK\x03\x04" + b"\0" * 50), "a.zip: not a readable zip"),
+    "one class": ("mine", picture("sad/1.png", "sad/2.png"), "mine: one class only, 'sad'"),
+    "picture beside folders": ("mine", picture("sad/1.png", "happy/1.png", "me.png"), "me.png: does not lie in the folder"),
     "a folder named .csv": ("a.csv", lambda path: path.mkdir(), "a.csv: no data set found"),
 }
 

@@ -30,7 +30,7 @@ from nanoemo.files import write_file
 
 __all__ = ["cache_folder", "remember"]
 
-FORMAT = 1          # goes into every entry's name: raise it when what readers return changes
+FORMAT = 2          # goes into every entry's name: raise it when what readers return changes
 
 
 def cache_folder():

@@ -3,24 +3,21 @@
 Goodfellow et al., "Challenges in representation learning: a report on three machine learning contests",
 2013. The CSV file has a row an image (emotion, pixels, Usage); the folder layout has a JPEG an image.
 """
-import csv
-import io
 import re
-import warnings
 from pathlib import PurePosixPath
 
 import numpy as np
 
+from nanoemo.data import pixelcsv
+from nanoemo.data.division import HELD_OUT, held_out
+from nanoemo.data.imageset import ImageSet
+from nanoemo.data.pictures import is_picture, opened
+from nanoemo.data.pixelcsv import SIZE, SPLITS, USAGE
 from nanoemo.data.source import DataError
 
-__all__ = ["CLASS_NAMES", "SPLITS", "find_csv", "read_csv", "find_folders", "read_folders"]
+__all__ = ["CLASS_NAMES", "find_csv", "read_csv", "find_folders", "read_folders"]
 
 CLASS_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")    # label 0 to 6
-SIZE = 48
-SPLITS = ("train", "validation", "test")
-USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
-COLUMNS = ("emotion", "pixels", "usage")
-VALIDATION_SHARE, VALIDATION_SEED = 0.1, 2013
 
 
 # ---- the CSV file
@@ -30,107 +27,14 @@ def find_csv(source):
 
     A lone file is taken for one whatever it holds, so that reading it says what is wrong with it.
     """
-    if len(source.names) == 1 and not _is_image(source.names[0]):
+    if len(source.names) == 1 and not is_picture(source.names[0]):
         return source.names
-    return [name for name in source.names if name.lower().endswith(".csv") and _has_columns(source, name)]
-
-
-def _has_columns(source, name):
-    with source.open(name) as file:
-        header = file.readline(200).decode("utf-8-sig", "replace")
-    return all(column in _column_names(header.split(",")) for column in COLUMNS)
-
-
-def _column_names(cells):
-    return [cell.strip().strip('"').lower() for cell in cells]
+    return pixelcsv.find(source)
 
 
 def read_csv(source, names):
-    """Images and labels of each split from Kaggle's CSV: columns emotion, pixels and Usage, in any order.
-
-    Usage is Training, PublicTest (here: validation) or PrivateTest (here: test). Raises DataError naming the
-    file, the row and what was expected there.
-    """
-    if len(names) > 1:
-        raise DataError(f"{source.path}: holds several CSV files of FER2013 ({', '.join(names)}); "
-                        "name one of them")
-    path = source.describe(names[0])
-    pixels = {split: bytearray() for split in SPLITS}
-    labels = {split: [] for split in SPLITS}
-    with source.open(names[0]) as file, warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)   # np.fromstring's sign of something not a number
-        for row, cells in _rows(path, file):
-            split, label, image = _parse_row(f"{path}, row {row}", *cells)
-            labels[split].append(label)
-            pixels[split] += image
-    splits = {split: (_stack(pixels[split]), np.array(labels[split], np.int64)) for split in SPLITS}
-    _require_all(path, splits, {split: f"no row has Usage {usage}" for usage, split in USAGE.items()})
-    return splits, ""
-
-
-def _rows(path, file):
-    """Yield (row number, (emotion, pixels, usage)) of each row; the first below the header is row 1."""
-    reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
-    row = 0
-    try:
-        header = _column_names(next(reader, []))
-        missing = [column for column in COLUMNS if column not in header]
-        if missing:
-            seen = ",".join(header)[:60] or "nothing: the file is empty"
-            raise DataError(f"{path}: the header lacks {', '.join(missing)}; expected emotion,pixels,Usage "
-                            f"as in Kaggle's fer2013.csv, found {seen}")
-        places = [header.index(column) for column in COLUMNS]
-        for row, cells in enumerate(reader, start=1):
-            if not cells:                            # an empty line, as at the end of some copies
-                continue
-            if len(cells) != len(header):
-                raise DataError(f"{path}, row {row}: expected {len(header)} columns ({','.join(header)}), "
-                                f"found {len(cells)}; if it is the last row, the file is cut short: "
-                                "download it again")
-            yield row, [cells[place] for place in places]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}, near row {row + 1}: not text, so not a CSV file; expected a header "
-                        "emotion,pixels,Usage and rows of numbers") from error
-    except csv.Error as error:
-        raise DataError(f"{path}, near row {row + 1}: not a readable CSV file ({error})") from error
-
-
-def _parse_row(where, emotion, pixels, usage):
-    """(split, label, 2304 bytes) of one row."""
-    split = USAGE.get(usage.strip())
-    if split is None:
-        raise DataError(f"{where}: unknown Usage {usage[:40]!r}; expected {', '.join(USAGE)}")
-    if emotion.strip() not in {"0", "1", "2", "3", "4", "5", "6"}:
-        raise DataError(f"{where}: emotion {emotion[:40]!r}; expected a whole number from 0 (angry) "
-                        "to 6 (neutral)")
-    try:
-        values = np.fromstring(pixels, np.int64, sep=" ")
-    except (DeprecationWarning, ValueError):
-        raise DataError(f"{where}: {_first_bad_pixel(pixels)}") from None
-    if values.size != SIZE * SIZE or values.min() < 0 or values.max() > 255:
-        raise DataError(f"{where}: {_first_bad_pixel(pixels)}")
-    return split, int(emotion), values.astype(np.uint8).tobytes()
-
-
-def _first_bad_pixel(pixels):
-    """What is wrong with a row of pixels that could not be used."""
-    words = pixels.split()
-    for place, word in enumerate(words):
-        if not (word.isascii() and word.isdigit() and int(word) <= 255):
-            return f"pixel {place} is {word[:20]!r}; expected a whole number from 0 to 255"
-    return f"{len(words)} pixels; expected {SIZE * SIZE} ({SIZE} x {SIZE})"
-
-
-def _stack(data):
-    return np.frombuffer(data, np.uint8).reshape(-1, SIZE, SIZE, 1)
-
-
-def _require_all(path, splits, problem):
-    """Raise DataError where a split has no images."""
-    for split, (_, labels) in splits.items():
-        if not len(labels):
-            raise DataError(f"{path}: no images for {split}: {problem[split]}; the data set may be cut short "
-                            "(to train on a part of it, use a limit)")
+    """The splits of Kaggle's CSV; as `nanoemo.data.pixelcsv.read`."""
+    return pixelcsv.read(source, names, CLASS_NAMES, "FER2013")
 
 
 # ---- folders of JPEG files
@@ -140,24 +44,30 @@ IMAGE = re.compile(r"(?P<root>(?:.*/)?)(?P<folder>train|test)/(?P<emotion>[^/]+)
 SPLIT_NAME = re.compile(r"(Training|PublicTest|PrivateTest)_(\d+)")
 
 
-def _is_image(name):
-    return PurePosixPath(name).suffix.lower() in {".jpg", ".jpeg", ".png"}
-
-
 def find_folders(source):
-    """The images in `source` that lie in train/<emotion>/ or test/<emotion>/, at any depth."""
-    found = [match for match in map(IMAGE.fullmatch, filter(_is_image, source.names)) if match]
+    """The images in `source` that lie in train/<emotion>/ or test/<emotion>/, at any depth.
+
+    Where no name tells its split, and a folder has another name than FER2013's or the first image another size,
+    they are taken for something else.
+    """
+    found = [match for match in map(IMAGE.fullmatch, filter(is_picture, source.names)) if match]
     roots = {match["root"] for match in found if match["emotion"].lower() in CLASS_NAMES}
-    return [match.string for match in found if match["root"] in roots]
+    found = [match for match in found if match["root"] in roots]
+    if found and not any(SPLIT_NAME.match(match["file"]) for match in found):
+        with opened(source, found[0].string) as picture:
+            ours = picture.size == (SIZE, SIZE)
+        if not ours or {match["emotion"].lower() for match in found} - set(CLASS_NAMES):
+            return []
+    return [match.string for match in found]
 
 
 def read_folders(source, names):
-    """Images and labels of each split from train/<emotion>/*.jpg and test/<emotion>/*.jpg.
+    """The splits, ImageSets by name, of train/<emotion>/*.jpg and test/<emotion>/*.jpg.
 
     Where the file names tell the split (Training_7.jpg, PublicTest_7.jpg, PrivateTest_7.jpg) it is the same
     as in the CSV. Where they do not, the folder test is the test split, and validation is a tenth of each
     class of the folder train, drawn with a fixed seed: always the same tenth, so that runs can be compared.
-    The note that is returned says so. Raises DataError naming the file and what was expected.
+    The sets' note says so. Raises DataError naming the file and what was expected.
     """
     matches = [IMAGE.fullmatch(name) for name in names]
     if len(roots := {match["root"] for match in matches}) > 1:
@@ -170,29 +80,27 @@ def read_folders(source, names):
                         "others do; expected a name such as Training_7.jpg, PublicTest_7.jpg or "
                         "PrivateTest_7.jpg")
     labels = np.array([_label(source, match) for match in matches], np.int64)
-    images = _stack(b"".join(_decode(source, name) for name in names))
+    images = np.stack([_decode(source, name) for name in names])
     if all(named):
         split_of = np.array([_named_split(source, *pair) for pair in zip(matches, named)])
         order = np.argsort([int(match[2]) for match in named], kind="stable")    # as the rows of the CSV
         note = ""
     else:
         split_of = np.array([match["folder"].lower() for match in matches], dtype=object)
-        split_of[_validation_share(labels, split_of == "train")] = "validation"
+        train = np.flatnonzero(split_of == "train")
+        split_of[train[held_out(labels[train])]] = "validation"
         order = np.arange(len(names))
-        note = (f"The file names do not tell the validation images: validation is {VALIDATION_SHARE:.0%} of "
-                "each class of the folder train, drawn with a fixed seed.")
-    splits = {}
-    for split in SPLITS:
-        chosen = order[split_of[order] == split]
-        splits[split] = images[chosen], labels[chosen]
-    _require_all(source.path, splits, {split: "expected them in train/<emotion>/ and test/<emotion>/"
-                                       for split in SPLITS})
-    return splits, note
+        note = f"The file names do not tell the validation images: {HELD_OUT}"
+    everything = ImageSet(images, labels, CLASS_NAMES, note=note)
+    splits = {split: everything.subset(order[split_of[order] == split]) for split in SPLITS}
+    pixelcsv.require_all(source.path, splits, dict.fromkeys(
+        SPLITS, "expected them in train/<emotion>/ and test/<emotion>/"))
+    return splits
 
 
 def _refuse_strays(source, names, root):
     """Raise DataError for an image not in `names` that seems meant to be used, as in validation/sad/."""
-    for name in set(filter(_is_image, source.names)).difference(names):
+    for name in set(filter(is_picture, source.names)).difference(names):
         parent = PurePosixPath(name).parent.name.lower()
         if name.startswith(root) and parent in (*CLASS_NAMES, "train", "test"):
             raise DataError(f"{source.describe(name)}: neither in train/<emotion>/ nor in test/<emotion>/; "
@@ -215,37 +123,15 @@ def _named_split(source, match, named):
     return split
 
 
-def _validation_share(labels, candidates):
-    """Indices of VALIDATION_SHARE of each class among the candidates, at least one where there are two."""
-    rng = np.random.default_rng(VALIDATION_SEED)
-    chosen = []
-    for label in range(len(CLASS_NAMES)):
-        of_class = rng.permutation(np.flatnonzero(candidates & (labels == label)))
-        wanted = max(round(VALIDATION_SHARE * len(of_class)), int(len(of_class) > 1))
-        chosen.append(of_class[:wanted])
-    return np.concatenate(chosen)
-
-
 def _decode(source, name):
-    """The 2304 bytes of one gray image of 48 x 48 pixels; gray stored as equal red, green and blue counts."""
-    from PIL import Image, UnidentifiedImageError
-
+    """One gray image, uint8 (48, 48, 1); gray stored as equal red, green and blue counts."""
     where = source.describe(name)
-    try:
-        with Image.open(io.BytesIO(source.read(name))) as picture:
-            if picture.size != (SIZE, SIZE):
-                raise DataError(f"{where}: {picture.width} x {picture.height} pixels; "
-                                f"expected {SIZE} x {SIZE}")
-            values = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
-    except UnidentifiedImageError as error:          # its words: an object at some address
-        raise DataError(f"{where}: not a readable image; expected a JPEG or PNG file") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{where}: not a readable image ({error}); it may be cut short") from error
+    with opened(source, name) as picture:
+        if picture.size != (SIZE, SIZE):
+            raise DataError(f"{where}: {picture.width} x {picture.height} pixels; expected {SIZE} x {SIZE}")
+        values = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
     if values.ndim == 3:
         if (values != values[..., :1]).any():
             raise DataError(f"{where}: a colour image; expected gray (in Pillow: image.convert('L'))")
         values = values[..., 0]
-    return values.tobytes()
-
+    return values.reshape(SIZE, SIZE, 1)

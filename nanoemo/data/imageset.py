@@ -1,5 +1,5 @@
 """A set of labelled images: the one thing every reader of this package returns."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,8 @@ class ImageSet:
     name : what the set is called where its results are shown
     drawn : True where the images are drawn by formula and show nobody
     note : anything a reader of the results should know about how the set was made
+    groups : what images have in common besides their class, where it is known: {"subject": who each image shows,
+        "sequence": the film or series it is from}, names as an array (N,) of str
 
     Raises ValueError where the shapes, dtypes or labels do not fit together.
 
@@ -34,6 +36,7 @@ class ImageSet:
     name: str = ""
     drawn: bool = False
     note: str = ""
+    groups: dict = field(default_factory=dict)
 
     def __post_init__(self):
         object.__setattr__(self, "class_names", tuple(self.class_names))
@@ -46,6 +49,10 @@ class ImageSet:
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise ValueError(f"ImageSet: labels run from {self.labels.min()} to {self.labels.max()}, but "
                              f"there are {len(self.class_names)} classes (0 to {len(self.class_names) - 1})")
+        for group, names in self.groups.items():
+            if names.shape != self.labels.shape:
+                raise ValueError(f"ImageSet: expected a {group} for each of {len(self.labels)} images, got an array of "
+                                 f"shape {names.shape}")
 
     def __len__(self):
         return len(self.labels)
@@ -72,7 +79,8 @@ class ImageSet:
         {'sad': 2, 'happy': 0}
         """
         images, labels = self[indices]
-        return ImageSet(images, labels, self.class_names, self.name, self.drawn, self.note)
+        groups = {group: names[indices] for group, names in self.groups.items()}
+        return replace(self, images=images, labels=labels, groups=groups)
 
     def take(self, n, seed=0):
         """At most `n` images, the classes in turn, so that even a small handful shows every class.

@@ -1,0 +1,94 @@
+"""Picture files of any size and colour, made into arrays of one shape."""
+import contextlib
+import io
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from nanoemo.data.source import DataError
+
+__all__ = ["is_picture", "opened", "read_pictures"]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".pgm"}
+
+
+def is_picture(name):
+    """Whether a file's name is that of a picture."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+@contextlib.contextmanager
+def opened(source, name):
+    """The file as a Pillow image, for a `with` statement; whatever is wrong with it there is a DataError."""
+    from PIL import Image, UnidentifiedImageError
+
+    where = source.describe(name)
+    try:
+        with Image.open(io.BytesIO(source.read(name))) as picture:
+            yield picture
+    except UnidentifiedImageError as error:          # its words: an object at some address
+        raise DataError(f"{where}: not a readable image; expected a JPEG or PNG file") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{where}: too large a picture to be a photograph of faces ({error})") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{where}: not a readable image ({error}); it may be cut short") from error
+
+
+def read_pictures(source, names, image_shape):
+    """The pictures `names` as (uint8 array (N, *image_shape), a note for people on what was done to them).
+
+    image_shape : (height, width, channels), 1 channel for gray and 3 for colour
+
+    A picture is turned upright as its EXIF data say, put on white where it is transparent, cropped about its
+    centre to the proportions asked for, so that faces are not squeezed, and resized. Raises DataError for a file
+    that is no picture, naming it.
+    """
+    with ThreadPoolExecutor() as pool:               # decoding lets other threads run
+        pictures = list(pool.map(lambda name: _read_one(source, name, image_shape), names))
+    return np.stack([pixels for pixels, _ in pictures]), _note(Counter(size for _, size in pictures), image_shape)
+
+
+def _read_one(source, name, image_shape):
+    """(uint8 (H, W, C), (width, height) of the file)."""
+    from PIL import Image, ImageOps
+
+    height, width, channels = image_shape
+    with opened(source, name) as file:
+        picture = _eight_bits(ImageOps.exif_transpose(file))
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        picture = picture.convert("L" if channels == 1 else "RGB")
+        if picture.size != (width, height):
+            picture = ImageOps.fit(picture, (width, height), method=Image.Resampling.LANCZOS)
+        return np.asarray(picture).reshape(image_shape), file.size
+
+
+def _eight_bits(picture):
+    """A picture of 16 bits a pixel brought to 8; Pillow's own conversion would clip it at 255."""
+    from PIL import Image
+
+    if not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels have 32 bits; expected 8 or 16")
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _note(sizes, image_shape):
+    """"" where every picture had the size asked for."""
+    height, width, _ = image_shape
+    if set(sizes) == {(width, height)}:
+        return ""
+    small, large = (f"{w} × {h}" for w, h in (min(sizes, key=_area), max(sizes, key=_area)))
+    of = f"of {small}" if len(sizes) == 1 else f"of {len(sizes)} sizes, from {small} to {large}"
+    return f"The {sizes.total():,} pictures are {of} pixels; resized to {width} × {height}."
+
+
+def _area(size):
+    return size[0] * size[1], size
