@@ -37,6 +37,8 @@ def main(argv=None):
         with warnings.catch_warnings(), out_of_memory_explained():
             # Overflow in a training that diverges: it ends with an error that says so, and where.
             warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.showwarning = lambda message, *where: print(f"nanoemo {args.command}: warning: {message}",
+                                                                 file=sys.stderr)
             status = command.run(args)
         sys.stdout.flush()
         return status

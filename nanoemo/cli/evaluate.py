@@ -1,6 +1,7 @@
 """`nanoemo evaluate RUN`: judge the best weights of a run, on its own data or on other data of the same
 kind."""
 from dataclasses import replace
+from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
 
@@ -26,7 +27,9 @@ def run(args):
     config = folder.config()
     settings = Settings.from_config(config, folder.config_path)
     if args.data is not None:
-        settings = replace(settings, data=args.data, limit=None)
+        # How the run's own data was divided, say subject=KA, means nothing to other data.
+        same = settings.data is not None and Path(args.data).resolve() == Path(settings.data).resolve()
+        settings = replace(settings, data=args.data, split_by=settings.split_by if same else "", limit=None)
     changed = {"limit": args.limit, "device": args.device}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
     experiment = Experiment(settings)

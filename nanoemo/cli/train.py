@@ -8,8 +8,8 @@ STOPPED = 130            # the exit status that shells give for Ctrl-C
 
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a name that `nanoemo models` lists")
-    parser.add_argument("--data", metavar="PATH", help="FER2013 as a CSV file, a folder, or a zip of either "
-                                                       "(default: faces drawn by formula)")
+    parser.add_argument("--data", metavar="PATH", help="FER2013, CK+, JAFFE, or a folder for each class with pictures: "
+                                                       "a CSV file, a folder or a zip (default: faces drawn by formula)")
     group = parser.add_argument_group("settings (by default those of the model's paper)")
     group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
     group.add_argument("--batch-size", type=int, metavar="N", help="images a step")
@@ -17,6 +17,9 @@ def add_arguments(parser):
     group.add_argument("--optimizer", metavar="NAME", help="sgd, rmsprop, adam or adamw")
     group.add_argument("--augment", metavar="LIST", help="random changes to the training images, such as "
                                                          "flip,rotate=10,zoom=0.1,shift=0.1; none for none")
+    group.add_argument("--split-by", metavar="HOW", help="divide a data set that comes undivided: random, sequence, "
+                                                          "subject (default where it is known), or subject=KA to test "
+                                                          "on that one")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
     group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
@@ -94,7 +97,7 @@ def _resumed(args):
 def _wanted(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
-              ("epochs", "batch_size", "lr", "optimizer", "augment", "limit", "seed", "device")}
+              ("epochs", "batch_size", "lr", "optimizer", "augment", "split_by", "limit", "seed", "device")}
     if wanted["augment"] == "none":
         wanted["augment"] = ""
     return wanted
@@ -108,6 +111,8 @@ def _introduce(experiment, folder, args):
     counts = ", ".join(f"{len(images):,} {name}" for name, images in splits.items())
     _say(f"nanoemo {__version__}: {experiment.title}, {experiment.model.num_parameters():,} parameters")
     _say(f"images: {counts}; {height}×{width}×{channels}, {len(experiment.classes)} classes")
+    if splits["train"].note and not splits["train"].drawn:
+        _say(splits["train"].note)
     if splits["train"].drawn:
         paper = models.recipe(settings.model).epochs
         _say("drawn faces: the images are drawn by formula and show nobody; --data PATH trains on real ones")

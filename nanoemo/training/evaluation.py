@@ -3,28 +3,31 @@ from nanoemo import viz
 from nanoemo.training import metrics
 from nanoemo.files import write_csv, write_file, write_json
 
-__all__ = ["write_evaluation"]
+__all__ = ["describe_unseen", "write_evaluation"]
 
 
-def write_evaluation(folder, predictions, classes, title, about):
+def write_evaluation(folder, predictions, classes, title, about, unseen=None):
     """Write the figures of merit of `predictions` (`nanoemo.training.Predictions`) into `folder`.
 
     classes: names in the order of the labels; title: for the figures ("njoku.cnn on FER2013, test set");
-    about: plain data to keep beside the figures (which checkpoint, which data).
-    Returns the classification report.
+    about: plain data to keep beside the figures (which checkpoint, which data); unseen: {"subject": bool (N,)},
+    which images are of a group that was not trained on (`nanoemo.data.unseen`).
+    Returns the classification report, with the accuracy over those images as report["unseen"]["subject"].
     """
     folder.mkdir(exist_ok=True)
     truth, predicted = predictions.truth, predictions.predicted
     matrix = metrics.confusion_matrix(truth, predicted, len(classes))
     recalls = metrics.per_class_accuracy(matrix)
     report = metrics.classification_report(truth, predicted, classes)
+    report["unseen"] = {group: _part(truth, predicted, chosen) for group, chosen in (unseen or {}).items()}
 
     write_csv(folder / "confusion_matrix.csv", ["true class", *classes],
               [[name, *row] for name, row in zip(classes, matrix.tolist())])
     write_csv(folder / "per_class_accuracy.csv", ["class", "accuracy", "images"],
               [[name, "" if value != value else value, sum(row)]            # NaN: a class without images
                for name, value, row in zip(classes, recalls.tolist(), matrix.tolist())])
-    write_file(folder / "classification_report.txt", f"{title}\n\n{metrics.format_report(report)}\n")
+    text = "\n".join([title, "", metrics.format_report(report), *describe_unseen(report)])
+    write_file(folder / "classification_report.txt", f"{text}\n")
     figures = {
         "confusion_matrix": viz.confusion_matrix(matrix, classes, title=title),
         "confusion_matrix_normalised": viz.confusion_matrix(matrix, classes, normalised=True,
@@ -36,3 +39,27 @@ def write_evaluation(folder, predictions, classes, title, about):
     write_json(folder / "classification_report.json",
                {**about, "title": title, "loss": predictions.loss, **report})
     return report
+
+
+def _part(truth, predicted, chosen):
+    """Accuracy over some of the images; None where there are none of them."""
+    right = metrics.accuracy(truth[chosen], predicted[chosen]) if chosen.any() else None
+    return {"images": int(chosen.sum()), "accuracy": right}
+
+
+def describe_unseen(report):
+    """A line for people for each group of images that a report tells apart, as a list.
+
+    >>> describe_unseen({"macro average": {"support": 30}, "unseen": {"subject": {"images": 21, "accuracy": 2 / 3}}})
+    ['accuracy 66.67 % on the 21 of its images whose subject is not in the training set']
+    """
+    lines = []
+    for group, part in report.get("unseen", {}).items():
+        if part["images"] == report["macro average"]["support"]:
+            lines.append(f"no {group} of it is in the training set")
+        elif part["images"]:
+            lines.append(f"accuracy {100 * part['accuracy']:.2f} % on the {part['images']} of its images whose {group} "
+                         "is not in the training set")
+        else:
+            lines.append(f"each {group} of it is in the training set too")
+    return lines

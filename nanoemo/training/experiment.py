@@ -16,7 +16,7 @@ from nanoemo.files import write_file, write_json
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
 from nanoemo.training import checkpoint, sanity
-from nanoemo.training.evaluation import write_evaluation
+from nanoemo.training.evaluation import describe_unseen, write_evaluation
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
 from nanoemo.training.trainer import Trainer, predict
@@ -39,7 +39,9 @@ class Experiment:
         self.settings = settings
         self.changes = data.parse_augment(settings.augment)     # before the data, which may take long to read
         check_can_run(settings)
-        self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed)
+        image_shape = shapes_of_inputs(models.recipe(settings.model).input_shape)[0]
+        self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
+                                image_shape=image_shape)
         images = self.splits["train"]
         self.classes = images.class_names
         self.title = f"{settings.model} on {images.name.removesuffix(' train')}"
@@ -173,16 +175,21 @@ class Experiment:
         if self.mean_image is not None:
             self.mean_image = folder.mean_image()
         epoch = best_epoch(meta["history"])["epoch"]
+        trained_on_this = place in (None, folder.path)
         for split in splits:
             predictions = predict(self.model, self.loader(split), ops.cross_entropy, self.settings.device,
                                   stop)
             if predictions is None:
                 return False
             title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.about_data}
-            report = write_evaluation((place or folder.path) / split, predictions, self.classes, title, about)
+            known = trained_on_this and split != "train"
+            unseen = data.unseen(self.splits["train"], self.splits[split]) if known else {}
+            report = write_evaluation((place or folder.path) / split, predictions, self.classes, title, about, unseen)
             say(f"{split} set: accuracy {100 * report['accuracy']:.2f} %, loss {predictions.loss:.4f}, "
                 f"{len(predictions.truth)} images (weights of epoch {epoch})")
-        if place in (None, folder.path):
+            for line in describe_unseen(report):
+                say(f"{split} set: {line}")
+        if trained_on_this:
             write_report(folder)
         return True
 

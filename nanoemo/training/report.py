@@ -4,6 +4,7 @@ import base64
 from html import escape
 
 from nanoemo.files import read_json, write_file
+from nanoemo.training.evaluation import describe_unseen
 from nanoemo.training.metrics import format_report
 from nanoemo.training.progress import duration
 from nanoemo.training.sanity import describe
@@ -29,10 +30,10 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 pre { background: #f4f4f4; padding: 0.8rem; overflow-x: auto; font-size: 14px; line-height: 1.35; }
 img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
 .wide { overflow-x: auto; }
-.drawn { background: #fff3cd; border: 2px solid #D55E00; padding: 0.7rem 1rem; }
+.note { background: #fff3cd; border: 2px solid #D55E00; padding: 0.7rem 1rem; }
 """
 
-DRAWN = ("<p class='drawn'><strong>Drawn faces.</strong> The images of this run are faces drawn by formula; "
+DRAWN = ("<p class='note'><strong>Drawn faces.</strong> The images of this run are faces drawn by formula; "
          "they show nobody. What follows shows that the network learns, and says nothing about how well "
          "it reads real faces.</p>")
 
@@ -43,7 +44,8 @@ def write_report(folder):
     config = folder.config()
     data = config["data"]
     title = f"{config['settings']['model']} on {data['name']}"
-    body = [f"<h1>{escape(title)}</h1>", DRAWN if data["drawn"] else "",
+    note = f"<p class='note'>{escape(data['note'])}</p>" if data["note"] else ""
+    body = [f"<h1>{escape(title)}</h1>", DRAWN if data["drawn"] else note,
             _outcome(folder), _sanity(folder), _history(folder),
             *(_split(folder, split) for split in ("validation", "test")),
             _summary(folder), _settings(config)]
@@ -52,16 +54,18 @@ def write_report(folder):
 
 
 def _outcome(folder):
-    rows = []
+    rows, parts = [], []
     for split in ("validation", "test"):
         path = folder.path / split / "classification_report.json"
         if path.exists():
             report = read_json(path)
+            parts += [f"<li>{split} set: {escape(line)}</li>" for line in describe_unseen(report)]
             rows.append([f"{split} set", f"{100 * report['accuracy']:.2f} %", f"{report['loss']:.4f}",
                          f"{report['macro average']['f1']:.3f}", report["macro average"]["support"]])
     if not rows:
         return ""
     return ("<h2>Outcome</h2>" + _table(["", "accuracy", "loss", "macro F1", "images"], rows)
+            + (f"<ul>{''.join(parts)}</ul>" if parts else "")
             + f"<p>Weights of epoch {report['epoch']}, the best on the validation set.</p>")
 
 

@@ -14,11 +14,12 @@ class Settings:
 
     model: a name of `nanoemo.models.names()`
     data: path of the data set; None for drawn faces
+    split_by: how a data set that comes undivided is divided, as for `nanoemo.data.load`; "" for its usual way
     augment: as for `nanoemo.data.parse_augment`, "" for none
     subtract_mean: whether the mean training image is taken from every image
     features: name in `nanoemo.features` of a second input made of the image; "" for none
     limit: most images of each split; None for all
-    seed: of the initial weights, the order of the images, dropout, augmentation and the drawn faces
+    seed: of the initial weights, the order of the images, dropout, augmentation, the drawn faces and the division
 
     Raises ValueError for a value that cannot work.
 
@@ -34,6 +35,7 @@ class Settings:
     optimizer: str
     weight_decay: float = 0.0
     data: str | None = None
+    split_by: str = ""
     augment: str = ""
     subtract_mean: bool = False
     features: str = ""

@@ -1,0 +1,90 @@
+"""`nanoemo train` on data that come undivided: divided as asked, both accuracies told, resumed and judged the same."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nanoemo.cli import main
+from nanoemo.data import ckplus
+
+MODEL = "chater.dcnn"
+
+
+@pytest.fixture(autouse=True)
+def films(tmp_path, monkeypatch):
+    """Nine people in the form of CK+, a bright band for each class."""
+    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for subject in range(9):
+        for label, emotion in enumerate(ckplus.CLASS_NAMES):
+            folder = tmp_path / "CK+48" / emotion
+            folder.mkdir(parents=True, exist_ok=True)
+            for frame in range(3):
+                pixels = rng.integers(0, 50, (48, 48), dtype=np.uint8)
+                pixels[6 * label:6 * label + 8] += 200
+                Image.fromarray(pixels).save(folder / f"S{subject:03}_{label + 1:03}_{frame:08}.png")
+
+
+def train(*args):
+    return main(["train", *args, "--out", "run"])
+
+
+def test_by_subject(capsys):
+    assert train(MODEL, "--data", "CK+48", "--epochs", "1", "--batch-size", "21") == 0
+    out, err = capsys.readouterr()
+    assert "chater.dcnn on CK+" in out and "Divided by subject (seed 0): subjects: " in out and not err
+    assert "test set: no subject of it is in the training set" in out
+    before = Path("run/test/classification_report.json").read_text()
+    assert main(["train", "--resume", "run", "--epochs", "2"]) == 0
+    assert "epoch 2/2" in capsys.readouterr().out
+    assert Path("run/test/classification_report.json").read_text() != before
+    assert main(["train", "--resume", "run", "--split-by", "random"]) == 2
+    assert "cannot change it" in capsys.readouterr().err
+    assert main(["evaluate", "run"]) == 0
+    assert "chater.dcnn on CK+, test set" in capsys.readouterr().out
+
+
+def test_at_random_warns_and_tells_both_accuracies(capsys):
+    assert train(MODEL, "--data", "CK+48", "--split-by", "random", "--epochs", "1", "--batch-size", "21") == 0
+    out, err = capsys.readouterr()
+    assert err == ("nanoemo train: warning: the random division puts images of one sequence on both sides, so the accuracy "
+                   "will be too good; dividing by subject does not\n")
+    report = json.loads(Path("run/test/classification_report.json").read_text())
+    part = report["unseen"]["sequence"]
+    assert 0 < part["images"] < report["macro average"]["support"]
+    line = f"accuracy {100 * part['accuracy']:.2f} % on the {part['images']} of its images whose sequence is not in the"
+    assert f"test set: {line}" in out and line in Path("run/test/classification_report.txt").read_text()
+    page = Path("run/report.html").read_text()
+    assert line in page and "are of a sequence that is also trained on" in page
+    for same in ([], ["--data", "CK+48"]):                       # divided as for the run: nothing trained on is judged
+        assert main(["evaluate", "run", *same]) == 0
+    assert not list(Path("run").glob("on-*"))
+    pixels = " ".join(["7"] * 2304)                              # other data, which come divided
+    rows = (f"{n % 8},{pixels},{usage}" for usage in ("Training", "PublicTest", "PrivateTest") for n in range(8))
+    Path("ckextended.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--data", "ckextended.csv"]) == 2
+    assert "was trained on classes ['anger'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data, how, message", [
+    (["--data", "CK+48"], "person", "split_by is 'person'; expected random, subject, sequence, or one group"),
+    (["--data", "CK+48"], "subject=S99", "CK+48: there is no subject 'S99'; there are 9, such as S000"),
+    ([], "subject", "drawn faces: comes divided into train, validation, test"),
+])
+def test_bad_ways_to_divide(capsys, data, how, message):
+    assert train(MODEL, *data, "--split-by", how) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+def test_real_ckplus(data_dir, capsys):
+    if not (data_dir / "CK+48").exists():
+        pytest.skip("no CK+48 in NANOEMO_DATA")
+    assert train(MODEL, "--data", str(data_dir / "CK+48"), "--epochs", "5") == 0
+    report = json.loads(Path("run/test/classification_report.json").read_text())
+    assert report["macro average"]["support"] == report["unseen"]["subject"]["images"] > 130
+    assert report["accuracy"] > 0.4, "no better than guessing surprise (25 %)"
