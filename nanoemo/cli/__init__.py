@@ -19,6 +19,7 @@ __all__ = ["main"]
 COMMANDS = {
     "train": "train a model, on drawn faces or on your data",
     "evaluate": "judge a trained model on the validation and test sets",
+    "data": "look into a data set: numbers, duplicates, examples",
     "summary": "print a model's table of layers",
     "models": "list the models",
     "bench": "time training steps, also against PyTorch",
