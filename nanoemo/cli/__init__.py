@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a model, on drawn faces or on your data",
     "evaluate": "judge a trained model on the validation and test sets",
     "data": "look into a data set: numbers, duplicates, examples",
+    "reproduce": "run the experiments of a paper again and compare the figures",
     "summary": "print a model's table of layers",
     "models": "list the models",
     "bench": "time training steps, also against PyTorch",

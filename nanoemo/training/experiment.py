@@ -2,6 +2,7 @@
 bottom."""
 import functools
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -235,7 +236,7 @@ def fingerprint(splits):
 def versions():
     """Versions that decide the bits of a result, and the commit where nanoemo runs from a checkout."""
     found = {"nanoemo": nanoemo.__version__, "python": platform.python_version(), "numpy": np.__version__,
-             "machine": platform.platform()}
+             "machine": platform.platform(), "cores": os.cpu_count()}
     home = Path(nanoemo.__file__).resolve().parent.parent
     if (home / ".git").exists() and shutil.which("git"):
         answer = subprocess.run(["git", "-C", str(home), "rev-parse", "HEAD"], capture_output=True, text=True)

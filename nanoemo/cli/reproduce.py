@@ -1,0 +1,63 @@
+"""`nanoemo reproduce PAPER`: run a paper's experiments again and write a page that compares the figures."""
+from pathlib import Path
+
+STOPPED = 130
+
+
+def add_arguments(parser):
+    parser.add_argument("paper", metavar="PAPER", help="chater, marrugat, njoku or alizadeh")
+    parser.add_argument("--data", metavar="PATH", help="the paper's data set (default: faces drawn by formula, with --quick)")
+    parser.add_argument("--quick", action="store_true", help="two epochs on 700 images: shows that all of it runs")
+    parser.add_argument("--only", metavar="TRIAL", action="append", help="one of the paper's trials; may be repeated "
+                                                                          "(default: all)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="instead of the paper's number")
+    parser.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
+    parser.add_argument("--out", metavar="DIR", help="where the page and the runs go, and where what is done is kept "
+                                                     "(default reproduction/PAPER, with --quick reproduction/PAPER-quick)")
+
+
+def run(args):
+    from nanoemo.reproduction import carry_out, paper, trial_settings, write_page
+    from nanoemo.reproduction.page import run_path
+    from nanoemo.training import catch_interrupt
+
+    chosen = paper(args.paper)
+    if args.data is None and not args.quick:
+        raise ValueError(f"reproducing {args.paper} needs its data set, {chosen.data}: give --data PATH, or --quick to see "
+                         "it run on drawn faces")
+    folder = Path(args.out or f"reproduction/{args.paper}{'-quick' if args.quick else ''}")
+    plan = [(trial, trial_settings(trial, args.data, args.quick, epochs=args.epochs, seed=args.seed, device=args.device))
+            for trial in _chosen_trials(chosen, args.only)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with catch_interrupt() as stop:
+        for trial, settings in plan:
+            _say(f"\n{trial.name}: {settings.model}, {settings.epochs} epochs")
+            if not carry_out(settings, run_path(folder, trial), stop, _say):
+                _say("stopped, and all is saved; the same command goes on")
+                return STOPPED
+            page = write_page(folder, chosen, _command(args), args.quick)
+    _say(f"\npage: {page}")
+    return 0
+
+
+def _chosen_trials(paper, names):
+    known = {trial.name: trial for trial in paper.trials}
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"--only {name!r}: the trials are {', '.join(map(repr, known))}")
+    return [known[name] for name in names or known]
+
+
+def _command(args):
+    """What was typed, without where things lie on this machine."""
+    words = ["nanoemo reproduce", args.paper]
+    if args.data:
+        words.append(f"--data {Path(args.data).name}")
+    words += ["--quick"] if args.quick else []
+    words += [f"--{name} {getattr(args, name)}" for name in ("epochs", "seed", "device") if getattr(args, name) is not None]
+    return " ".join(words)
+
+
+def _say(line):
+    print(line, flush=True)

@@ -1,0 +1,66 @@
+"""One trial: from its settings to a finished run folder. What is finished is kept, what was broken off goes on."""
+from dataclasses import asdict, replace
+
+from nanoemo.training import Experiment, RunFolder, Settings, progress
+
+__all__ = ["QUICK", "carry_out", "is_finished", "trial_settings"]
+
+QUICK = {"epochs": 2, "limit": 700}         # shows that a trial runs; its figures say nothing
+MAY_DIFFER = ("device", "data")             # between the runs of one trial: the data's fingerprint is compared instead
+
+
+def trial_settings(trial, data=None, quick=False, **wanted):
+    """The `Settings` of a trial.
+
+    data: path of the data set; None for drawn faces, which come divided, so nothing is said of a split
+    wanted: settings that go before the trial's own (None: as in the trial)
+
+    >>> from nanoemo.reproduction import PAPERS
+    >>> trial_settings(PAPERS["marrugat"].trials[3], "fer2013.csv").epochs
+    12
+    """
+    changes = dict(trial.changes)
+    if data is None:
+        changes.pop("split_by", None)
+    if quick:
+        changes.update(QUICK)
+    changes.update({name: value for name, value in wanted.items() if value is not None})
+    return Settings.from_recipe(trial.model, data, **changes)
+
+
+def is_finished(path):
+    """Whether the run in `path` has been trained and judged to its end: the report is written last."""
+    return (path / "report.html").exists()
+
+
+def carry_out(settings, path, stop=None, say=print):
+    """Train and judge with `settings` in the folder `path`, going on with what is there; True where all was done.
+
+    stop: looked at between steps, True leaves early with everything saved.
+    Raises ValueError where the folder holds a run with other settings or on other data.
+    """
+    begun = (path / "config.json").exists()
+    if begun:
+        folder = RunFolder.open(path)
+        _require_same(settings, folder)
+        if is_finished(path):
+            say(f"{path}: done before")
+            return True
+    experiment = Experiment(settings)
+    experiment.check()
+    folder = folder if begun else RunFolder.create(path)
+    with folder:
+        if begun:
+            experiment.resume(folder)
+        else:
+            experiment.begin(folder)
+        return experiment.run(folder, progress(), stop, say=say)
+
+
+def _require_same(settings, folder):
+    before = Settings.from_config(folder.config(), folder.config_path)
+    before = replace(before, **{name: getattr(settings, name) for name in MAY_DIFFER})
+    for name, value in asdict(settings).items():
+        if value != getattr(before, name):
+            raise ValueError(f"{folder.path} was begun with {name} {getattr(before, name)!r}, not {value!r}; give another "
+                             "folder with --out")

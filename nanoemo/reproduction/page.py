@@ -1,0 +1,178 @@
+"""The page of a reproduction: the paper's figures, ours and the difference, with everything that ours depend on.
+
+Markdown, README.md with its pictures in figures/, made from the run folders alone; nothing in it is typed by hand.
+"""
+import csv
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanoemo import models
+from nanoemo.files import read_json, write_file
+from nanoemo.reproduction.carry_out import QUICK, is_finished
+from nanoemo.training.progress import duration
+from nanoemo.training.recorder import best_epoch
+
+__all__ = ["write_page"]
+
+SETS = "training", "validation", "test"
+
+PAGE = """# {title}
+
+Written by `{command}`.
+{warnings}
+{outcome}
+
+Accuracies. "training" is measured while the network learns, with dropout and augmentation, in the epoch whose weights are
+judged: the best on the validation set. "difference" is ours less the paper's, in percentage points.
+
+{reading}
+
+## Settings
+
+{settings}
+
+{details}
+"""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a finished run folder says."""
+    trial: object
+    path: Path
+    config: dict
+    history: list
+    reports: dict
+
+    @classmethod
+    def read(cls, trial, path):
+        reports = {split: read_json(path / split / "classification_report.json") for split in SETS[1:]}
+        return cls(trial, path, read_json(path / "config.json"), read_json(path / "history.json"), reports)
+
+    @property
+    def accuracies(self):
+        return {"training": best_epoch(self.history)["accuracy"],
+                **{split: report["accuracy"] for split, report in self.reports.items()}}
+
+    @property
+    def seconds(self):
+        return sum(row["seconds"] for row in self.history)
+
+
+def write_page(folder, paper, command, quick=False):
+    """Write README.md and figures/ of `paper` (a `Paper`) into `folder`, from folder/runs/<trial>; returns its path.
+
+    command: what was typed. Trials without a finished run are named as not run.
+    """
+    results = [_Result.read(trial, run_path(folder, trial)) for trial in paper.trials
+               if is_finished(run_path(folder, trial))]
+    missing = [trial for trial in paper.trials if not is_finished(run_path(folder, trial))]
+    page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, results, quick), reading=paper.reading,
+                       outcome=_outcome(results, missing), settings=_settings(results),
+                       details="\n\n".join(_detail(folder, result) for result in results))
+    path = folder / "README.md"
+    write_file(path, "\n".join(line.rstrip() for line in page.strip().splitlines()) + "\n")
+    return path
+
+
+def run_path(folder, trial):
+    """Where a trial's run folder lies."""
+    return folder / "runs" / trial.name.replace(",", "").replace(" ", "-")
+
+
+def _warnings(paper, results, quick):
+    lines = []
+    if quick:
+        lines.append(f"**Quick runs: {QUICK['epochs']} epochs on at most {QUICK['limit']} images of each split. They show that "
+                     "everything runs; their figures mean nothing.**")
+    names = {result.config["data"]["name"] for result in results}
+    if any(result.config["data"]["drawn"] for result in results):
+        lines.append("**Drawn faces: the images are drawn by formula and show nobody. The paper's figures are for "
+                     f"{paper.data}, and no comparison with them is meant.**")
+    elif other := {name for name in names if name.lower() != paper.data.lower()}:
+        lines.append(f"**Other data: these runs are on {', '.join(sorted(other))}, the paper's on {paper.data}.**")
+    return "".join(f"\n{line}\n" for line in lines)
+
+
+def _outcome(results, missing):
+    rows = []
+    for result in results:
+        for split, ours in result.accuracies.items():
+            theirs = result.trial.says.get(split)
+            difference = "" if theirs is None else f"{100 * (ours - theirs):+.1f}"
+            rows.append([result.trial.name, split, "–" if theirs is None else f"{100 * theirs:.2f} %", f"{100 * ours:.2f} %",
+                         difference, len(result.history), duration(result.seconds)])
+    rows += [[trial.name, split, f"{100 * theirs:.2f} %", "not run", "", "", ""]
+             for trial in missing for split, theirs in trial.says.items()]
+    return _table(["", "set", "paper", "ours", "difference", "epochs", "time"], rows)
+
+
+def _settings(results):
+    rows = []
+    for result in results:
+        settings, data, versions = (result.config[part] for part in ("settings", "data", "versions"))
+        recipe = models.recipe(settings["model"])
+        epochs = f"{settings['epochs']}" if settings["epochs"] == recipe.epochs else f"{settings['epochs']} of {recipe.epochs}"
+        images = " + ".join(f"{count:,}" for count in data["images"].values())
+        rows.append([result.trial.name, settings["model"], f"{data['name']}: {images}", epochs, settings["batch_size"],
+                     f"{settings['optimizer']} {settings['lr']:g}", f"{settings['weight_decay']:g}",
+                     settings["augment"] or "none", settings["seed"], _commit(versions)])
+    table = _table(["", "model", "data (train + validation + test)", "epochs", "batch", "optimiser, rate", "L2", "augmentation",
+                    "seed", "commit"], rows)
+    machines = {f"nanoemo {v['nanoemo']}, Python {v['python']}, NumPy {v['numpy']}, {_system(v['machine'])}, "
+                f"{v.get('cores', 'unknown number of')} cores"
+                for v in (result.config["versions"] for result in results)}
+    where = f"\n\nRun with {'; '.join(sorted(machines))}." if machines else ""
+    return table + where
+
+
+def _detail(folder, result):
+    trial = result.trial
+    parts = [f"## {trial.name[0].upper()}{trial.name[1:]}"]
+    best = best_epoch(result.history)["epoch"]
+    parts.append(f"Judged with the weights of epoch {best} of {len(result.history)}. {result.config['data']['note']}".strip())
+    for split in SETS[1:]:
+        for group, part in result.reports[split].get("unseen", {}).items():
+            if part["accuracy"] is not None:
+                parts.append(f"{split} set: {part['images']} images of a {group} that is not in the training set, accuracy "
+                             f"{100 * part['accuracy']:.2f} %.")
+    for name, text in (("loss", "Loss"), ("accuracy", "Accuracy")):
+        figure = _copy(folder, result, f"{name}.png", name)
+        parts.append(f"![{text} of each epoch: {trial.name}]({figure})")
+    figure = _copy(folder, result, "test/confusion_matrix_normalised.png", "confusion")
+    parts.append(f"![Confusion matrix on the test set: {trial.name}]({figure})")
+    parts.append(_classes(result))
+    return "\n\n".join(parts)
+
+
+def _classes(result):
+    """Accuracy of each class on the test set, beside the paper's where it gives them."""
+    theirs = result.trial.classes
+    with open(result.path / "test" / "per_class_accuracy.csv", newline="", encoding="utf-8") as file:
+        rows = [[row["class"], *([f"{100 * theirs[row['class']]:.1f} %" if row["class"] in theirs else "–"] if theirs else []),
+                 f"{100 * float(row['accuracy']):.1f} %" if row["accuracy"] else "–", row["images"]]
+                for row in csv.DictReader(file)]
+    return _table(["class", *(["paper"] if theirs else []), "ours", "images"], rows)
+
+
+def _copy(folder, result, source, kind):
+    """Copy a picture of a run beside the page; its path from there."""
+    target = folder / "figures" / f"{result.path.name}-{kind}.png"
+    target.parent.mkdir(exist_ok=True)
+    shutil.copyfile(result.path / source, target)
+    return target.relative_to(folder).as_posix()
+
+
+def _commit(versions):
+    return versions["commit"][:12] if versions.get("commit") else "–"
+
+
+def _system(platform):
+    kinds = [kind for kind in ("x86_64", "aarch64", "arm64") if kind in platform]
+    return " ".join([platform.split("-")[0], *kinds])
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

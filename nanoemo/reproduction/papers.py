@@ -1,0 +1,96 @@
+"""What each paper trained and what it reports, as data: the source of every "paper" column of a reproduction page.
+
+A trial is one training run. Its settings are the model's recipe (`nanoemo.models.recipe`) with `changes`.
+"""
+import difflib
+from dataclasses import dataclass, field
+
+__all__ = ["PAPERS", "Paper", "Trial", "paper"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run and what the paper says of it.
+
+    name: of its folder and its rows
+    says: accuracies, by set: "training" (during the epoch whose weights are judged), "validation", "test"
+    changes: settings other than the recipe's (`nanoemo.training.Settings`)
+    classes: accuracy of each class on the test set, where the paper gives it
+    """
+    name: str
+    model: str
+    says: dict
+    changes: dict = field(default_factory=dict)
+    classes: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper's trials.
+
+    data: the data set it used
+    reading: what the paper leaves open, and what to bear in mind when its figures and ours are compared
+    """
+    title: str
+    data: str
+    trials: tuple
+    reading: str
+
+
+_CHATER = {"training": 0.9913, "validation": 0.9028, "test": 0.64}
+_CHATER_AUGMENTED = {"training": 0.9896, "validation": 0.9097, "test": 0.8602}
+
+PAPERS = {
+    "chater": Paper(
+        "Chater, Exploring Image and Audio Modalities: the image network, section 2.4", "CK+",
+        (Trial("without augmentation, random split", "chater.dcnn", _CHATER, {"augment": "", "split_by": "random"}),
+         Trial("with augmentation, random split", "chater.dcnn", _CHATER_AUGMENTED, {"split_by": "random"}),
+         Trial("without augmentation, by subject", "chater.dcnn", _CHATER, {"augment": "", "split_by": "subject"}),
+         Trial("with augmentation, by subject", "chater.dcnn", _CHATER_AUGMENTED, {"split_by": "subject"})),
+        "The paper does not say how it divided CK+. The data set has three neighbouring frames of each film, which look "
+        "the same; a random split puts some of them on both sides, and a network that knows the one knows the other. "
+        "Divided by subject, nobody in the test set has been seen in training: that is the accuracy to expect on a "
+        "stranger. A validation accuracy of 0.90 beside a test accuracy of 0.64 looks as if the paper's validation set "
+        "was drawn at random from the training images and its test set was not. Dropout rates (0.5), learning rate "
+        "(0.001) and the rotation's angle (10 degrees) are not given either."),
+    "marrugat": Paper(
+        "Marrugat, Facial Expressions and CNN, section IV", "FER2013",
+        (Trial("model 1", "marrugat.model1", {"test": 0.3624}),
+         Trial("model 2", "marrugat.model2", {"test": 0.3543}),
+         Trial("model 3", "marrugat.model3", {"test": 0.3696}),
+         Trial("model 4", "marrugat.model4", {"test": 0.2660}, {"epochs": 12})),
+        "10,000 iterations, for model 4 a third of them; in batches of 100 that is 35 epochs, and 12. The paper gives "
+        "neither the batch size nor the optimiser; ours (100, plain SGD at 0.001) are those of the tutorial it follows."),
+    "njoku": Paper(
+        "Njoku et al., Conv. ReLU feature extraction and ANN classification, tables 2 and 3", "FER2013",
+        (Trial("njoku.cnn", "njoku.cnn", {"training": 0.7187, "validation": 0.6536}),),
+        "The paper's training and validation accuracies are its table 3's, of the last of 100 epochs; elsewhere it quotes "
+        "76.83 and 65.38 %. Its validation set is both of FER2013's test sets together, ours the public one; the test "
+        "set here is the private one. It names rotations, flips and zooms without their sizes."),
+    "alizadeh": Paper(
+        "Alizadeh and Fazel, CNNs for facial expression recognition, section 5", "FER2013",
+        (Trial("shallow", "alizadeh.shallow", {"validation": 0.55, "test": 0.54},
+               classes={"angry": 0.41, "disgust": 0.32, "fear": 0.54, "happy": 0.75, "sad": 0.32, "surprise": 0.675,
+                        "neutral": 0.399}),
+         Trial("deep", "alizadeh.deep", {"validation": 0.65, "test": 0.64},
+               classes={"angry": 0.53, "disgust": 0.70, "fear": 0.46, "happy": 0.805, "sad": 0.63, "surprise": 0.625,
+                        "neutral": 0.515}),
+         Trial("shallow with HOG", "alizadeh.hybrid_shallow", {}),
+         Trial("deep with HOG", "alizadeh.hybrid_deep", {})),
+        "The paper does not give the dropout rate, the optimiser (ours: Adam) or the padding. It says of the networks with "
+        "HOG features only that they gain nothing. Its accuracies of the classes, weighted by the classes of the private test "
+        "set, come to 52.5 and 61.5 %, not to the 54 and 64 % it quotes."),
+}
+
+
+def paper(name):
+    """The `Paper` called `name`. ValueError for an unknown one, with what there is.
+
+    >>> paper("marrugat").trials[0].says
+    {'test': 0.3624}
+    """
+    if name not in PAPERS:
+        near = difflib.get_close_matches(name, PAPERS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(PAPERS)}"
+        raise ValueError(f"no paper is called {name!r}; {hint}")
+    return PAPERS[name]

@@ -1,0 +1,113 @@
+"""`nanoemo reproduce`: the page says what the runs say; what is done is kept, what was broken off goes on."""
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nanoemo import models
+from nanoemo.cli import main
+from nanoemo.files import read_json
+from nanoemo.reproduction import PAPERS, Paper, Trial, carry_out, trial_settings, write_page
+from nanoemo.reproduction.page import run_path
+from nanoemo.training import RunFolder
+
+TRIALS = (Trial("plain, first", "chater.dcnn", {"test": 0.5, "training": 0.25}, {"augment": ""}, {"angry": 0.125}),
+          Trial("second", "chater.dcnn", {"validation": 0.75}))
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A paper of two trials on 70 images, and 35 to judge with, in FER2013's form."""
+    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    usage = ["Training"] * 70 + ["PublicTest"] * 35 + ["PrivateTest"] * 35
+    rows = [f"{n % 7},{' '.join(map(str, rng.integers(0, 255, 2304)))},{usage[n]}" for n in range(140)]
+    csv = tmp_path / "small.csv"
+    csv.write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    paper = Paper("A paper", "FER2013", TRIALS, "What it leaves open.")
+    monkeypatch.setitem(PAPERS, "small", paper)
+    monkeypatch.chdir(tmp_path)
+    return SimpleNamespace(csv=csv, paper=paper, folder=tmp_path / "reproduction" / "small-quick")
+
+
+def test_every_paper_names_models_and_settings_that_exist():
+    for paper in PAPERS.values():
+        assert len({run_path(Path(), trial) for trial in paper.trials}) == len(paper.trials)
+        for trial in paper.trials:
+            trial_settings(trial, "some.csv")
+            assert trial.model in models.names()
+            assert set(trial.says) <= {"training", "validation", "test"}
+            assert all(0 < value < 1 for value in (*trial.says.values(), *trial.classes.values()))
+
+
+def test_the_page_holds_what_the_runs_hold(small, capsys):
+    assert main(["reproduce", "small", "--quick", "--data", str(small.csv), "--only", "plain, first"]) == 0
+    page = (small.folder / "README.md").read_text()
+    run = small.folder / "runs" / "plain-first"
+    test = read_json(run / "test" / "classification_report.json")["accuracy"]
+    assert f"| plain, first | test | 50.00 % | {100 * test:.2f} % | {100 * (test - 0.5):+.1f} |" in page
+    assert "| second | validation | 75.00 % | not run |" in page
+    assert re.search(r"\| angry \| 12.5 % \| [\d.]+ % \| 5 \|", page) and re.search(r"\| sad \| – \| [\d.]+ % \| 5 \|", page)
+    assert "Quick runs" in page and "2 of 40" in page and "What it leaves open." in page
+    assert "`nanoemo reproduce small --data small.csv --quick`" in page and str(small.csv.parent) not in page
+    for figure in re.findall(r"\]\((figures/.*?)\)", page):
+        assert (small.folder / figure).stat().st_size > 1000
+
+
+def test_what_is_done_is_kept(small, capsys):
+    arguments = ["reproduce", "small", "--quick", "--data", str(small.csv)]
+    assert main([*arguments, "--only", "second"]) == 0
+    weights = small.folder / "runs" / "second" / "checkpoints" / "best.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert weights.stat().st_mtime_ns == before and "second: done before" in capsys.readouterr().out
+    assert "not run" not in (small.folder / "README.md").read_text()
+
+
+def test_what_was_broken_off_goes_on_to_the_same_weights(small):
+    settings = trial_settings(TRIALS[1], str(small.csv), quick=True, batch_size=7)
+    whole, broken = small.folder / "whole", small.folder / "broken"
+    small.folder.mkdir(parents=True)
+    assert carry_out(settings, whole, say=lambda line: None)
+
+    class AfterSteps:
+        left = 40
+        def __bool__(self):
+            self.left -= 1
+            return self.left < 0
+
+    assert not carry_out(settings, broken, stop=AfterSteps(), say=lambda line: None)
+    assert not (broken / "report.html").exists()
+    assert carry_out(settings, broken, say=lambda line: None)
+    assert read_json(whole / "history.json")[-1]["loss"] == read_json(broken / "history.json")[-1]["loss"]
+    assert RunFolder.open(broken).best_path.exists()
+
+
+def test_a_folder_with_other_settings_is_left_alone(small, capsys):
+    arguments = ["reproduce", "small", "--quick", "--data", str(small.csv), "--only", "second"]
+    assert main(arguments) == 0
+    capsys.readouterr()
+    assert main([*arguments, "--seed", "5"]) == 2
+    assert "was begun with seed 0, not 5; give another folder with --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["marugat"], "did you mean marrugat?"),
+    (["marrugat"], "needs its data set, FER2013"),
+    (["marrugat", "--quick", "--only", "model 7"], "the trials are 'model 1', 'model 2'"),
+    (["marrugat", "--data", "nowhere.csv"], "nowhere.csv")])
+def test_bad_input_is_one_line(small, capsys, arguments, message):
+    assert main(["reproduce", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not list(small.csv.parent.glob("reproduction/*/runs/*"))
+
+
+def test_drawn_faces_are_called_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paper = Paper("A paper", "CK+", (Trial("split", "chater.dcnn", {"test": 0.5}, {"epochs": 1, "limit": 70}),), "")
+    assert carry_out(trial_settings(paper.trials[0]), run_path(tmp_path, paper.trials[0]), say=lambda line: None)
+    assert "Drawn faces: the images are drawn by formula and show nobody" in \
+        write_page(tmp_path, paper, "nanoemo").read_text()
