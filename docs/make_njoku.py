@@ -38,6 +38,24 @@ PAGE = """# njoku.cnn on FER2013: a real run
 
 Written by [make_njoku.py](make_njoku.py) from the folder of a run of `nanoemo train njoku.cnn --data fer2013.csv`.
 
+## The network, table 2
+
+Code: [nanoemo/models/njoku.py](../nanoemo/models/njoku.py); each row of the paper's table, and the line of code that is that row.
+
+| layer | output | params | code |
+|---|---|---|---|
+| convolution 3×3 `same`, ReLU | 48, 48, 32 | 320 | `Conv2d(input_shape[-1], 32, 3, padding="same"), ReLU()` |
+| convolution 3×3, ReLU | 46, 46, 64 | 18,496 | `Conv2d(32, 64, 3), ReLU()` |
+| max pooling 2×2, dropout | 23, 23, 64 | 0 | `MaxPool2d(2), Dropout(dropout)` |
+| convolution 3×3, ReLU | 21, 21, 128 | 73,856 | `Conv2d(64, 128, 3), ReLU()` |
+| max pooling 2×2, dropout | 10, 10, 128 | 0 | `MaxPool2d(2), Dropout(dropout)` |
+| convolution 3×3, ReLU | 8, 8, 256 | 295,168 | `Conv2d(128, 256, 3), ReLU()` |
+| max pooling 2×2, dropout | 4, 4, 256 | 0 | `MaxPool2d(2), Dropout(dropout)` |
+| flatten | 4096 | 0 | `Flatten()` |
+| dense, ReLU, dropout | 512 | 2,097,664 | `Linear(size, 512), ReLU(), Dropout(dense_dropout)` |
+| dense | 7 | 3,591 | `Linear(512, num_classes)` |
+| total | | 2,489,095 | |
+
 ## Setting
 
 {setting}

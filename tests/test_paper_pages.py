@@ -1,0 +1,53 @@
+"""The pages about the papers: their tables say what the models are, and every line of code in them stands in the model's file."""
+import re
+from pathlib import Path
+
+import pytest
+
+from nanoemo import models
+from nanoemo.summary import summarize
+
+DOCS = Path(__file__).parent.parent / "docs"
+SOURCES = DOCS.parent / "nanoemo" / "models"
+
+
+def tables(page):
+    """The rows of every table of a page with a column of parameters, as dictionaries; a list of tables."""
+    found = []
+    for block in re.findall(r"((?:^\|.*\|\n)+)", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE):
+        header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
+        if {"params", "parameters"} & set(header):
+            found.append([dict(zip(header, row)) for row in rows])
+    return found
+
+
+def number(text):
+    return int(text.replace(",", ""))
+
+
+@pytest.mark.parametrize("page, place, name", [
+    ("chater.md", 0, "chater.dcnn"), ("alizadeh.md", 0, "alizadeh.shallow"), ("alizadeh.md", 1, "alizadeh.deep"),
+    ("njoku.md", 0, "njoku.cnn")])
+def test_a_table_is_the_model(page, place, name):
+    *rows, total = tables(page)[place]
+    model = models.build(name)
+    summary = summarize(model, models.recipe(name).input_shape)
+    of_table = [number(row["params"]) for row in rows if number(row["params"])]
+    assert of_table == [row.params for row in summary.rows if row.params]
+    assert number(total["params"]) == sum(of_table)
+    last_shape = tuple(int(size) for size in rows[-1]["output"].split(","))
+    assert last_shape == summary.rows[-1].output_shape[-len(last_shape):]
+
+
+def test_the_four_networks_of_marrugat():
+    rows, = tables("marrugat.md")
+    for row in rows:
+        assert number(row["parameters"]) == models.build(row["model"].strip("`")).num_parameters()
+
+
+@pytest.mark.parametrize("page", ["chater.md", "marrugat.md", "njoku.md"])
+def test_code_in_a_table_stands_in_the_file(page):
+    source = (SOURCES / page.replace(".md", ".py")).read_text(encoding="utf-8")
+    for row in sum(tables(page), []):
+        for code in re.findall(r"`(.*?)(?:, …\))?`", row.get("code", "")):
+            assert code in source, code
