@@ -66,7 +66,7 @@ def test_new_op(device, tmp_path):
 def trains_a_paper(device):
     """For training of a paper's network: the host is too slow at being a card."""
     if device == "cuda" and os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
-        pytest.skip("a hundred steps of njoku.cnn would take the host an hour, a CUDA thread after the other")
+        pytest.skip("training steps of a whole network would take the host too long, a CUDA thread after the other")
 
 
 def test_njoku_drawn(device, trains_a_paper, tmp_path):
@@ -89,6 +89,19 @@ def test_njoku_fer2013(device, trains_a_paper, tmp_path, data_dir):
     accuracy, = re.findall(r"^private test accuracy: (\S+) %\Z", output.strip(), re.MULTILINE)
     in_report, = re.findall(r"^ *accuracy +(\S+) +700$", output, re.MULTILINE)
     assert abs(float(accuracy) / 100 - float(in_report)) <= 0.00501
+
+
+def test_alizadeh_family(device, trains_a_paper, tmp_path):
+    loss, right = last_line("alizadeh_family.py", r"after 60 steps: loss (\S+), (\d+) of 20 right", "--device", device,
+                            folder=tmp_path)
+    assert right == 20 and loss < 0.1
+
+
+def test_marrugat_checkpoints(device, trains_a_paper, tmp_path):
+    output = run(ROOT / "examples" / "marrugat_checkpoints.py", "--batch", 4, "--device", device, folder=tmp_path)
+    assert output.strip().endswith("the weights are the same to the last bit")
+    times = [int(time) for time in re.findall(r"model \d: (\d+) ms", output)]
+    assert len(times) == 4
 
 
 def test_every_example_says_how_to_run_it():
