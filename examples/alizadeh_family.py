@@ -26,7 +26,7 @@ nanoemo.manual_seed(0)
 # Dropout is for images the network will meet again and again; these checks ask whether it can learn at all.
 model = family([ConvSpec(8, 3, dropout=0), ConvSpec(16, 5, stride=2, dropout=0)],
                [DenseSpec(32, batch_norm=False, dropout=0)]).to(args.device)
-print(nanoemo.summary(model, (48, 48, 1)))
+nanoemo.summary(model, (48, 48, 1))
 
 faces = data.drawn_faces(20, seed=0)
 images = faces.images.astype(np.float32) / 255
