@@ -97,6 +97,12 @@ def test_alizadeh_family(device, trains_a_paper, tmp_path):
     assert right == 20 and loss < 0.1
 
 
+def test_chater_splits(device, trains_a_paper, tmp_path):
+    at_random, by_film = last_line("chater_splits.py", r"test accuracy: (\S+) % divided at random, (\S+) % by film",
+                                   "--device", device, "--epochs", 20, folder=tmp_path)
+    assert at_random > by_film + 20
+
+
 def test_marrugat_checkpoints(device, trains_a_paper, tmp_path):
     output = run(ROOT / "examples" / "marrugat_checkpoints.py", "--batch", 4, "--device", device, folder=tmp_path)
     assert output.strip().endswith("the weights are the same to the last bit")

@@ -4,6 +4,7 @@ Markdown, README.md with its pictures in figures/, made from the run folders alo
 """
 import csv
 import shutil
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from nanoemo.training.recorder import best_epoch
 __all__ = ["write_page"]
 
 SETS = "training", "validation", "test"
+WIDTH = 125             # of the page's prose
 
 PAGE = """# {title}
 
@@ -68,7 +70,8 @@ def write_page(folder, paper, command, quick=False):
     results = [_Result.read(trial, run_path(folder, trial)) for trial in paper.trials
                if is_finished(run_path(folder, trial))]
     missing = [trial for trial in paper.trials if not is_finished(run_path(folder, trial))]
-    page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, results, quick), reading=paper.reading,
+    page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, results, quick),
+                       reading=textwrap.fill(paper.reading, WIDTH),
                        outcome=_outcome(results, missing), settings=_settings(results),
                        details="\n\n".join(_detail(folder, result) for result in results))
     path = folder / "README.md"
@@ -131,7 +134,8 @@ def _detail(folder, result):
     trial = result.trial
     parts = [f"## {trial.name[0].upper()}{trial.name[1:]}"]
     best = best_epoch(result.history)["epoch"]
-    parts.append(f"Judged with the weights of epoch {best} of {len(result.history)}. {result.config['data']['note']}".strip())
+    note = f"Judged with the weights of epoch {best} of {len(result.history)}. {result.config['data']['note']}".strip()
+    parts.append(textwrap.fill(note, WIDTH))
     for split in SETS[1:]:
         for group, part in result.reports[split].get("unseen", {}).items():
             if part["accuracy"] is not None:
