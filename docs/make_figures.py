@@ -1,4 +1,4 @@
-"""Draws the figures of docs/autograd.md and docs/convolution.md into docs/figures/.
+"""Draws the figures of docs/autograd.md, docs/convolution.md and docs/augmentation.md into docs/figures/.
 
     python docs/make_figures.py [FOLDER]
 
@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from nanoemo import Tensor
+from nanoemo import Tensor, data, viz
 from nanoemo.files import write_file
 from nanoemo.kernels.conv import COLUMN_BYTES
 from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, TICK_SIZE, TITLE_SIZE, new_axes, remove_box
@@ -191,8 +191,17 @@ def minimal_filtering():
     return figure
 
 
+def augmentation():
+    """Drawn faces beside what augmentation makes of them."""
+    text = "flip,rotate=10,zoom=0.1,shift=0.1,brightness=0.2,contrast=0.2,noise=5,cutout=12,mixup=0.2,cutmix=1"
+    faces = data.drawn_faces(40)
+    return viz.augmented(*data.augmented_samples(faces, text, rows=3, columns=5), faces.class_names,
+                         title="Drawn faces, with every augmentation but vflip")
+
+
 FIGURES = {"graph": graph, "window_to_row": window_to_row, "column_memory": column_memory,
            "minimal_filtering": minimal_filtering}
+PICTURES = {"augmentation": augmentation}       # of pixels: an SVG of them would be larger, and no sharper
 
 
 def to_svg(figure):
@@ -207,6 +216,8 @@ def main(folder):
     folder.mkdir(exist_ok=True)
     for name, draw in FIGURES.items():
         write_file(folder / f"{name}.svg", to_svg(draw()))
+    for name, draw in PICTURES.items():
+        write_file(folder / f"{name}.png", viz.to_png(draw(), dpi=75))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ nanoemo.manual_seed(0)
 
 recipe = models.recipe("njoku.cnn")
 faces = data.load(args.data, limit=args.limit)
-augment = data.Compose([*data.parse_augment(recipe.augment), data.Scale()])
-train = data.DataLoader(faces["train"], recipe.batch_size, shuffle=True, seed=0, transform=augment)
+changes, mix = data.parse_augment(recipe.augment)
+train = data.DataLoader(faces["train"], recipe.batch_size, shuffle=True, seed=0,
+                        transform=data.Compose([*changes, data.Scale()]), mix=mix)
 validation, test = (data.DataLoader(faces[split], recipe.batch_size, transform=data.Scale())
                     for split in ("validation", "test"))
 

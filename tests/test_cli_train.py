@@ -97,7 +97,7 @@ def whole_run(tmp_path_factory):
 def test_run_folder_holds_everything(whole_run):
     folder, out = whole_run
     for name in ("config.json", "summary.txt", "sanity.json", "history.csv", "history.json", "loss.png",
-                 "accuracy.png", "report.html", "checkpoints/best.safetensors",
+                 "accuracy.png", "augmentation.png", "report.html", "checkpoints/best.safetensors",
                  "checkpoints/last.safetensors",
                  *(f"{split}/{name}" for split in ("validation", "test") for name in (
                      "confusion_matrix.csv", "confusion_matrix.png", "classification_report.txt",
@@ -115,9 +115,9 @@ def test_run_folder_holds_everything(whole_run):
 
 def test_report_is_one_file(whole_run):
     page = (whole_run[0] / "report.html").read_text()
-    assert "Drawn faces." not in page and page.count("data:image/png;base64,") == 8
-    for text in ("Checks before training", "History", "On the test set", "macro average", "Total params",
-                 "Settings"):
+    assert "Drawn faces." not in page and page.count("data:image/png;base64,") == 9
+    for text in ("Checks before training", "<h2>Augmentation</h2><p>flip,rotate=10</p>", "History", "waiting for them",
+                 "On the test set", "macro average", "Total params", "Settings"):
         assert text in page
     assert "http" not in page and "src='/" not in page and "<script" not in page and "<link" not in page
 
@@ -275,6 +275,8 @@ def error_of(capsys, *args):
     (["train", MODEL, "--epochs", "0"], "epochs is 0"),
     (["train", MODEL, "--optimizer", "adma"], "adam"),
     (["train", MODEL, "--augment", "flpi"], "did you mean 'flip'"),
+    (["train", MODEL, "--augment", "flip,mixup=many"], "'mixup=many': expected a number after =, as in mixup=0.2"),
+    (["train", MODEL, "--limit", "7", "--batch-size", "7", "--augment", "cutout=48"], "square of 48 pixels may cover all"),
     (["train", MODEL, "--limit", "20", "--batch-size", "21"],
      "only 20 training images; give --batch-size 20"),
     (["train", MODEL, "--data", "absent.csv"], "absent.csv"),

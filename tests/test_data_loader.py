@@ -88,7 +88,7 @@ def test_order_is_not_drawn_with_the_numbers_of_a_batch(numbered):
 
 
 def test_batches_handed_out_are_never_written_again(numbered):
-    batches = list(DataLoader(numbered, 4, transform=Compose(parse_augment("flip,shift"))))
+    batches = list(DataLoader(numbered, 4, transform=Compose(parse_augment("flip,shift")[0])))
     kept = [images.copy() for images, _ in batches]
     list(DataLoader(numbered, 4, transform=jitter))
     for (images, _), copy in zip(batches, kept):

@@ -146,7 +146,7 @@ def target_of(text):
     return match and match.group(1)
 
 
-@pytest.mark.parametrize("page", ["alizadeh.md", "autograd.md", "convolution.md", "new_op.md"])
+@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "new_op.md"])
 def test_blocks_of_a_page_run(page):
     blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))
               if not target_of(text)]
@@ -177,7 +177,7 @@ def test_figures_are_drawn_by_the_committed_code(tmp_path):
         run(DOCS / "make_figures.py", tmp_path / folder, folder=tmp_path)
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert drawn == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
-    shown = {name for page in ("autograd.md", "convolution.md")
+    shown = {name for page in ("autograd.md", "convolution.md", "augmentation.md")
              for name in re.findall(r"\(figures/(\S+?)\)", (DOCS / page).read_text(encoding="utf-8"))}
     assert shown == set(drawn)
     assert all(len(content) < 100_000 for content in drawn.values())
@@ -208,7 +208,7 @@ def finished_run(tmp_path):
                  "images": {"train": 50, "validation": 20, "test": 20}}})
     folder.write_history([{
         "epoch": epoch, "loss": 2 - epoch / 100, "accuracy": epoch / 200, "val_loss": 1.9,
-        "val_accuracy": 0.25, "seconds": 90.0, "images_per_second": 300.0, "lr": 1e-4}
+        "val_accuracy": 0.25, "seconds": 90.0, "images_per_second": 300.0, "waiting": 0.001, "lr": 1e-4}
         for epoch in range(1, 43)])
     truth = rng.integers(0, 7, 20)
     predictions = Predictions(truth, np.where(np.arange(20) < 15, truth, (truth + 1) % 7), 1.25)

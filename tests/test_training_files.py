@@ -170,8 +170,12 @@ def test_lock_clears_what_a_killed_process_left_half_written(tmp_path):
 
 def test_history_files(tmp_path):
     row = {"epoch": 1, "loss": 0.5, "accuracy": 0.25, "val_loss": None, "val_accuracy": None, "seconds": 1.5,
-           "images_per_second": 100.0, "lr": 0.001}
+           "images_per_second": 100.0, "waiting": 0.02, "lr": 0.001}
     RunFolder(tmp_path).write_history([row])
     assert (tmp_path / "history.csv").read_text() == (
-        "epoch,loss,accuracy,val_loss,val_accuracy,seconds,images_per_second,lr\n1,0.5,0.25,,,1.5,100.0,0.001\n")
+        "epoch,loss,accuracy,val_loss,val_accuracy,seconds,images_per_second,waiting,lr\n"
+        "1,0.5,0.25,,,1.5,100.0,0.02,0.001\n")
     assert json.loads((tmp_path / "history.json").read_text()) == [row]
+    del row["waiting"]                          # as in runs from before it was measured
+    RunFolder(tmp_path).write_history([row])
+    assert "1.5,100.0,,0.001" in (tmp_path / "history.csv").read_text()

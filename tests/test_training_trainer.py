@@ -3,6 +3,7 @@ import io
 import json
 import re
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def everything(trainer):
     arrays, meta = trainer.state()
     meta = json.loads(json.dumps(meta))
     for row in [*meta["history"], meta["tally"]]:
-        row.pop("seconds"), row.pop("images_per_second", None)
+        row.pop("seconds"), row.pop("waiting"), row.pop("images_per_second", None)
     return {name: array.tobytes() for name, array in arrays.items()}, meta
 
 
@@ -99,6 +100,73 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(tmp_path, steps, optimizer
     second.restore(*checkpoint.load(folder.last_path))
     second.fit(epochs=3)
     assert everything(second) == everything(whole)
+
+
+def augmented_trainer(seed=0, **options):
+    trainer = make_trainer(seed=seed, **options)
+    changes, mix = data.parse_augment("flip,vflip,rotate,zoom,shift,brightness,contrast,noise,cutout=2,mixup,cutmix")
+    trainer.train_loader = data.DataLoader(toy_images(), 8, shuffle=True, mix=mix,
+                                           transform=data.Compose([*changes, data.Scale()]))
+    return trainer
+
+
+def test_stopped_with_every_augmentation_it_goes_on_to_the_same_bits():
+    whole = augmented_trainer()
+    whole.fit(epochs=2)
+    first = augmented_trainer(callbacks=[stop := StopAfter(5)])
+    first.fit(epochs=2, stop=stop)
+    state = first.state()
+    second = augmented_trainer(seed=99)
+    second.restore(*state)
+    second.fit(epochs=2)
+    assert everything(second) == everything(whole)
+    plain = make_trainer()
+    plain.fit(epochs=2)
+    assert everything(plain) != everything(whole)
+
+
+def test_with_mixed_labels_the_likeliest_class_counts(device):
+    """Training only: validation sees the images and labels as they are."""
+    nanoemo.manual_seed(1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).to(device)
+    images = toy_images()
+    mixed = data.DataLoader(images, 7, shuffle=True, transform=data.Scale(), mix=data.CutMix(1))
+    validation = data.DataLoader(images, 7, transform=data.Scale())
+    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.0), ops.cross_entropy, mixed, validation, device=device)
+    row, = trainer.fit(epochs=1)
+    seen, labels = (np.concatenate(parts) for parts in zip(*mixed.epoch(0)))
+    assert labels.shape == (60, 3) and (labels.max(axis=1) < 1).any()
+    scores = model(nanoemo.Tensor(seen, device=device)).cpu().numpy()
+    assert row["accuracy"] == pytest.approx((scores.argmax(axis=1) == labels.argmax(axis=1)).mean())
+    log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    assert row["loss"] == pytest.approx(-(labels * log_p).sum(axis=1).mean(), rel=1e-4)
+    plain = predict(model, validation, ops.cross_entropy, device)
+    assert (row["val_loss"], row["val_accuracy"]) == (plain.loss, (plain.truth == plain.predicted).mean())
+    np.testing.assert_array_equal(plain.truth, images.labels)
+
+
+def test_the_time_without_a_batch_is_measured():
+    class Slow:
+        def __init__(self, loader, seconds):
+            self.loader, self.seconds = loader, seconds
+
+        def __len__(self):
+            return len(self.loader)
+
+        def epoch(self, epoch, start):
+            for batch in self.loader.epoch(epoch, start):
+                time.sleep(self.seconds)
+                yield batch
+
+    class SlowStep(Callback):
+        def step_end(self, trainer):
+            time.sleep(0.05)
+
+    starving = make_trainer()
+    starving.train_loader = Slow(starving.train_loader, 0.1)
+    fed = make_trainer(callbacks=[SlowStep()])
+    assert starving.fit(1)[0]["waiting"] > 0.5
+    assert fed.fit(1)[0]["waiting"] < 0.25          # of the first batch at least, which nothing hides
 
 
 def test_stopped_in_validation_it_validates_again():

@@ -15,8 +15,10 @@ def add_arguments(parser):
     group.add_argument("--batch-size", type=int, metavar="N", help="images a step")
     group.add_argument("--lr", type=float, metavar="X", help="learning rate")
     group.add_argument("--optimizer", metavar="NAME", help="sgd, rmsprop, adam or adamw")
-    group.add_argument("--augment", metavar="LIST", help="random changes to the training images, such as "
-                                                         "flip,rotate=10,zoom=0.1,shift=0.1; none for none")
+    group.add_argument("--augment", metavar="LIST", help="random changes to the training images, any of flip, vflip, "
+                                                         "rotate=10, zoom=0.1, shift=0.1, brightness=0.2, contrast=0.2, "
+                                                         "noise=5, cutout=12, mixup=0.2, cutmix=1, joined by commas; "
+                                                         "none for none")
     group.add_argument("--split-by", metavar="HOW", help="divide a data set that comes undivided: random, sequence, "
                                                           "subject (default where it is known), or subject=KA to test "
                                                           "on that one")

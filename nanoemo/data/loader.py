@@ -1,8 +1,10 @@
-"""Batches of an image set, in an order that only the seed and the epoch decide, the next one made ahead."""
+"""Batches of an image set, in an order that only the seed and the epoch decide, the next ones made ahead."""
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
+from nanoemo.data.mixing import one_hot
 
 __all__ = ["DataLoader"]
 
@@ -15,11 +17,12 @@ class DataLoader:
     dataset : ImageSet
     batch_size : images a batch; the last batch of an epoch may hold fewer
     shuffle : a new order each epoch; else the order of the data set
-    seed : of the order and of the transform's random numbers
+    seed : of the order and of the random numbers of the transform and the mixing
     drop_last : leave out a last batch that is not full
     transform : function (images float32, np.random.Generator) -> images float32, such as a `Compose`; or to a tuple of
         arrays, the inputs of a model that takes several: a batch is then (input, input, ..., labels)
-    prefetch : batches made ahead in a thread while the caller works on the last one; 0 makes them on demand
+    mix : `MixUp`, `CutMix` or the like, after the transform; labels are then probabilities, float32 (B, K)
+    prefetch : batches made ahead while the caller works on the last one, each in a thread of its own; 0 makes them on demand
 
     The order of an epoch is a function of (seed, epoch), the random numbers of a batch of (seed, epoch,
     step), so a run resumed with `epoch(3, start=17)` sees what an uninterrupted one would have seen. Every
@@ -35,7 +38,7 @@ class DataLoader:
     """
 
     def __init__(self, dataset, batch_size, shuffle=False, seed=0, drop_last=False, transform=None,
-                 prefetch=1):
+                 mix=None, prefetch=1):
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; expected at least 1")
         if prefetch < 0:
@@ -48,6 +51,7 @@ class DataLoader:
         self.seed = seed
         self.drop_last = drop_last
         self.transform = transform
+        self.mix = mix
         self.prefetch = prefetch
         self.next_epoch = 0
         if len(self) == 0:
@@ -80,21 +84,25 @@ class DataLoader:
     def _batch(self, order, epoch, step):
         chosen = order[step * self.batch_size:(step + 1) * self.batch_size]
         images, labels = self.dataset[chosen]
-        images = images.astype(np.float32)
+        rng = np.random.default_rng([self.seed, epoch, 1 + step])
+        inputs = images.astype(np.float32)
         if self.transform is not None:
-            images = self.transform(images, np.random.default_rng([self.seed, epoch, 1 + step]))
-        inputs = images if isinstance(images, tuple) else (images,)
+            inputs = self.transform(inputs, rng)
+        if not isinstance(inputs, tuple):
+            inputs = (inputs,)
+        if self.mix is not None:
+            inputs, labels = self.mix(inputs, one_hot(labels, len(self.dataset.class_names)), rng)
         return *inputs, labels
 
     def _made_ahead(self, order, epoch, steps):
-        """Yield the batches while a thread makes the next; leaving early, by any way, ends the thread."""
+        """Yield the batches while threads make the next; leaving early, by any way, ends the threads."""
         steps = iter(steps)
-        thread = ThreadPoolExecutor(1, thread_name_prefix="nanoemo-loader")
+        threads = ThreadPoolExecutor(self.prefetch, thread_name_prefix="nanoemo-loader")
         ahead = deque()
 
         def start_next():
             for step in steps:
-                ahead.append(thread.submit(self._batch, order, epoch, step))
+                ahead.append(threads.submit(self._batch, order, epoch, step))
                 return
 
         try:
@@ -105,4 +113,4 @@ class DataLoader:
                 start_next()
                 yield batch
         finally:
-            thread.shutdown(cancel_futures=True)
+            threads.shutdown(cancel_futures=True)

@@ -38,7 +38,7 @@ class Experiment:
 
     def __init__(self, settings):
         self.settings = settings
-        self.changes = data.parse_augment(settings.augment)     # before the data, which may take long to read
+        self.changes, self.mix = data.parse_augment(settings.augment)     # before the data, which may take long to read
         check_can_run(settings)
         image_shape = shapes_of_inputs(models.recipe(settings.model).input_shape)[0]
         self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
@@ -64,9 +64,10 @@ class Experiment:
         images, settings = self.splits["train"], self.settings
         # Batch norm cannot measure the spread of a single image, so a last batch of one is left out.
         lonely = settings.batch_size > 1 and len(images) % settings.batch_size == 1
-        changes = self.changes if augment else []
-        return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed,
-                               drop_last=lonely, transform=data.Compose([*changes, *self._preparation()]))
+        changes, mix = (self.changes, self.mix) if augment else ([], None)
+        ahead = 8 if settings.device == "cuda" else 1       # a card is done with a batch sooner than a thread makes one
+        return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed, prefetch=ahead,
+                               drop_last=lonely, transform=data.Compose([*changes, *self._preparation()]), mix=mix)
 
     def loader(self, split):
         """Batches of a split to measure with: in order, not augmented."""
@@ -94,12 +95,17 @@ class Experiment:
         if batch > images:
             raise ValueError(f"the batch size is {batch}, but there are only {images} training images; "
                              f"give --batch-size {images} or less")
+        next(self.train_loader().epoch(0))          # augmentation may not fit images of this size
 
     def begin(self, folder):
-        """Write what is known before training: config.json, the model's table, the mean image."""
+        """Write what is known before training: config.json, the model's table, the mean image, augmented samples."""
         folder.write_config(self.config())
         if self.mean_image is not None:
             folder.write_mean_image(self.mean_image)
+        if self.settings.augment:
+            samples = data.augmented_samples(self.splits["train"], self.settings.augment, seed=self.settings.seed)
+            figure = viz.augmented(*samples, self.classes, title=f"{self.title}: augmentation")
+            write_file(folder.path / "augmentation.png", viz.to_png(figure))
         write_file(folder.path / "summary.txt", str(summarize(self.model, self.input_shape)) + "\n")
 
     def resume(self, folder):

@@ -39,7 +39,8 @@ def epoch_line(row, epochs):
              f"loss {row['loss']:.4f}  accuracy {100 * row['accuracy']:5.1f} %"]
     if row["val_loss"] is not None:
         parts.append(f"val_loss {row['val_loss']:.4f}  val_accuracy {100 * row['val_accuracy']:5.1f} %")
-    parts.append(f"{duration(row['seconds'])}, {row['images_per_second']:.0f} images/s")
+    parts.append(f"{duration(row['seconds'])}, {row['images_per_second']:.0f} images/s, "
+                 f"{100 * row['waiting']:.1f} % waiting for them")
     return " | ".join(parts)
 
 

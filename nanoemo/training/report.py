@@ -46,7 +46,7 @@ def write_report(folder):
     title = f"{config['settings']['model']} on {data['name']}"
     note = f"<p class='note'>{escape(data['note'])}</p>" if data["note"] else ""
     body = [f"<h1>{escape(title)}</h1>", DRAWN if data["drawn"] else note,
-            _outcome(folder), _sanity(folder), _history(folder),
+            _outcome(folder), _sanity(folder), _augmentation(folder, config), _history(folder),
             *(_split(folder, split) for split in ("validation", "test")),
             _summary(folder), _settings(config)]
     write_file(folder.path / "report.html", PAGE.format(
@@ -77,14 +77,20 @@ def _sanity(folder):
     return f"<h2>Checks before training</h2><ul>{lines}</ul>"
 
 
+def _augmentation(folder, config):
+    picture = _picture(folder.path / "augmentation.png", "Training images and what augmentation makes of them")
+    return picture and f"<h2>Augmentation</h2><p>{escape(config['settings']['augment'])}</p>{picture}"
+
+
 def _history(folder):
     path = folder.path / "history.json"
     if not path.exists():
         return ""
     rows = [[row["epoch"], f"{row['loss']:.4f}", f"{row['accuracy']:.4f}", _maybe(row["val_loss"]),
              _maybe(row["val_accuracy"]), duration(row["seconds"]), f"{row['images_per_second']:.0f}",
-             f"{row['lr']:g}"] for row in read_json(path)]
-    header = ["epoch", "loss", "accuracy", "val. loss", "val. accuracy", "time", "images/s", "learning rate"]
+             _per_cent(row.get("waiting")), f"{row['lr']:g}"] for row in read_json(path)]
+    header = ["epoch", "loss", "accuracy", "val. loss", "val. accuracy", "time", "images/s", "waiting for them",
+              "learning rate"]
     return ("<h2>History</h2>" + _picture(folder.path / "loss.png", "Loss of each epoch")
             + _picture(folder.path / "accuracy.png", "Accuracy of each epoch") + _table(header, rows))
 
@@ -116,6 +122,10 @@ def _settings(config):
 
 def _maybe(value):
     return "" if value is None else f"{value:.4f}"
+
+
+def _per_cent(share):
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _table(names, rows, header=True):

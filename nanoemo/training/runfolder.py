@@ -4,6 +4,7 @@
       config.json               every setting, the data's fingerprint, versions, seed
       summary.txt               the model's table
       mean_image.npy            the mean training image, where the run takes it from every image
+      augmentation.png          some training images, and what augmentation makes of them
       sanity.json               the two checks made before training
       history.csv  history.json a line an epoch
       checkpoints/              best.safetensors (weights of the best epoch), last.safetensors (to go on from)
@@ -25,7 +26,7 @@ from nanoemo.files import read_json, write_csv, write_file, write_json
 __all__ = ["RunFolder", "RunFolderError"]
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy",
-                   "seconds", "images_per_second", "lr")
+                   "seconds", "images_per_second", "waiting", "lr")
 ABOUT_DATA = {"name", "classes", "image_shape", "images", "fingerprint"}     # what config.json says of the data
 
 
@@ -127,7 +128,7 @@ class RunFolder:
     def write_history(self, history):
         """Write history.csv and history.json from the trainer's list of rows (dictionaries)."""
         write_csv(self.path / "history.csv", HISTORY_COLUMNS,
-                  [["" if row[name] is None else row[name] for name in HISTORY_COLUMNS] for row in history])
+                  [["" if row.get(name) is None else row[name] for name in HISTORY_COLUMNS] for row in history])
         write_json(self.path / "history.json", history)
 
 

@@ -32,6 +32,7 @@ class Tally:
     loss_sum: float = 0.0
     correct: int = 0
     seconds: float = 0.0
+    waiting: float = 0.0            # of these seconds, those in which there was no batch to go on with
 
     def add(self, images, loss, correct, seconds):
         self.images += images
@@ -51,6 +52,10 @@ class Tally:
     def images_per_second(self):
         return self.images / self.seconds if self.seconds else 0.0
 
+    @property
+    def waiting_share(self):
+        return self.waiting / self.seconds if self.seconds else 0.0
+
 
 class Trainer:
     """Trains a classifier.
@@ -59,7 +64,7 @@ class Trainer:
     optimizer: over the model's parameters
     loss_fn: (scores, labels) -> scalar Tensor, the mean over the batch
     train, validation: loaders that give (images, labels) as arrays, or (input, input, ..., labels); validation may be
-        None
+        None. In training labels may be probabilities (N, K): an answer is then right where it is the likeliest class
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
 
     >>> import numpy as np, nanoemo
@@ -123,7 +128,8 @@ class Trainer:
         """The rest of the epoch under way, and its validation. False where asked to stop before its end."""
         self.model.train()
         self._clock = time.perf_counter()
-        for batch in on_device(self.train_loader.epoch(self.epoch, start=self.step), self.device):
+        batches = self._waited_for(self.train_loader.epoch(self.epoch, start=self.step))
+        for batch in on_device(batches, self.device):
             numbers = self._learn(*batch)
             self.step += 1
             self._results.put(self.step, len(batch[-1]), numbers)
@@ -135,6 +141,16 @@ class Trainer:
         self._add_up(all=True)
         return self._finish_epoch(stop)
 
+    def _waited_for(self, batches):
+        """Yield the batches, and note how long each let the loop wait."""
+        while True:
+            before = time.perf_counter()
+            batch = next(batches, None)
+            self.tally.waiting += time.perf_counter() - before
+            if batch is None:
+                return
+            yield batch
+
     def _learn_from(self, *batch):
         """One step. Returns (loss, correct answers) as one tensor, which need not have been computed yet."""
         *inputs, labels = batch
@@ -143,7 +159,8 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        correct = (scores.array.argmax(axis=-1) == labels.array).sum()
+        truth = labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
+        correct = (scores.array.argmax(axis=-1) == truth).sum()
         return Tensor(backend.array_module(scores.array).stack([loss.array, correct.astype(loss.dtype)]))
 
     def _add_up(self, all=False):
@@ -170,7 +187,8 @@ class Trainer:
             "epoch": self.epoch + 1, "loss": self.tally.loss, "accuracy": self.tally.accuracy,
             "val_loss": val_loss, "val_accuracy": val_accuracy,
             "seconds": round(self.tally.seconds + time.perf_counter() - before, 3),
-            "images_per_second": round(self.tally.images_per_second, 1), "lr": self.optimizer.lr})
+            "images_per_second": round(self.tally.images_per_second, 1),
+            "waiting": round(self.tally.waiting_share, 4), "lr": self.optimizer.lr})
         self.epoch, self.step, self.tally = self.epoch + 1, 0, Tally()
         self._tell("epoch_end")
         return not stop

@@ -1,0 +1,33 @@
+"""What random transforms share: amounts that are checked, and numbers and boxes drawn for each image of a batch."""
+import numpy as np
+
+__all__ = ["boxes", "checked", "symmetric"]
+
+
+def checked(name, argument, value, least, most):
+    """`value`, or ValueError where it is no number from `least` to `most`."""
+    if not least <= value <= most:
+        raise ValueError(f"{name}: {argument} is {value}; expected a number from {least} to {most}")
+    return value
+
+
+def symmetric(rng, count, amount):
+    """`count` numbers from -amount to +amount, all equally likely; float32 (count,)."""
+    return rng.uniform(-amount, amount, count).astype(np.float32)
+
+
+def boxes(rng, image_size, box_heights, box_widths):
+    """Where each image's box lies: bool (B, H, W), true inside it.
+
+    image_size: (H, W); box_heights, box_widths: int (B,), in pixels
+    Any pixel may be the centre, so a box near the edge is cut off there.
+    """
+    rows, columns = (_spans(rng, size, lengths) for size, lengths in zip(image_size, (box_heights, box_widths)))
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def _spans(rng, size, lengths):
+    """bool (B, size): for each image the `lengths` places around one drawn at random."""
+    starts = rng.integers(0, size, len(lengths)) - lengths // 2
+    place = np.arange(size)
+    return (place >= starts[:, None]) & (place < (starts + lengths)[:, None])
