@@ -35,6 +35,12 @@ def test_version_and_no_command(capsys):
     assert "COMMAND" in capsys.readouterr().out
 
 
+def test_a_misspelt_command_is_guessed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["trian", "njoku.cnn"])
+    assert stop.value.code == 2 and "there is no command 'trian'; did you mean train?" in capsys.readouterr().err
+
+
 def test_models_lists_them_all(capsys):
     assert main(["models"]) == 0
     out = capsys.readouterr().out

@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -185,6 +186,15 @@ def test_interrupted_or_full_disk_leaves_nothing_behind(folder, source, monkeypa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         builder.remember(source)
+
+
+def test_drafts_of_a_killed_process_go_after_a_day(folder, source):
+    for name, age in (("old", 25 * 3600), ("new", 60)):
+        (folder / f".draft-{name}").mkdir(parents=True)
+        when = time.time() - age
+        os.utime(folder / f".draft-{name}", (when, when))
+    Builder().remember(source)
+    assert [path.name for path in leftovers(folder)] == [".draft-new"]
 
 
 def test_folder_of_the_platform(monkeypatch):

@@ -7,6 +7,7 @@ module is imported only when it is the one asked for, and imports what is heavy 
 Exit status: 0 done; 2 the input cannot be used (one line on standard error says why); 130 stopped by Ctrl-C.
 """
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -44,8 +45,8 @@ def main(argv=None):
             status = command.run(args)
         sys.stdout.flush()
         return status
-    except KeyboardInterrupt:
-        print("nanoemo: stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"nanoemo: stopped {stop}".rstrip(), file=sys.stderr)
         return 130
     except BrokenPipeError:            # the reader has gone (`nanoemo models | head -1`): nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,6 +66,9 @@ def _parser(argv):
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     asked = next((word for word in argv if not word.startswith("-")), None)
+    near = difflib.get_close_matches(asked or "", COMMANDS, 1) if asked not in COMMANDS else ()
+    if near:
+        parser.error(f"there is no command {asked!r}; did you mean {near[0]}?")
     command = None
     for name, text in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=text.capitalize() + ".")

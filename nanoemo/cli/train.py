@@ -54,6 +54,8 @@ def run(args):
         experiment.begin(folder)
         try:
             done = experiment.run(folder, progress(), stop, args.save_every, _say)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"at once; to go on from what was saved last: nanoemo train --resume {folder.path}") from None
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; what was saved before is in order. To go on: "
                                        f"nanoemo train --resume {folder.path}", error.filename) from error

@@ -14,12 +14,14 @@ remembers size and time of every file when it was last hashed, and the hash. Not
 unchecked: an array whose checksum does not fit is read anew from its source. Every file is written under a
 temporary name first, so an interrupted run leaves no half entry. The folder may be deleted at any time.
 """
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
+import time
 import warnings
 import zlib
 from pathlib import Path
@@ -30,6 +32,7 @@ from nanoemo.files import write_file
 
 __all__ = ["cache_folder", "remember"]
 
+DRAFT_SECONDS = 24 * 3600       # no data set takes longer to read
 FORMAT = 2          # goes into every entry's name: raise it when what readers return changes
 
 
@@ -136,6 +139,7 @@ def _load(entry):
 def _save(entry, arrays, facts):
     """Write an entry under a temporary name, then give it its own; OSError leaves nothing behind."""
     entry.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(entry.parent)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=entry.parent))
     try:
         for name, array in arrays.items():
@@ -148,6 +152,14 @@ def _save(entry, arrays, facts):
         shutil.rmtree(entry / "replaced", ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _sweep(folder):
+    """Remove what processes that were killed while they wrote have left: drafts a day old, which nobody writes now."""
+    for draft in folder.glob(".draft-*"):
+        with contextlib.suppress(OSError):           # another process may be sweeping too
+            if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                shutil.rmtree(draft)
 
 
 def _checksum(array):
