@@ -1,17 +1,19 @@
 """Data sets, loaders and transforms. All of it deals in NumPy arrays and knows nothing of tensors."""
 from nanoemo.data.augment import augmented_samples, parse_augment
 from nanoemo.data.catalogue import load
+from nanoemo.data.detection import Face, crop_face, find_faces
 from nanoemo.data.division import divide, leave_one_out, unseen
 from nanoemo.data.faces import drawn_faces
 from nanoemo.data.geometry import RandomHorizontalFlip, RandomRotation, RandomShift, RandomVerticalFlip, RandomZoom
 from nanoemo.data.imageset import ImageSet
 from nanoemo.data.loader import DataLoader
 from nanoemo.data.mixing import CutMix, MixOneOf, MixUp, one_hot
+from nanoemo.data.photo import read_photo
 from nanoemo.data.pixels import CutOut, RandomBrightness, RandomContrast, RandomNoise
 from nanoemo.data.source import DataError
 from nanoemo.data.transforms import Compose, Scale, SubtractMean, WithFeatures
 
-__all__ = ["Compose", "CutMix", "CutOut", "DataError", "DataLoader", "ImageSet", "MixOneOf", "MixUp",
+__all__ = ["Compose", "CutMix", "CutOut", "DataError", "DataLoader", "Face", "ImageSet", "MixOneOf", "MixUp",
            "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise", "RandomRotation", "RandomShift",
-           "RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples", "divide",
-           "drawn_faces", "leave_one_out", "load", "one_hot", "parse_augment", "unseen"]
+           "RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples", "crop_face",
+           "divide", "drawn_faces", "find_faces", "leave_one_out", "load", "one_hot", "parse_augment", "read_photo", "unseen"]

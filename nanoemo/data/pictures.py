@@ -9,9 +9,10 @@ import numpy as np
 
 from nanoemo.data.source import DataError
 
-__all__ = ["is_picture", "opened", "read_pictures"]
+__all__ = ["MAX_PIXELS", "decoded", "is_picture", "opened", "read_pictures", "upright"]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".pgm"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".pgm", ".ppm"}
+MAX_PIXELS = 80_000_000         # a file of a few hundred bytes can claim to be a picture that fills all memory
 
 
 def is_picture(name):
@@ -22,16 +23,25 @@ def is_picture(name):
 @contextlib.contextmanager
 def opened(source, name):
     """The file as a Pillow image, for a `with` statement; whatever is wrong with it there is a DataError."""
+    with decoded(io.BytesIO(source.read(name)), source.describe(name)) as picture:
+        yield picture
+
+
+@contextlib.contextmanager
+def decoded(file, where):
+    """As `opened`, from a binary file object, which errors call `where`."""
     from PIL import Image, UnidentifiedImageError
 
-    where = source.describe(name)
     try:
-        with Image.open(io.BytesIO(source.read(name))) as picture:
+        with Image.open(file) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise DataError(f"{where}: too large a picture, {width} × {height} pixels; up to {MAX_PIXELS:,} are read")
             yield picture
     except UnidentifiedImageError as error:          # its words: an object at some address
         raise DataError(f"{where}: not a readable image; expected a JPEG or PNG file") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{where}: too large a picture to be a photograph of faces ({error})") from error
+    except Image.DecompressionBombError as error:    # raised while opening, from twice Pillow's own limit on
+        raise DataError(f"{where}: too large a picture; up to {MAX_PIXELS:,} pixels are read") from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, DataError):
             raise
@@ -58,24 +68,31 @@ def _read_one(source, name, image_shape):
 
     height, width, channels = image_shape
     with opened(source, name) as file:
-        picture = _eight_bits(ImageOps.exif_transpose(file))
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        picture = picture.convert("L" if channels == 1 else "RGB")
+        picture = upright(file).convert("L" if channels == 1 else "RGB")
         if picture.size != (width, height):
             picture = ImageOps.fit(picture, (width, height), method=Image.Resampling.LANCZOS)
         return np.asarray(picture).reshape(image_shape), file.size
+
+
+def upright(picture):
+    """The Pillow image turned as its EXIF data say, with 8 bits a channel, on white where it is transparent."""
+    from PIL import Image, ImageOps
+
+    picture = _eight_bits(ImageOps.exif_transpose(picture))
+    if not picture.has_transparency_data:
+        return picture
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 
 def _eight_bits(picture):
     """A picture of 16 bits a pixel brought to 8; Pillow's own conversion would clip it at 255."""
     from PIL import Image
 
-    if not picture.mode.startswith("I"):
+    if not picture.mode.startswith(("I", "F")):
         return picture
     values = np.asarray(picture)
-    if values.min() < 0 or values.max() > 65535:
+    if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
         raise ValueError("its pixels have 32 bits; expected 8 or 16")
     return Image.fromarray((values >> 8).astype(np.uint8))
 

@@ -10,7 +10,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
-__all__ = ["DataError", "Source", "open_source"]
+__all__ = ["DataError", "Source", "existing", "open_source"]
 
 
 class DataError(ValueError):
@@ -138,12 +138,18 @@ def open_source(path):
     Raises DataError where there is nothing at `path` (naming the nearest thing there is) or where it is a
     zip that cannot be read.
     """
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder{_suggestion(path)}")
+    path = existing(path)
     if path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
         return ZipSource(path)
     return Source(path)
+
+
+def existing(path):
+    """`path` as a Path; DataError, which names the nearest thing there is, where it leads to nothing."""
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder{_suggestion(path)}")
+    return path
 
 
 def _suggestion(path):
