@@ -6,11 +6,12 @@ old file is intact.
 """
 import csv
 import io
+import itertools
 import json
 import os
 from pathlib import Path
 
-__all__ = ["write_file", "write_json", "write_csv", "read_json"]
+__all__ = ["next_free", "write_file", "write_json", "write_csv", "read_json"]
 
 
 def write_file(path, content):
@@ -55,3 +56,21 @@ def read_json(path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable as JSON ({error}); the file is damaged or not ours") from None
+
+
+def next_free(path):
+    """Make and return the folder `<path>-<n>`, with the first n from 1 on that is free.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [next_free(Path(folder) / "runs" / "mine").name for _ in range(2)]
+    ['mine-1', 'mine-2']
+    """
+    path.parent.mkdir(exist_ok=True)
+    for number in itertools.count(1):
+        folder = path.with_name(f"{path.name}-{number}")
+        try:
+            folder.mkdir()             # fails where it exists, so two programs started at once get two folders
+            return folder
+        except FileExistsError:
+            continue

@@ -62,3 +62,15 @@ def data_dir():
     if not folder:
         pytest.skip("NANOEMO_DATA is unset: tests on real data are not run")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """Folder of a run on drawn faces whose network, chater.dcnn, is as it was before training."""
+    from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
+
+    folder = RunFolder.create(tmp_path_factory.mktemp("runs") / "tiny")
+    experiment = Experiment(Settings.from_recipe("chater.dcnn", limit=14, batch_size=7))
+    experiment.begin(folder)
+    checkpoint.save(folder.best_path, *experiment.trainer.state())
+    return folder.path

@@ -110,6 +110,11 @@ def test_marrugat_checkpoints(device, trains_a_paper, tmp_path):
     assert len(times) == 4
 
 
+def test_photo_to_emotion(device, tiny_run, tmp_path):
+    faces, = last_line("photo_to_emotion.py", r"(\d+) faces in emotions.png", tiny_run, "--device", device, folder=tmp_path)
+    assert faces == 1 and (tmp_path / "emotions.png").stat().st_size > 0
+
+
 def test_every_example_says_how_to_run_it():
     for script in (ROOT / "examples").glob("*.py"):
         header = script.read_text(encoding="utf-8").split('"""')[1]
@@ -146,7 +151,8 @@ def target_of(text):
     return match and match.group(1)
 
 
-@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "new_op.md"])
+@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "new_op.md",
+                                  "predict.md"])
 def test_blocks_of_a_page_run(page):
     blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))
               if not target_of(text)]

@@ -21,7 +21,7 @@ LAYERS = [
     ("nn", "optim"),
     ("models", "summary", "serialization", "card_memory"),
     ("training", "viz"),
-    ("reproduction",),
+    ("recognition", "reproduction"),
     ("cli", "bench", "__main__"),
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

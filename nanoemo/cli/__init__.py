@@ -22,6 +22,8 @@ COMMANDS = {
     "evaluate": "judge a trained model on the validation and test sets",
     "data": "look into a data set: numbers, duplicates, examples",
     "reproduce": "run the experiments of a paper again and compare the figures",
+    "predict": "find the faces in pictures and read their emotions with a trained model",
+    "webcam": "read emotions from this computer's camera, on a local page",
     "summary": "print a model's table of layers",
     "models": "list the models",
     "bench": "time training steps, also against PyTorch",

@@ -18,6 +18,7 @@ from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
 from nanoemo.training import checkpoint, sanity
 from nanoemo.training.evaluation import describe_unseen, write_evaluation
+from nanoemo.training.preparation import input_shape, preparation
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
 from nanoemo.training.trainer import Trainer, predict
@@ -66,26 +67,18 @@ class Experiment:
         lonely = settings.batch_size > 1 and len(images) % settings.batch_size == 1
         changes, mix = (self.changes, self.mix) if augment else ([], None)
         ahead = 8 if settings.device == "cuda" else 1       # a card is done with a batch sooner than a thread makes one
+        prepare = data.Compose([*changes, *preparation(self.mean_image, self.extract)])
         return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed, prefetch=ahead,
-                               drop_last=lonely, transform=data.Compose([*changes, *self._preparation()]), mix=mix)
+                               drop_last=lonely, transform=prepare, mix=mix)
 
     def loader(self, split):
         """Batches of a split to measure with: in order, not augmented."""
         return data.DataLoader(self.splits[split], self.settings.batch_size,
-                               transform=data.Compose(self._preparation()))
-
-    def _preparation(self):
-        centre = [] if self.mean_image is None else [data.SubtractMean(self.mean_image)]
-        prepare = [*centre, data.Scale()]
-        return [data.WithFeatures(self.extract, data.Compose(prepare))] if self.extract else prepare
+                               transform=data.Compose(preparation(self.mean_image, self.extract)))
 
     @property
     def input_shape(self):
-        """Of one example for the model: the image's, or with features those of both."""
-        images = self.splits["train"]
-        if self.extract is None:
-            return images.image_shape
-        return images.image_shape, self.extract(images.images[:1]).shape[1:]
+        return input_shape(self.splits["train"].image_shape, self.extract)
 
     # ---- the run -------------------------------------------------------------------------------------------
 

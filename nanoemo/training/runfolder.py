@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nanoemo.files import read_json, write_csv, write_file, write_json
+from nanoemo.files import next_free, read_json, write_csv, write_file, write_json
 
 __all__ = ["RunFolder", "RunFolderError"]
 
@@ -52,7 +52,7 @@ class RunFolder:
         Raises RunFolderError where the folder holds something already, OSError where it cannot be written.
         """
         if path is None:
-            path = _next_free(Path("runs"), model)
+            path = next_free(Path("runs") / model)
         else:
             path = Path(path)
             if path.exists() and not path.is_dir():
@@ -130,18 +130,6 @@ class RunFolder:
         write_csv(self.path / "history.csv", HISTORY_COLUMNS,
                   [["" if row.get(name) is None else row[name] for name in HISTORY_COLUMNS] for row in history])
         write_json(self.path / "history.json", history)
-
-
-def _next_free(parent, model):
-    parent.mkdir(exist_ok=True)
-    number = 1
-    while True:
-        path = parent / f"{model}-{number}"
-        try:
-            path.mkdir()               # fails where it exists, so two runs started at once get two folders
-            return path
-        except FileExistsError:
-            number += 1
 
 
 def _known_runs(folder):

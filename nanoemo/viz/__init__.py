@@ -10,8 +10,9 @@ They need matplotlib, which is imported on the first call.
 from nanoemo.viz.augmentation import augmented
 from nanoemo.viz.classes import confusion_matrix, per_class_accuracy
 from nanoemo.viz.curves import accuracy_curves, loss_curves
+from nanoemo.viz.photo import faces_in_photo
 from nanoemo.viz.sheet import contact_sheet
 from nanoemo.viz.style import to_png
 
-__all__ = ["augmented", "loss_curves", "accuracy_curves", "confusion_matrix", "per_class_accuracy", "contact_sheet",
-           "to_png"]
+__all__ = ["augmented", "loss_curves", "accuracy_curves", "confusion_matrix", "faces_in_photo", "per_class_accuracy",
+           "contact_sheet", "to_png"]

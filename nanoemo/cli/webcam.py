@@ -1,0 +1,29 @@
+"""`nanoemo webcam RUN`: a local page that reads emotions from the browser's camera, or from a picture given to it."""
+import argparse
+
+
+def add_arguments(parser):
+    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("--port", type=_port, default=8765, metavar="N",
+                        help="where the page is served (default 8765; 0 for any free one)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
+
+
+def _port(text):
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def run(args):
+    from nanoemo.recognition import Recognizer, Server
+
+    recognizer = Recognizer(args.run, args.device)
+    with Server(recognizer, args.port) as server:
+        try:
+            print(f"{recognizer.title}: open {server.url} in a browser on this computer; Ctrl-C ends", flush=True)
+            print("only this computer can reach the page, and pictures do not leave it", flush=True)
+            server.serve_forever()
+        except KeyboardInterrupt:           # the usual way to end
+            print("\nended", flush=True)
+    return 0

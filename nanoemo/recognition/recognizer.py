@@ -1,0 +1,109 @@
+"""A trained network that is shown photographs: find the faces, cut them out, prepare them as the run's own validation
+images were prepared, classify."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanoemo import Tensor, data, features, models, no_grad, ops
+from nanoemo.data.photo import gray
+from nanoemo.training import CheckpointError, RunFolder, Settings, checkpoint
+from nanoemo.training.preparation import input_shape, preparation
+
+__all__ = ["Recognized", "Recognizer"]
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A face (`nanoemo.data.Face`), and the probability of each class by name, in the order of the labels."""
+    face: data.Face
+    probabilities: dict
+
+    @property
+    def label(self):
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.get)
+
+    def as_json(self):
+        """Plain data: where the face is, in pixels of the picture, and what was read in it."""
+        x, y, side, tilt = (round(value, 1) for value in self.face[:4])
+        return {"x": x, "y": y, "side": side, "tilt": tilt, "support": self.face.support, "label": self.label,
+                "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()}}
+
+
+class Recognizer:
+    """The network of the run in folder `run`, with the weights of its best epoch.
+
+    device: where to compute, wherever it was trained
+
+    Raises RunFolderError where `run` is no run, ValueError where it has no finished epoch or its network is no
+    classifier of square images, CheckpointError for damaged weights.
+
+        from nanoemo.recognition import Recognizer
+        recognizer = Recognizer("runs/njoku.cnn-1")
+        for found in recognizer("photo.jpg"):
+            print(found.label, found.probabilities, found.face)
+    """
+
+    def __init__(self, run, device="cpu"):
+        folder = RunFolder.open(run)
+        if not folder.best_path.exists():
+            raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to use; "
+                             f"go on with it: nanoemo train --resume {folder.path}")
+        config = folder.config()
+        settings = Settings.from_config(config, folder.config_path)
+        if models.recipe(settings.model).num_classes is None:
+            raise ValueError(f"{folder.path}: {settings.model} is an auto-encoder, which knows no emotions; give the run "
+                             "of a classifier")
+        about = config["data"]
+        self.classes = tuple(about["classes"])
+        self.image_shape = tuple(about["image_shape"])
+        height, width, _ = self.image_shape
+        if height != width:
+            raise ValueError(f"{folder.path}: its network reads images of {height}×{width} pixels, but a face is cut out as a "
+                             "square")
+        self.drawn = bool(about.get("drawn"))
+        self.title = f"{settings.model}, trained on {about['name']}"
+        self.device = device
+        extract = features.BY_NAME[settings.features] if settings.features else None
+        self.prepare = data.Compose(preparation(folder.mean_image() if settings.subtract_mean else None, extract))
+        self.model = models.build(settings.model, len(self.classes), input_shape(self.image_shape, extract))
+        self._load(folder.best_path)
+        self.model.to(device).eval()
+
+    def _load(self, path):
+        arrays, _ = checkpoint.load(path)
+        try:
+            self.model.load_state_dict({name.removeprefix("model."): array for name, array in arrays.items()
+                                        if name.startswith("model.")})
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"{path}: the weights do not fit the run's settings: {error}") from error
+
+    def __call__(self, picture, whole=False, **search):
+        """The faces in a picture, largest first, as a list of `Recognized`.
+
+        picture: a path, or uint8 (H, W, 3) as `nanoemo.data.read_photo` gives it
+        whole: the picture is a face already: take the largest square about its centre, and search for nothing
+        search: as for `nanoemo.data.find_faces`
+        """
+        picture = picture if isinstance(picture, np.ndarray) else data.read_photo(picture)
+        faces = [_whole(picture)] if whole else data.find_faces(picture, **search)
+        if not faces:
+            return []
+        size, _, channels = self.image_shape
+        tones = gray(picture) if channels == 1 else picture
+        crops = np.stack([data.crop_face(tones, face, size) for face in faces])
+        return [Recognized(face, dict(zip(self.classes, row.tolist())))
+                for face, row in zip(faces, self.probabilities(crops))]
+
+    def probabilities(self, images):
+        """float32 (N, K), the softmax of the network's scores, for images uint8 (N, *image_shape)."""
+        inputs = self.prepare(images.astype(np.float32), None)
+        inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+        with no_grad():
+            scores = self.model(*(Tensor(array, device=self.device) for array in inputs))
+            return ops.softmax(scores).cpu().numpy()
+
+
+def _whole(picture):
+    height, width, _ = picture.shape
+    return data.Face(width / 2, height / 2, float(min(width, height)), 0.0)

@@ -1,0 +1,197 @@
+"""A run's network on photographs: prepared as in validation; and `nanoemo predict` with every kind of file."""
+import json
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from nanoemo import Tensor, no_grad, ops, viz
+from nanoemo.cli import main
+from nanoemo.data import drawn_faces
+from nanoemo.recognition import Recognizer
+from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
+
+NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+
+
+@pytest.fixture
+def portrait(tmp_path):
+    path = tmp_path / "portrait.jpg"
+    Image.fromarray(astronaut()).save(path, quality=95)
+    return path
+
+
+# ---- the recognizer
+
+
+@pytest.mark.parametrize("model", ["chater.dcnn", "alizadeh.shallow", "alizadeh.hybrid_shallow"])
+def test_prepares_images_as_the_runs_validation_did(model, device, tmp_path):
+    """Scaled alone; with the mean image taken away; with HOG features as a second input."""
+    experiment = Experiment(Settings.from_recipe(model, limit=14, batch_size=14))
+    folder = RunFolder.create(tmp_path / "run")
+    experiment.begin(folder)
+    checkpoint.save(folder.best_path, *experiment.trainer.state())
+    *inputs, _ = next(iter(experiment.loader("validation")))
+    experiment.model.eval()
+    with no_grad():
+        expected = ops.softmax(experiment.model(*map(Tensor, inputs))).numpy()
+    recognizer = Recognizer(folder.path, device)
+    found = recognizer.probabilities(experiment.splits["validation"].images)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if device == "cpu" else 1e-4)
+
+
+def test_recognizes_a_face_in_a_photograph(tiny_run, portrait):
+    recognizer = Recognizer(tiny_run)
+    found, = recognizer(portrait)
+    assert list(found.probabilities) == NAMES and found.label == max(NAMES, key=found.probabilities.get)
+    assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert np.hypot(found.face.x - 224, found.face.y - 117) < 8
+    assert recognizer(str(portrait)) == recognizer(portrait) == recognizer(portrait)
+    assert recognizer.drawn and recognizer.title == "chater.dcnn, trained on drawn faces"
+
+
+def test_a_picture_that_is_a_face_already(tiny_run):
+    """The whole picture reaches the network as it is."""
+    image = drawn_faces(1).images[0]
+    recognizer = Recognizer(tiny_run)
+    found, = recognizer(image.repeat(3, axis=2), whole=True)
+    np.testing.assert_allclose(list(found.probabilities.values()), recognizer.probabilities(image[None])[0], atol=1e-6)
+
+
+def damaged(run, tmp_path, **changes):
+    """A copy of the run whose config.json has other settings."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(run, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"].update(changes.get("settings", {}))
+    config["data"].update(changes.get("data", {}))
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"settings": {"model": "series.dense_ae"}}, "is an auto-encoder"),
+    ({"settings": {"model": "njoku.cnn"}}, "best.safetensors: the weights do not fit"),
+    ({"settings": {"subtract_mean": True}}, "mean_image.npy"),
+    ({"data": {"image_shape": [48, 64, 1]}}, "48×64"),
+])
+def test_runs_that_do_not_fit(tiny_run, tmp_path, changes, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        Recognizer(damaged(tiny_run, tmp_path, **changes))
+
+
+def test_run_without_a_finished_epoch(tiny_run, tmp_path):
+    folder = damaged(tiny_run, tmp_path)
+    (folder / "checkpoints" / "best.safetensors").unlink()
+    with pytest.raises(ValueError, match="no epoch of it is finished"):
+        Recognizer(folder)
+
+
+# ---- the figure
+
+
+def test_figure_shows_every_face():
+    rows = np.eye(7)[[3, 0]]
+    figure = viz.faces_in_photo(np.zeros((90, 60, 3), np.uint8), [(30, 20, 20, 10), (10, 85, 20, 0)], rows, NAMES, "two")
+    photo, *bars = figure.axes
+    assert [text.get_text() for text in photo.texts] == ["1  happy 100 %", "2  angry 100 %"]
+    assert len(photo.patches) == 4 and len(bars) == 2
+    corners = photo.patches[0].get_xy()[:4]
+    np.testing.assert_allclose(corners.mean(axis=0), (30, 20))
+    assert np.hypot(*(corners[1] - corners[0])) == pytest.approx(20)
+    assert corners[1][1] > corners[0][1], "turned clockwise, the upper right corner lies lower"
+    assert viz.to_png(figure)[:4] == b"\x89PNG"
+
+
+def test_figure_without_faces_and_with_too_many():
+    assert len(viz.faces_in_photo(np.zeros((1, 1, 3), np.uint8), [], [], NAMES).axes) == 1
+    figure = viz.faces_in_photo(np.zeros((9, 9, 3), np.uint8), [(4, 4, 2, 0)] * 30, [np.full(7, 1 / 7)] * 30, NAMES)
+    assert len(figure.axes) == 25 and "first 24 of 30 faces" in figure.axes[0].get_title()
+    with pytest.raises(ValueError, match="1 faces, but probabilities for 2"):
+        viz.faces_in_photo(np.zeros((9, 9, 3), np.uint8), [(4, 4, 2, 0)], np.full((2, 7), 1 / 7), NAMES)
+
+
+# ---- nanoemo predict
+
+
+def test_predict_writes_pictures_and_json(tiny_run, portrait, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", str(tiny_run), "portrait.jpg"]) == 0
+    out = capsys.readouterr().out
+    assert "portrait.jpg: 1 face: " in out and "drawn faces: what it says of photographs means nothing" in out
+    folder = tmp_path / "predictions" / "tiny-1"
+    result = json.loads((folder / "predictions.json").read_text())
+    assert result["classes"] == NAMES and result["drawn"] and result["model"] == "chater.dcnn, trained on drawn faces"
+    picture, = result["pictures"]
+    assert (picture["file"], picture["width"], picture["height"], picture["figure"]) == ("portrait.jpg", 512, 512, "portrait.png")
+    face, = picture["faces"]
+    assert set(face) == {"x", "y", "side", "tilt", "support", "label", "probabilities"}
+    assert Image.open(folder / "portrait.png").size[0] == 1320
+    assert main(["predict", str(tiny_run), "portrait.jpg"]) == 0
+    assert (tmp_path / "predictions" / "tiny-2" / "portrait.png").exists()
+
+
+def test_predict_goes_on_after_a_file_that_is_none(tiny_run, portrait, tmp_path, capsys):
+    (portrait.parent / "letter.jpg").write_text("Dear Sir")
+    Image.new("RGB", (1, 1)).save(portrait.parent / "tiny.png")
+    (tmp_path / "more").mkdir()
+    shutil.copy(portrait, tmp_path / "more" / "Portrait.png")           # of the same name, and a JPEG by content
+    out = tmp_path / "out"
+    assert main(["predict", str(tiny_run), str(tmp_path), str(tmp_path / "more"), "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"nanoemo predict: error: {tmp_path / 'letter.jpg'}: not a readable image; expected a JPEG or PNG " \
+                       "file\n"
+    assert "tiny.png: no face found" in said.out and "--whole" in said.out
+    pictures = json.loads((out / "predictions.json").read_text())["pictures"]
+    assert [len(picture.get("faces", "error")) for picture in pictures] == [5, 1, 0, 1]
+    assert sorted(path.name for path in out.iterdir()) == ["Portrait-2.png", "portrait.png", "predictions.json", "tiny.png"]
+
+
+def test_predict_whole(tiny_run, tmp_path, capsys):
+    Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / "face.png")
+    assert main(["predict", str(tiny_run), str(tmp_path / "face.png"), "--whole", "--out", str(tmp_path / "out")]) == 0
+    face, = json.loads((tmp_path / "out" / "predictions.json").read_text())["pictures"][0]["faces"]
+    assert (face["x"], face["y"], face["side"], face["tilt"]) == (24, 24, 48, 0)
+
+
+@pytest.mark.parametrize("args, message", [
+    (["RUN", "portrat.jpg"], "did you mean portrait.jpg"),
+    (["RUN", "empty"], "no pictures in this folder"),
+    (["RUN", "letter.jpg"], "not a readable image"),
+    (["RUN", "portrait.jpg", "--out", "full"], "nothing is overwritten"),
+    (["RUN", "portrait.jpg", "--out", "letter.jpg"], "nothing is overwritten"),
+    (["RUN", "portrait.jpg", "--search", "5"], "from 24 to 4000"),
+    (["elsewhere", "portrait.jpg"], "no such folder"),
+])
+def test_bad_input_is_one_clear_error(tiny_run, portrait, tmp_path, monkeypatch, capsys, args, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    (tmp_path / "letter.jpg").write_text("Dear Sir")
+    before = sorted(tmp_path.rglob("*"))
+    try:
+        status = main(["predict", *(str(tiny_run) if arg == "RUN" else arg for arg in args)])
+    except SystemExit as left:
+        status = left.code
+    err = capsys.readouterr().err
+    assert status == 2 and message in err and "Traceback" not in err
+    assert sorted(tmp_path.rglob("*")) == before, "nothing may be left behind"
+
+
+def test_ctrl_c_keeps_what_is_done(tiny_run, portrait, tmp_path):
+    process = subprocess.Popen([sys.executable, "-m", "nanoemo", "predict", str(tiny_run), *[str(portrait)] * 50,
+                                "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while ": 1 face" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err == "nanoemo: stopped\n"
+    done = json.loads((tmp_path / "out" / "predictions.json").read_text())["pictures"]
+    assert 1 <= len(done) < 50 and all((tmp_path / "out" / picture["figure"]).exists() for picture in done)

@@ -1,0 +1,253 @@
+"""The page of `nanoemo webcam`: what the server refuses, and the page in a headless browser with a fake camera."""
+import http.client
+import io
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nanoemo.cli import main
+from nanoemo.recognition import Recognizer, Server
+from nanoemo.recognition.server import MAX_BODY
+
+
+@pytest.fixture(scope="module")
+def server(tiny_run):
+    with Server(Recognizer(tiny_run)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def portrait_jpeg():
+    from skimage.data import astronaut
+
+    file = io.BytesIO()
+    Image.fromarray(astronaut()).save(file, "jpeg", quality=95)
+    return file.getvalue()
+
+
+def request(server, method, path, body=None, **headers):
+    """(status, headers, body) of the answer."""
+    connection = http.client.HTTPConnection(*server.server_address, timeout=60)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+# ---- the server
+
+
+def test_page_loads_nothing_from_elsewhere(server):
+    for path in ("/", "/page.css", "/page.js"):
+        status, headers, body = request(server, "GET", path)
+        assert status == 200
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["X-Content-Type-Options"] == "nosniff"
+        assert not re.search(rb"https?://|//\w+\.|@import|url\(", body)
+    assert request(server, "GET", "/about")[0] == 200
+    assert request(server, "GET", "/../server.py")[0] == 404
+
+
+def test_recognizes(server, portrait_jpeg):
+    for path in ("/recognize", "/recognize?camera"):
+        status, _, body = request(server, "POST", path, portrait_jpeg, Origin=server.url.rstrip("/"))
+        result = json.loads(body)
+        face, = result["faces"]
+        assert status == 200 and (result["width"], result["height"]) == (512, 512)
+        assert abs(face["x"] - 224) < 10 and abs(face["y"] - 117) < 10
+        assert sum(face["probabilities"].values()) == pytest.approx(1, abs=0.001)
+    face, = json.loads(request(server, "POST", "/recognize?whole", portrait_jpeg)[2])["faces"]
+    assert (face["x"], face["y"], face["side"]) == (256, 256, 512)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "192.168.1.2:{port}", ""])
+def test_other_names_for_this_address_are_refused(server, host):
+    """DNS rebinding: a page elsewhere whose domain points here names that domain as the host."""
+    host = host.format(port=server.server_address[1])
+    for method, path in (("GET", "/"), ("POST", "/recognize")):
+        assert request(server, method, path, Host=host)[0] == 421
+
+
+def test_other_pages_are_refused(server, portrait_jpeg):
+    for origin in ("http://evil.example", "null", server.url.replace("http:", "https:").rstrip("/")):
+        status, headers, _ = request(server, "POST", "/recognize", portrait_jpeg, Origin=origin)
+        assert status == 403 and "Access-Control-Allow-Origin" not in headers
+
+
+def test_listens_on_this_computer_alone(server):
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_size_of_a_request_is_bounded(server):
+    assert request(server, "POST", "/recognize", Content_Length=str(MAX_BODY + 1))[0] == 413
+    assert request(server, "POST", "/recognize", Content_Length="many")[0] == 411
+    assert request(server, "POST", "/recognize", iter([b"x"]), Transfer_Encoding="chunked")[0] == 411
+    assert request(server, "POST", "/elsewhere", b"x")[0] == 404
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_picture_that_is_none(server, portrait_jpeg):
+    for content in (b"", b"hello", portrait_jpeg[:5000]):
+        status, _, body = request(server, "POST", "/recognize", content)
+        assert status == 422 and "image" in json.loads(body)["error"]
+    bomb = io.BytesIO()
+    Image.new("1", (10_000, 9_000)).save(bomb, "png")
+    assert "80,000,000" in json.loads(request(server, "POST", "/recognize", bomb.getvalue())[2])["error"]
+
+
+def test_a_browser_that_goes_away_is_no_event(server, portrait_jpeg, capsys):
+    with socket.create_connection(server.server_address) as connection:
+        connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 999\r\n\r\nhalf a pic"
+                           % server.server_address[1])
+    assert request(server, "POST", "/recognize", portrait_jpeg)[0] == 200
+    assert capsys.readouterr().err == ""
+
+
+def test_port_that_is_taken(server, tiny_run, capsys):
+    port = server.server_address[1]
+    assert main(["webcam", str(tiny_run), "--port", str(port)]) == 2
+    err = capsys.readouterr().err
+    assert f"port {port} is taken" in err and len(err.splitlines()) == 1
+
+
+def test_ctrl_c_ends_it(tiny_run):
+    process = subprocess.Popen([sys.executable, "-m", "nanoemo", "webcam", str(tiny_run), "--port", "0"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "http://127.0.0.1:" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "ended" in out and err == ""
+
+
+# ---- the page, in a browser
+
+
+@pytest.fixture(scope="module")
+def camera_film(tmp_path_factory):
+    """A film of one frame for the fake camera: a portrait, 640×480, as YUV 4:2:0."""
+    from skimage.data import astronaut
+
+    portrait = Image.fromarray(astronaut()).resize((480, 480))
+    frame = Image.new("RGB", (640, 480), "gray")
+    frame.paste(portrait, (80, 0))
+    planes = np.asarray(frame.convert("YCbCr"))
+    path = tmp_path_factory.mktemp("film") / "portrait.y4m"
+    path.write_bytes(b"YUV4MPEG2 W640 H480 F30:1 Ip A1:1 C420jpeg\nFRAME\n" + planes[..., 0].tobytes()
+                     + planes[::2, ::2, 1].tobytes() + planes[::2, ::2, 2].tobytes())
+    return path
+
+
+@pytest.fixture
+def open_page(server, tmp_path):
+    """Opens the page in headless Chromium with more options; gives the selenium driver."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: the page is not tested")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not (chromium and chromedriver):
+        pytest.skip("chromium or chromedriver is not installed: the page is not tested")
+    drivers = []
+
+    def start(*arguments):
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                         "--disable-dev-shm-usage", "--window-size=1280,900", f"--user-data-dir={tmp_path / 'profile'}",
+                         *arguments):
+            options.add_argument(argument)
+        drivers.append(webdriver.Chrome(options, webdriver.ChromeService(chromedriver)))
+        drivers[-1].get(server.url)
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.quit()
+
+
+def status_of(driver, pattern, seconds=60):
+    """The page's status line, once it fits `pattern`."""
+    end = time.monotonic() + seconds
+    while not re.search(pattern, text := driver.find_element("id", "status").text):
+        assert time.monotonic() < end, f"waited for {pattern!r}, the page says {text!r}"
+        time.sleep(0.1)
+    return text
+
+
+def orange_pixels(driver):
+    """How many pixels of the canvas have the colour of the squares."""
+    return driver.execute_script("""
+        const canvas = document.getElementById("picture");
+        const dots = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let found = 0;
+        for (let i = 0; i < dots.length; i += 4) found += dots[i] === 0xD5 && dots[i + 1] === 0x5E && dots[i + 2] === 0;
+        return found;""")
+
+
+def serious(driver):
+    return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_camera_in_the_browser(open_page, camera_film):
+    """A face before the camera gets a square and bars, several times; stopping turns the camera off."""
+    from selenium.webdriver import Keys
+
+    driver = open_page("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                       f"--use-file-for-fake-video-capture={camera_film}")
+    button = driver.find_element("id", "camera")
+    button.send_keys(Keys.ENTER)                    # by the keyboard
+    status_of(driver, r"^1 face; \d+\.\d pictures a second")
+    assert orange_pixels(driver) > 500
+    names = driver.execute_script(              # at once: the next frame brings new bars
+        "return [...document.querySelectorAll('.face meter')].map((meter) => meter.getAttribute('aria-label'))")
+    assert names == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    assert "Drawn faces show nobody" in driver.find_element("id", "model").text
+    assert driver.get_screenshot_as_png()[:4] == b"\x89PNG"
+    button.click()
+    assert status_of(driver, "camera is off") and driver.execute_script("return stream === null && video.srcObject === null")
+    assert serious(driver) == []
+
+
+def test_camera_without_a_face(open_page):
+    """Chromium's own fake camera shows a test card."""
+    driver = open_page("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    driver.find_element("id", "camera").click()
+    status_of(driver, "^no face found")
+    assert orange_pixels(driver) == 0
+
+
+def test_camera_that_is_not_allowed_or_not_there(open_page):
+    driver = open_page("--deny-permission-prompts")
+    driver.find_element("id", "camera").click()
+    assert "choose a picture" in status_of(driver, "No camera|does not allow") or "Allow it" in status_of(driver, "allow")
+    assert "problem" in driver.find_element("id", "status").get_attribute("class")
+
+
+def test_uploaded_picture(open_page, tmp_path, portrait_jpeg):
+    driver = open_page()
+    for name, content in (("portrait.jpg", portrait_jpeg), ("letter.jpg", b"Dear Sir")):
+        (tmp_path / name).write_bytes(content)
+    chooser = driver.find_element("id", "file")
+    chooser.send_keys(str(tmp_path / "portrait.jpg"))
+    status_of(driver, r"^portrait.jpg: 1 face$")
+    assert orange_pixels(driver) > 500
+    driver.find_element("id", "whole").click()
+    status_of(driver, r"^portrait.jpg: 1 face$")
+    chooser.send_keys(str(tmp_path / "letter.jpg"))
+    assert "not a readable image" in status_of(driver, "^letter.jpg: ")
