@@ -8,10 +8,24 @@ import contextlib
 import functools
 
 from nanoemo import backend, kernels
+from nanoemo.graph_memory import graph_memory
 from nanoemo.live import LiveNumbers
 from nanoemo.tensor import Tensor, anomalies_are_detected
 
-__all__ = ["capture"]
+__all__ = ["capture", "uncaptured"]
+
+_uncaptured = 0             # how many `with uncaptured()` blocks are open
+
+
+@contextlib.contextmanager
+def uncaptured():
+    """Inside the `with` block captured steps run as they are, so that Python sees what happens in them."""
+    global _uncaptured
+    _uncaptured += 1
+    try:
+        yield
+    finally:
+        _uncaptured -= 1
 
 
 class capture:
@@ -20,15 +34,16 @@ class capture:
     step: takes tensors and returns a tensor or a tuple of them. It may do whatever leaves the card to itself: models,
         losses, `backward`, optimisers. It may not read values back (`.item()`, printing a tensor, `if tensor`), nor make
         tensors on the card out of numbers of the host; it should call `zero_grad` itself.
+    depends_on: function without arguments that returns, as a hashable value, what else `step` goes by
 
     The first call runs `step` as it is: kernels are compiled, optimisers get their slots. The second, of the same shapes,
-    records it, and it and all later ones launch the record. Arguments are copied in, results are copied out. For each
-    combination of shapes and dtypes there is a record of its own. On the CPU, and while anomalies are being detected,
-    `step` is simply called.
+    records it, and it and all later ones launch the record. Arguments are copied in, results are copied out, without their
+    graph of operations. For each combination of shapes, dtypes and `depends_on()` there is a record of its own. On the
+    CPU, while anomalies are being detected and while modules are watched (`nn.watch`), `step` is simply called.
 
     Learning rate, number of the step and dropout's seeds are worked out anew for each launch, as they would be without
     capturing. All else in Python is not: a layer frozen later, `eval()`, an `if` of your own are as they were in the
-    second call; capture again after such a change. Raises RuntimeError where a step cannot be recorded.
+    second call; let `depends_on` return them. Raises RuntimeError where a step cannot be recorded.
 
     >>> import nanoemo
     >>> from nanoemo import Tensor
@@ -37,15 +52,16 @@ class capture:
     Tensor([2. 4.])
     """
 
-    def __init__(self, step):
+    def __init__(self, step, depends_on=tuple):
         functools.update_wrapper(self, step)
-        self.step = step
-        self.graphs = {}            # shapes, dtypes and replaced kernels -> Graph, or None after the first call
+        self.step, self.depends_on = step, depends_on
+        self.graphs = {}            # what a record is good for -> Graph, or None after the first call
 
     def __call__(self, *tensors):
-        if any(tensor.device == "cpu" for tensor in tensors) or anomalies_are_detected():
+        on_card = bool(tensors) and all(tensor.device == "cuda" for tensor in tensors)
+        if not on_card or _uncaptured or anomalies_are_detected():
             return self.step(*tensors)
-        key = tuple((tensor.shape, tensor.dtype) for tensor in tensors), kernels.overridden()
+        key = tuple((tensor.shape, tensor.dtype) for tensor in tensors), kernels.overridden(), self.depends_on()
         if key not in self.graphs:
             self.graphs[key] = None
             return self.step(*tensors)
@@ -55,32 +71,36 @@ class capture:
 
 
 class Graph:
-    """One recorded step, with the memory that it works in."""
+    """One recorded step."""
 
     def __init__(self, step, examples):
-        xp = backend.array_module(examples[0].array)
-        # Memory that only this graph uses: what it needs within a step must not be given to anybody between two steps.
-        self.pool = xp.cuda.MemoryPool()
+        xp, memory = backend.array_module(examples[0].array), graph_memory()
         xp.get_default_memory_pool().free_all_blocks()      # what the step has used uncaptured would lie idle from now on
         self.inputs = [xp.empty_like(example.array) for example in examples]
         self.numbers = LiveNumbers(xp)
-        self.stream = xp.cuda.Stream(non_blocking=True)
-        with self.numbers, xp.cuda.using_allocator(self.pool.malloc), self.stream:
-            self.stream.begin_capture()
+        with self.numbers, xp.cuda.using_allocator(memory.pool.malloc), memory.stream as stream:
+            stream.begin_capture()
             try:
                 outputs = step(*(Tensor(buffer) for buffer in self.inputs))
             except Exception as error:
                 with contextlib.suppress(Exception):
-                    self.stream.end_capture()           # it fails as well, but the stream can be used again
+                    stream.end_capture()                # it fails as well, but the stream can be used again
                 if isinstance(error, MemoryError):
                     raise
                 name = getattr(step, "__name__", "the step")
                 raise RuntimeError(
                     f"capture: {name} cannot be recorded: {error}. Inside it nothing may be read back from the card "
                     f"(.item(), print, if) and nothing sent there; without capture it runs as it is") from error
-            self.graph = self.stream.end_capture()
+            self.graph = stream.end_capture()
         self.is_tuple = isinstance(outputs, tuple)
         self.outputs = outputs if self.is_tuple else (outputs,)
+        memory.enter()
+        self.memory = memory
+
+    def __del__(self):
+        self.graph = self.outputs = None            # before its memory
+        if hasattr(self, "memory"):                 # it was recorded
+            self.memory.leave()
 
     def launch(self, tensors):
         stream = backend.array_module(self.inputs[0]).cuda.get_current_stream()

@@ -1,19 +1,20 @@
 """Who holds the card's memory, and an error that says so when it is full.
 
-CuPy takes memory from the card in blocks and keeps what is freed, in a pool, for the next step; each captured step has
-a pool of its own. A pool that holds much is therefore not yet a model that needs much: what is *used* counts.
+CuPy takes memory from the card in blocks and keeps what is freed, in a pool, for the next step; captured steps have a
+pool of their own. A pool that holds much is therefore not yet a model that needs much: what is *used* counts.
 """
 import gc
 from contextlib import contextmanager
 
 from nanoemo import backend
-from nanoemo.capture import Graph
+from nanoemo.graph_memory import NO_MEMORY, graph_memory
 from nanoemo.nn import Parameter
 from nanoemo.optim import Optimizer
 
 __all__ = ["CardMemoryError", "bytes_held", "out_of_memory_explained"]
 
-NO_MEMORY = 2           # cudaErrorMemoryAllocation, and the driver's CUDA_ERROR_OUT_OF_MEMORY
+# Errors that are no MemoryError, and the status that makes them one.
+STATUS = {"CUDARuntimeError": NO_MEMORY, "CUDADriverError": NO_MEMORY, "CublasError": 3}
 
 
 class CardMemoryError(MemoryError):
@@ -43,27 +44,24 @@ def out_of_memory_explained():
 def _is_of_the_card(error):
     """Told by its name, so that CuPy is not imported for it."""
     kind = type(error)
-    if not kind.__module__.startswith("cupy"):
-        return False
-    return isinstance(error, MemoryError) or (kind.__name__ in ("CUDARuntimeError", "CUDADriverError")
-                                              and error.status == NO_MEMORY)
+    if isinstance(error, MemoryError):
+        return kind.__module__.startswith("cupy")
+    return kind.__name__ in STATUS and error.status == STATUS[kind.__name__]
 
 
 def _explanation(error):
     xp = backend.card_module()
     free, on_card = xp.cuda.runtime.memGetInfo()
-    pool, graphs = xp.get_default_memory_pool(), [graph.pool for graph in _alive(Graph)]
-    held = pool.total_bytes() + sum(graph.total_bytes() for graph in graphs)
-    used = pool.used_bytes() + sum(graph.used_bytes() for graph in graphs)
+    pool, graphs = xp.get_default_memory_pool(), graph_memory()
+    held, used = bytes_held(), pool.used_bytes() + graphs.pool.used_bytes()
     owners = _held_by_owner()
     rest = max(0, used - sum(owners.values()))
     listed = ", ".join(f"{name} {_size(size)}" for name, size in owners.items())
-    captured = sum(graph.total_bytes() for graph in graphs)
     return (f"the card is out of memory. {str(error).rstrip('.')}. "
             f"Of its {_size(on_card)}, {_size(free)} are free, nanoemo holds {_size(held)}, and other processes, CUDA "
             f"itself and other libraries {_size(on_card - free - held)}. "
             f"nanoemo uses {_size(used)}: {listed}, the rest (activations, batches) {_size(rest)}. "
-            f"Of what it holds, {_size(captured)} are in the pools of {len(graphs)} captured steps, and "
+            f"Of what it holds, {_size(graphs.pool.total_bytes())} are in the pool of {graphs.graphs} captured steps, and "
             f"{_size(pool.free_bytes())} are kept for reuse. "
             f"Try a smaller batch (--batch-size); see with nvidia-smi whether another process is on the card; in "
             f"Python, cupy.get_default_memory_pool().free_all_blocks() gives back what is kept")
@@ -71,8 +69,7 @@ def _explanation(error):
 
 def bytes_held():
     """Bytes of the card that CuPy's pools hold, those of captured steps included."""
-    pools = [backend.card_module().get_default_memory_pool(), *(graph.pool for graph in _alive(Graph))]
-    return sum(pool.total_bytes() for pool in pools)
+    return backend.card_module().get_default_memory_pool().total_bytes() + graph_memory().pool.total_bytes()
 
 
 def _held_by_owner():

@@ -59,5 +59,8 @@ class LiveNumbers:
         """Work all numbers out again, in the order in which they were asked for, and send them to the card."""
         for index, (produce, dtype) in enumerate(self.producers):
             self.on_host[index:index + 1].view(dtype)[0] = produce()
-        # From ordinary memory such a small copy is taken at once, so on_host may be written again right after.
-        self.on_card.set(self.on_host, stream)
+        used = len(self.producers)
+        if used:
+            # As little as that (up to 64 KiB) is taken from ordinary memory at once, and the host does not wait for the card
+            # (CUDA's programming guide, on asynchronous execution). on_host may be written again right after.
+            self.on_card[:used].set(self.on_host[:used], stream)

@@ -1,10 +1,14 @@
 """A captured step gives the bits of the step itself, and does not wait for the card."""
+import gc
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import nanoemo
 from nanoemo import Tensor, backend, nn, ops, optim
 from nanoemo.data import DataLoader, ImageSet
+from nanoemo.graph_memory import graph_memory
 from nanoemo.training import Trainer
 
 
@@ -114,6 +118,74 @@ def test_a_kernel_swapped_in_is_used_and_put_away_again(card):
     assert run(x).cpu().numpy().tolist() == [0, 1]
 
 
+def test_watched_modules_are_seen(card, rng):
+    model = small_model().to("cuda")
+    run, x = nanoemo.capture(lambda x: model(x)), Tensor(rng.normal(size=(4, 6)).astype(np.float32), device="cuda")
+    run(x), run(x)
+    seen = []
+    with nn.watch(lambda module, output: seen.append(type(module).__name__)):
+        run(x)
+    assert seen == ["Linear", "BatchNorm1d", "ReLU", "Dropout", "Linear", "Sequential"]
+
+
+def test_what_a_step_depends_on_besides_its_tensors(card):
+    factor = [2.0]
+    run, x = nanoemo.capture(lambda x: x * factor[0], depends_on=lambda: factor[0]), Tensor([1.0], device="cuda")
+    results = []
+    for factor[0] in (2.0, 2.0, 3.0, 3.0, 3.0, 2.0):
+        results.append(run(x).item())
+    assert results == [2, 2, 3, 3, 3, 2]
+
+
+def test_a_step_without_tensors_is_simply_called():
+    assert [nanoemo.capture(lambda: 5)() for _ in range(3)] == [5, 5, 5]
+
+
+def test_more_arrays_than_cupy_joins_without_sending_their_addresses(card):
+    parts = [Tensor([float(k)], device="cuda") for k in range(20)]
+    run = nanoemo.capture(lambda *parts: ops.concat(parts))
+    for _ in range(3):
+        assert run(*parts).cpu().numpy().tolist() == list(range(20))
+
+
+def test_only_the_numbers_that_a_step_needs_are_sent(card, monkeypatch):
+    sent, original = [], card.ndarray.set
+    monkeypatch.setattr(card.ndarray, "set", lambda self, array, stream=None: sent.append(array.size) or original(self, array))
+    x = Tensor(np.ones(3), device="cuda")
+    plain, two = nanoemo.capture(lambda x: x + 1), nanoemo.capture(lambda x: ops.dropout(ops.dropout(x, 0.5, True), 0.5, True))
+    for _ in range(2):
+        plain(x), two(x)
+    assert sent == [2]
+
+
+def test_memory_of_graphs_goes_back_to_the_card_after_the_last(card):
+    gc.collect()
+    memory, x = graph_memory(), Tensor(np.ones(1 << 16, np.float32), device="cuda")
+    before = memory.graphs
+    runs = [nanoemo.capture(lambda x: (x + 1) * 2) for _ in range(2)]
+    for run in runs:
+        run(x), run(x)
+    assert memory.graphs == before + 2 and memory.pool.total_bytes() >= x.array.nbytes
+    del run, runs
+    gc.collect()
+    assert memory.graphs == before
+    assert before or memory.pool.total_bytes() == 0
+
+
+def test_a_full_card_does_not_make_the_pool_give_back_what_graphs_use(card, monkeypatch):
+    class Full(card.cuda.runtime.CUDARuntimeError):
+        status = 2
+
+    def no_memory(size):
+        raise Full
+
+    monkeypatch.setattr(graph_memory(), "cuda", SimpleNamespace(
+        Memory=no_memory, MemoryPointer=None, memory=card.cuda.memory,
+        runtime=SimpleNamespace(CUDARuntimeError=card.cuda.runtime.CUDARuntimeError)))
+    with pytest.raises(card.cuda.memory.OutOfMemoryError, match="allocating 1,024 bytes"):
+        graph_memory()._from_card(1024)
+
+
 def faces(rng, count):
     return ImageSet(rng.integers(0, 256, (count, 2, 3, 1), np.uint8), rng.integers(0, 3, count), ("a", "b", "c"))
 
@@ -134,14 +206,33 @@ def test_trainer_learns_the_same_on_both_devices(card):
             assert a[name] == pytest.approx(b[name], rel=1e-4), name
 
 
+class Nothing:
+    """A callback that does nothing."""
+    def train_start(self, trainer): pass
+    def train_end(self, trainer): pass
+    def epoch_end(self, trainer): pass
+    def step_end(self, trainer): pass
+
+
+def test_a_layer_frozen_between_steps_stays_as_it_is(device, rng):
+    class Freeze(Nothing):
+        def step_end(self, trainer):
+            if trainer.step == 3:
+                trainer.model[-1].freeze()
+                self.weights = trainer.model[-1].state_dict()["weight"]
+
+    freeze = Freeze()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.Linear(4, 3)).to(device)
+    loader = DataLoader(faces(rng, 48), batch_size=8)
+    Trainer(model, optim.SGD(model.parameters(), lr=0.1), ops.cross_entropy, loader, device=device, callbacks=[freeze]).fit(1)
+    np.testing.assert_array_equal(model[-1].weight.cpu().numpy(), freeze.weights)
+
+
 def test_no_step_waits_for_the_card(card, rng):
     log = card_log(card)
     waits = []
 
-    class Watch:
-        def train_start(self, trainer): pass
-        def train_end(self, trainer): pass
-        def epoch_end(self, trainer): pass
+    class Watch(Nothing):
         def step_end(self, trainer): waits.append(len(log.waits))
 
     nanoemo.manual_seed(1)

@@ -38,7 +38,7 @@ def test_trainer_says_who_holds_what(limited, rng):
         trainer.fit(2)
     message = str(caught.value)
     assert "Out of memory allocating 2,457,600 bytes" in message        # 300 × 2¹¹ numbers of four bytes
-    assert re.search(r"in the pools of \d+ captured steps", message)      # other tests may have left some
+    assert re.search(r"in the pool of \d+ captured steps", message)      # other tests may have left some
     for owner, size in held(message).items():
         assert size == (1.0 if owner == "optimisers" else 0.5), owner     # 66·2¹¹ weights; Adam keeps two of each
     assert all(hint in message for hint in ("--batch-size", "nvidia-smi", "free_all_blocks"))

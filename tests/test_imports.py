@@ -17,7 +17,7 @@ LAYERS = [
     ("kernels",),
     ("backend", "live", "random", "files"),
     ("tensor",),
-    ("capture", "gradcheck", "ops"),
+    ("capture", "gradcheck", "graph_memory", "ops"),
     ("nn", "optim"),
     ("models", "summary", "serialization", "card_memory"),
     ("training", "viz"),

@@ -3,6 +3,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from nanoemo.capture import uncaptured
 from nanoemo.tensor import Tensor, no_grad
 
 __all__ = ["watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs"]
@@ -37,7 +38,8 @@ def watch(watcher):
     """
     _watchers.append(watcher)
     try:
-        yield
+        with uncaptured():          # the launch of a record calls no module
+            yield
     finally:
         _watchers.remove(watcher)
 

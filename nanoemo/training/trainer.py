@@ -94,7 +94,7 @@ class Trainer:
         self.tally = Tally()        # sums over those of them whose results have come back from the device
         self.history = []           # a dictionary for each finished epoch
         self.epochs = None
-        self._learn = capture(self._learn_from)
+        self._learn = capture(self._learn_from, depends_on=self._what_learns)
         self._results = Results()
 
     @property
@@ -162,6 +162,11 @@ class Trainer:
         truth = labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
         correct = (scores.array.argmax(axis=-1) == truth).sum()
         return Tensor(backend.array_module(scores.array).stack([loss.array, correct.astype(loss.dtype)]))
+
+    def _what_learns(self):
+        """What a callback may change between two steps: parameters frozen, modules in `eval` mode."""
+        return (tuple(parameter.requires_grad for parameter in self.optimizer.params),
+                tuple(module.training for _, module in self.model.named_modules()))
 
     def _add_up(self, all=False):
         """Add the results that have come back to the tally."""
