@@ -27,14 +27,18 @@ def on_device(batches, device):
         return
     slots = deque(_Slot() for _ in range(SLOTS))
     under_way = deque()
-    for batch in batches:
-        slots[0].send(batch)
-        under_way.append(slots[0])
-        slots.rotate(-1)
-        if len(under_way) == SLOTS - 1:
+    try:
+        for batch in batches:
+            slots[0].send(batch)
+            under_way.append(slots[0])
+            slots.rotate(-1)
+            if len(under_way) == SLOTS - 1:
+                yield from _hand_out(under_way.popleft())
+        while under_way:
             yield from _hand_out(under_way.popleft())
-    while under_way:
-        yield from _hand_out(under_way.popleft())
+    finally:
+        for slot in slots:
+            slot.arrived.synchronize()      # if the caller broke off: no memory is given away that a copy still uses
 
 
 def _hand_out(slot):
@@ -52,11 +56,12 @@ class _Slot:
         self.locked, self.on_card = [], []
 
     def send(self, batch):
+        self.arrived.synchronize()              # of the copy before; long ago
         if [(a.shape, a.dtype) for a in batch] != [(a.shape, a.dtype) for a in self.locked]:
             self.locked = [_page_locked(self.xp, array) for array in batch]
             self.on_card = [self.xp.empty(array.shape, array.dtype) for array in batch]
-        else:
-            self.arrived.synchronize()          # of the copy before; long ago
+            # The pool gives memory that a kernel already queued may still use: what it was freed by need not have run.
+            self.used.record()
         self.stream.wait_event(self.used)
         for array, locked, target in zip(batch, self.locked, self.on_card):
             locked[...] = array
