@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 
-from nanoemo import kernels
+from nanoemo import kernels, live
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
-__all__ = ["array_module", "card_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda", "set_default_device",
-           "default_device", "get_num_threads", "set_num_threads", "synchronize"]
+__all__ = ["add_at", "array_module", "card_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda",
+           "set_default_device", "default_device", "get_num_threads", "set_num_threads", "synchronize"]
 
 _default_device = "cpu"
 _cupy = None
@@ -23,17 +23,27 @@ def why_no_cuda():
     global _cupy
     if _cupy is not None:
         return ""
+    remedy = "pip install 'nanoemo[cuda12]' (or [cuda13], to match your driver)"
     try:
         import cupy
-    except ImportError:
-        return ("device 'cuda' needs CuPy, which is not installed: "
-                "pip install 'nanoemo[cuda12]' (or [cuda13], to match your driver)")
+    except ModuleNotFoundError:
+        return f"device 'cuda' needs CuPy, which is not installed: {remedy}"
+    except ImportError as error:
+        return f"CuPy is installed, but cannot be loaded ({_in_one_line(error)}): {remedy}"
     try:
         cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"CuPy is installed, but there is no usable CUDA device ({error})"
+    try:
+        import cupy_backends.cuda.libs.cublas  # noqa: F401
+    except ImportError as error:
+        return f"CuPy is installed, but not the CUDA libraries that it needs ({_in_one_line(error)}): {remedy}"
     _cupy = cupy
     return ""
+
+
+def _in_one_line(error):
+    return " ".join(str(error).split())
 
 
 def check_device(device):
@@ -85,11 +95,28 @@ def synchronize(device):
 
 
 def to_device(array, device):
-    """`array` on `device`; the same object where it is there already."""
+    """`array` on `device`; the same object where it is there already.
+
+    Raises RuntimeError for a way to the card while a step is captured: each replay would copy from where CuPy had put the
+    numbers for the first.
+    """
     here = device_of(array)
     if here == check_device(device):
         return array
-    return _cupy.asarray(array) if device == "cuda" else _cupy.asnumpy(array)
+    if device == "cpu":
+        return _cupy.asnumpy(array)
+    if live.capturing():
+        raise RuntimeError(f"an array of shape {array.shape} on its way from the host to the card")
+    return _cupy.asarray(array)
+
+
+def add_at(x, key, values):
+    """x[key] += values, once for each time that a place is named; the same bits every time. x lies in memory in order."""
+    if device_of(x) == "cpu":
+        np.add.at(x, key, values)
+    else:
+        from nanoemo.kernels.index_cupy import add_at as add_at_on_card
+        add_at_on_card(x, key, values)
 
 
 def kernel(name, device):

@@ -70,6 +70,14 @@ def test_a_product_of_matrices_by_hand(device, rng):
     assert [call.bytes for call in calls] == [4 * (a + b + y), 4 * (y + b + a), 4 * (a + y + db)]
 
 
+def test_a_product_makes_the_gradients_that_are_asked_for(device, rng):
+    for wanted in (0, 1):
+        pair = [Tensor(rng.random((3, 3)), device=device, requires_grad=i == wanted) for i in range(2)]
+        with watch_kernels(device) as calls:
+            (pair[0] @ pair[1]).sum().backward()
+        assert len(calls) == 2 and pair[wanted].grad is not None and pair[1 - wanted].grad is None
+
+
 def test_bytes_by_hand(device, rng):
     x = Tensor(rng.random((6, 8), np.float32), device=device)
     layer = nn.Linear(8, 3).to(device)

@@ -1,6 +1,9 @@
 """Tensor and the graph: what backward adds up, what it refuses, and what helps to find a fault."""
 import gc
+import re
+import sys
 import weakref
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -29,6 +32,15 @@ def test_dtype_can_be_asked_for():
     assert Tensor([1, 2], dtype=np.float64).dtype == np.float64
 
 
+CARD = """
+from types import SimpleNamespace
+class CUDARuntimeError(Exception): pass
+def getDeviceCount(): {}
+cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=getDeviceCount, CUDARuntimeError=CUDARuntimeError))
+"""
+WITHOUT_CARD, WITH_CARD = CARD.format("raise CUDARuntimeError('no driver')"), CARD.format("return 1")
+
+
 @pytest.mark.parametrize("call, error, message", [
     (lambda: Tensor("one"), TypeError, "expected numbers, got str"),
     (lambda: Tensor(np.ones(2, np.complex64)), TypeError, "expected numbers"),
@@ -50,6 +62,26 @@ def test_a_device_that_is_missing_says_what_to_install():
         pytest.skip("this machine has a CUDA device")
     with pytest.raises(RuntimeError, match="cuda|CUDA"):
         Tensor([1.0]).cuda()
+
+
+@pytest.mark.parametrize("modules, message", [
+    ({"cupy": None}, "needs CuPy, which is not installed: pip install 'nanoemo.cuda12.'"),
+    ({"cupy": "raise ImportError('libcudart is\\nmissing')"}, r"cannot be loaded \(libcudart is missing\): pip install"),
+    ({"cupy": WITHOUT_CARD}, r"no usable CUDA device \(no driver\)"),
+    ({"cupy": WITH_CARD, "cupy_backends": "raise ImportError('no libcublas')"}, r"not the CUDA libraries .*\(no libcublas\): pip"),
+], ids=["no CuPy", "broken CuPy", "no card", "no libraries"])
+def test_what_is_missing_for_the_gpu(modules, message, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(nanoemo.backend, "_cupy", None)
+    with mock.patch.dict(sys.modules):
+        for loaded in [loaded for loaded in sys.modules if loaded.split(".")[0] in ("cupy", "cupy_backends")]:
+            del sys.modules[loaded]
+        for name, source in modules.items():
+            if source is None:
+                sys.modules[name] = None
+            else:
+                (tmp_path / f"{name}.py").write_text(source)
+        assert re.search(message, nanoemo.backend.why_no_cuda())
 
 
 def test_repr_shows_what_matters():

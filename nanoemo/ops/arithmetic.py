@@ -181,9 +181,12 @@ def matmul(a, b):
 
     def backward(dy):
         dy = dy.reshape(y.shape)
-        da = unbroadcast(product(dy, right.swapaxes(-1, -2)), left.shape)
-        db = unbroadcast(product(left.swapaxes(-1, -2), dy), right.shape)
-        return da.reshape(a.shape), db.reshape(b.shape)
+        da = db = None
+        if a.requires_grad:
+            da = unbroadcast(product(dy, right.swapaxes(-1, -2)), left.shape).reshape(a.shape)
+        if b.requires_grad:
+            db = unbroadcast(product(left.swapaxes(-1, -2), dy), right.shape).reshape(b.shape)
+        return da, db
 
     return Tensor.from_op("matmul", y.reshape(shape), (a, b), backward)
 

@@ -7,7 +7,7 @@ import operator
 
 import numpy as np
 
-from nanoemo import backend
+from nanoemo import backend, live
 from nanoemo.ops.common import same_device, same_dtype, tensors_only
 from nanoemo.tensor import Tensor, is_grad_enabled
 
@@ -88,11 +88,11 @@ def getitem(x, key):
         raise IndexError(f"getitem: {error} (the tensor has shape {x.shape})") from None
 
     def backward(dy):
-        dx = xp.zeros_like(x.array)
+        dx = xp.zeros(x.shape, x.dtype)
         if _is_basic(key):
             dx[key] = dy
         else:
-            xp.add.at(dx, key, dy)
+            backend.add_at(dx, key, dy)
         return (dx,)
 
     return _rearranged("getitem", x, y, backward)
@@ -156,12 +156,19 @@ def concat(tensors, axis=-1):
     arrays = [tensor.array for tensor in tensors]
     xp = backend.array_module(arrays[0])
     try:
-        y = xp.concatenate(arrays, axis=axis)
+        y = _concatenated(xp, arrays, axis)
     except ValueError:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"concat: shapes {shapes} may differ only along axis {axis}") from None
     ends = np.cumsum([array.shape[axis] for array in arrays])[:-1]
     return Tensor.from_op("concat", y, tensors, lambda dy: tuple(xp.split(dy, ends.tolist(), axis=axis)), saved=())
+
+
+def _concatenated(xp, arrays, axis):
+    """CuPy sends the addresses of more than eight arrays to the card, and a captured step cannot repeat that."""
+    while live.capturing() and len(arrays) > 8:
+        arrays = [xp.concatenate(arrays[i:i + 8], axis=axis) for i in range(0, len(arrays), 8)]
+    return xp.concatenate(arrays, axis=axis)
 
 
 def stack(tensors, axis=0):

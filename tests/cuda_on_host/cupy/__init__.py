@@ -331,8 +331,17 @@ for _name in ("add", "subtract", "multiply", "divide", "power", "maximum", "mini
               "isfinite", "isnan", "negative", "square", "greater", "less", "equal", "tanh"):
     setattr(sys.modules[__name__], _name, _function(_name, "out"))
 for _name, *_allowed in (("clip", "out"), ("where",), ("concatenate", "axis"), ("stack", "axis"), ("sum", "axis", "keepdims", "dtype"),
-                         ("argmax", "axis"), ("flip", "axis"), ("tile",), ("repeat", "axis"), ("pad", "mode", "constant_values")):
+                         ("argmax", "axis"), ("sort",), ("flip", "axis"), ("tile",), ("repeat", "axis"), ("pad", "mode", "constant_values")):
     setattr(sys.modules[__name__], _name, _function(_name, *_allowed))
+
+
+_concatenate = concatenate     # noqa: F821
+
+
+def concatenate(arrays, axis=0):
+    if _device.capturing() and len(arrays) > 8:
+        raise RuntimeError("an upload of the arrays' addresses during a capture")
+    return _concatenate(arrays, axis=axis)
 
 
 class _Add:
