@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from nanoemo import Tensor, nn, optim
+from nanoemo import Tensor, kernels, nn, optim
 
 STEPS = 5
 SHAPES = [(3, 4), (4,), (2, 3, 2)]
@@ -51,6 +51,20 @@ def test_steps_equal_torch(torch, device, case):
         expected.step()
     for parameter, other in zip(params, theirs):
         np.testing.assert_allclose(parameter.cpu().detach().numpy(), other.detach().numpy(), rtol=1e-9)
+
+
+def test_a_step_that_fails_is_not_counted(device):
+    def broken(*_, **__):
+        raise ValueError("no")
+
+    params = parameters(device)
+    optimizer = optim.Adam(params)
+    give_gradients(params, 0)
+    with kernels.override(adam_step=broken), pytest.raises(ValueError, match="no"):
+        optimizer.step()
+    assert optimizer.step_counts == [0] * len(params)
+    optimizer.step()
+    assert optimizer.step_counts == [1] * len(params)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -52,8 +52,12 @@ class Optimizer:
             params = [self.params[i].array for i in group]
             grads = [self.params[i].grad.array for i in group]
             slots = [[self._slot(name, i) for i in group] for name in self.slot_names]
-            step = live.number(functools.partial(self._count_step, group))
+            count = functools.partial(self._count_step, group)
+            captured = live.capturing() is not None
+            step = live.number(count) if captured else self.step_counts[group[0]] + 1
             self.update(device, params, grads, slots, step, live.number(lambda: self.lr))
+            if not captured:            # a step that failed is not counted
+                count()
             for i in group:
                 self.params[i].changed_in_place()
 
