@@ -57,7 +57,7 @@ extern "C" __global__ void tanh_backward(const real* dy, const real* y, real* dx
 extern "C" __global__ void softmax_forward(const real* x, real* y, int rows, int length) {
     int row = element() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
-    x += row * length, y += row * length;
+    x += int64(row) * length, y += int64(row) * length;
     real largest, sum = sum_of_exponentials(x, length, largest);
     for (int k = lane; k < length; k += 32) y[k] = exp(x[k] - largest) / sum;
 }
@@ -65,7 +65,7 @@ extern "C" __global__ void softmax_forward(const real* x, real* y, int rows, int
 extern "C" __global__ void softmax_backward(const real* dy, const real* y, real* dx, int rows, int length) {
     int row = element() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
-    dy += row * length, y += row * length, dx += row * length;
+    dy += int64(row) * length, y += int64(row) * length, dx += int64(row) * length;
     real dot = 0;
     for (int k = lane; k < length; k += 32) dot += dy[k] * y[k];
     dot = warp_sum(dot);
@@ -75,7 +75,7 @@ extern "C" __global__ void softmax_backward(const real* dy, const real* y, real*
 extern "C" __global__ void log_softmax_forward(const real* x, real* y, int rows, int length) {
     int row = element() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
-    x += row * length, y += row * length;
+    x += int64(row) * length, y += int64(row) * length;
     real largest, sum = sum_of_exponentials(x, length, largest);
     for (int k = lane; k < length; k += 32) y[k] = x[k] - largest - log(sum);
 }
@@ -83,7 +83,7 @@ extern "C" __global__ void log_softmax_forward(const real* x, real* y, int rows,
 extern "C" __global__ void log_softmax_backward(const real* dy, const real* y, real* dx, int rows, int length) {
     int row = element() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
-    dy += row * length, y += row * length, dx += row * length;
+    dy += int64(row) * length, y += int64(row) * length, dx += int64(row) * length;
     real sum = 0;
     for (int k = lane; k < length; k += 32) sum += dy[k];
     sum = warp_sum(sum);

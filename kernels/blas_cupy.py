@@ -11,7 +11,7 @@ import os
 
 import cupy as cp
 
-__all__ = ["allow_tf32", "matmul"]
+__all__ = ["CublasError", "allow_tf32", "matmul"]
 
 WORKSPACE_BYTES = 32 << 20      # what NVIDIA advises for Hopper; older cards are content with 4 MiB
 _DEFAULT_MATH, _TF32_MATH = 0, 3                            # cublasMath_t
@@ -19,8 +19,17 @@ _GEMM = {"float32": ("cublasSgemm_v2", "cublasSgemmStridedBatched", ctypes.c_flo
          "float64": ("cublasDgemm_v2", "cublasDgemmStridedBatched", ctypes.c_double)}
 _STATUS = {1: "not initialised", 3: "allocation failed: the card is out of memory", 7: "invalid value",
            8: "the card is too old", 13: "execution failed", 14: "internal error", 15: "not supported"}
+LARGEST_INT = 2**31 - 1
 
 _cublas = None
+
+
+class CublasError(RuntimeError):
+    """A call of cuBLAS failed; `status` is its cublasStatus_t."""
+
+    def __init__(self, function, status):
+        super().__init__(f"{function}: {_STATUS.get(status, 'failed')} (cuBLAS status {status})")
+        self.status = status
 
 
 class _Cublas:
@@ -43,7 +52,7 @@ class _Cublas:
 
     def check(self, function, status):
         if status:
-            raise RuntimeError(f"{function}: {_STATUS.get(status, 'failed')} (cuBLAS status {status})")
+            raise CublasError(function, status)
 
 
 def _loaded_library():
@@ -98,19 +107,21 @@ def matmul(a, b, out=None, transpose_a=False, transpose_b=False, add=False):
     ways = integer(transpose_b), integer(transpose_a), integer(m), integer(n), integer(k), ctypes.byref(one)
     first, second, result = ((pointer(x.data.ptr), integer(x.shape[-1])) for x in (b, a, out))
     if a.ndim == 2:
-        status = getattr(cublas.library, single)(cublas.handle, *ways, *first, *second, ctypes.byref(beta), *result)
+        function, count = single, ()
     else:
+        function, count = batched, (integer(a.shape[0]),)
         first, second, result = ((*p, ctypes.c_longlong(x.shape[1] * x.shape[2]))
                                  for p, x in ((first, b), (second, a), (result, out)))
-        status = getattr(cublas.library, batched)(cublas.handle, *ways, *first, *second, ctypes.byref(beta), *result,
-                                                  integer(a.shape[0]))
-    cublas.check(single, status)
+    status = getattr(cublas.library, function)(cublas.handle, *ways, *first, *second, ctypes.byref(beta), *result, *count)
+    cublas.check(function, status)
     return out
 
 
 def _check(a, b, out, shapes_fit):
     if not shapes_fit or a.ndim not in (2, 3):
         raise ValueError(f"matmul: shapes {a.shape}, {b.shape} and {out.shape} (out) do not fit")
+    if max(a.shape + b.shape) > LARGEST_INT:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} have an axis too long for cuBLAS; use a smaller batch")
     for name, array in (("a", a), ("b", b), ("out", out)):
         if array.dtype != a.dtype or array.dtype.name not in _GEMM:
             raise ValueError(f"matmul: {name} is {array.dtype}; all three must be float32, or all float64")

@@ -19,6 +19,7 @@ import numpy as np
 __all__ = ["BLOCK", "CudaFile", "blocks_of", "each"]
 
 FOLDER = Path(__file__).resolve().parent
+LARGEST_INT = 2**31 - 1
 BLOCK = 256         # threads a block where nothing speaks for another number: eight warps, enough to hide each other's waits
 C_NAMES = {"float32": "float", "float64": "double"}
 NUMBERS = {"int": np.int32, "double": np.float64, "uint64": np.uint64}
@@ -111,6 +112,9 @@ class CudaFile:
         function, converters = self._prepare(kernel, real)
         values = tuple([convert(value) for convert, value in zip(converters, arguments)])
         grid, block = shape
+        if grid[0] * block[0] > LARGEST_INT:        # element() in common.cuh is an int
+            raise TypeError(f"{self.name}: {kernel}: {grid[0] * block[0]} threads are more than an int can number; use a "
+                            f"smaller batch")
         if 0 not in grid:
             function(grid, block, values, shared_mem=shared)
 

@@ -22,7 +22,7 @@ extern "C" __global__ void column_sums(const real* x, real* sums, int rows, int 
     int end = first + rows_of_part < rows ? first + rows_of_part : rows;
     real sum = 0;
     if (column < columns)
-        for (int row = first + threadIdx.y; row < end; row += 8) sum += x[row * columns + column];
+        for (int row = first + threadIdx.y; row < end; row += 8) sum += x[int64(row) * columns + column];
     of_warp[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
     if (threadIdx.y == 0 && column < columns) {

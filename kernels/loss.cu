@@ -39,15 +39,16 @@ cross_entropy_forward(const real* logits, const int64* labels, const real* q, re
     int end = min((int(blockIdx.x) + 1) * rows_of_block, rows);
     real loss = 0;
     for (int row = blockIdx.x * rows_of_block + warp; row < end; row += warps) {
-        const real* z = logits + row * classes;
+        int64 first = int64(row) * classes;
+        const real* z = logits + first;
         int64 label = labels ? labels[row] : 0;
         real largest, sum = sum_of_exponentials(z, classes, largest);
         if (label < 0 || label >= classes) sum = loss = nan("");         // no such class: loss and gradient show it
         real log_sum = log(sum);
         for (int k = lane; k < classes; k += 32) {
-            p[row * classes + k] = exp(z[k] - largest) / sum;
+            p[first + k] = exp(z[k] - largest) / sum;
             real log_p = z[k] - largest - log_sum;
-            if (q) loss -= q[row * classes + k] * log_p;
+            if (q) loss -= q[first + k] * log_p;
             else if (k == label) loss -= log_p;
         }
     }
@@ -58,13 +59,13 @@ extern "C" __global__ void cross_entropy_backward(const real* dloss, const real*
                                                   real* dlogits, int rows, int classes) {
     int row = element() / 32, lane = threadIdx.x % 32;
     if (row >= rows) return;
-    p += row * classes, dlogits += row * classes;
+    p += int64(row) * classes, dlogits += int64(row) * classes;
     real scale = *dloss / rows;
     if (labels) {
         int64 label = labels[row];
         for (int k = lane; k < classes; k += 32) dlogits[k] = (p[k] - (k == label ? real(1) : real(0))) * scale;
     } else {
-        q += row * classes;
+        q += int64(row) * classes;
         real weight = 0;                                        // 1 for a distribution; but nothing says that it is one
         for (int k = lane; k < classes; k += 32) weight += q[k];
         weight = warp_sum(weight);

@@ -14,7 +14,10 @@ def library():
     return None
 
 
-def compile_source(nvrtc, text, architecture, options=("-std=c++17",)):
+OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")      # the last two are added by CuPy
+
+
+def compile_source(nvrtc, text, architecture, options=OPTIONS):
     """The compiler's log, but for its warning that sm_70 is old. Raises RuntimeError, with the log, where it refuses."""
     program = ctypes.c_void_p()
     nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"nanoemo.cu", 0, None, None)

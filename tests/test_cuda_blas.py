@@ -1,4 +1,6 @@
 """blas_cupy.py: the row-major products that the kernels are made of."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,24 @@ def test_nothing_to_sum_gives_zeros(card):
     from nanoemo.kernels.blas_cupy import matmul
     y = matmul(upload(np.ones((2, 0))), upload(np.ones((0, 3))))
     assert backend.to_device(y, "cpu").tolist() == [[0, 0, 0]] * 2
+
+
+def test_what_cublas_refuses_is_said(card, monkeypatch):
+    from nanoemo.card_memory import CardMemoryError, out_of_memory_explained
+    from nanoemo.kernels import blas_cupy
+    a, cublas = upload(np.ones((1, 2, 2))), blas_cupy._ready()
+    for status, error, message in ((13, blas_cupy.CublasError, r"cublasDgemmStridedBatched: execution failed \(cuBLAS status 13\)"),
+                                   (3, CardMemoryError, "cublasDgemmStridedBatched: allocation failed")):
+        monkeypatch.setattr(cublas, "library", SimpleNamespace(cublasDgemmStridedBatched=lambda *_: status))
+        with pytest.raises(error, match=message), out_of_memory_explained():
+            blas_cupy.matmul(a, a)
+
+
+def test_an_axis_too_long_for_an_int(card, monkeypatch):
+    from nanoemo.kernels import blas_cupy
+    monkeypatch.setattr(blas_cupy, "LARGEST_INT", 4)
+    with pytest.raises(ValueError, match="an axis too long for cuBLAS; use a smaller batch"):
+        blas_cupy.matmul(upload(np.ones((5, 2))), upload(np.ones((2, 3))))
 
 
 def test_what_does_not_fit_is_refused(card):

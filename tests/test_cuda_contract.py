@@ -115,6 +115,8 @@ def test_the_launcher_refuses_what_does_not_fit_a_declaration(card):
         launch("relu_forward", cuda.each(12), x, x, 2**32)
     with pytest.raises(TypeError, match="n must be a number, got NoneType"):
         launch("relu_forward", cuda.each(12), x, x, None)
+    with pytest.raises(TypeError, match="relu_forward: 2147483648 threads are more than an int can number; use a smaller"):
+        launch("relu_forward", cuda.each(2**31), x, x, 12)
 
 
 def test_a_changed_header_changes_what_is_compiled(tmp_path):
