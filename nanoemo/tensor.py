@@ -209,6 +209,9 @@ class Tensor:
         if value.dtype != self.dtype:
             raise TypeError(f"data: the tensor is {self.dtype}, the new values are {value.dtype}; convert them with "
                             f".astype('{self.dtype}')")
+        if backend.device_of(value) != self.device:
+            raise RuntimeError(f"data: the tensor is on '{self.device}', the new values are on "
+                               f"'{backend.device_of(value)}'; move one of them first, with .to('cpu') or .to('cuda')")
         if self.guard.savers:
             self.changed_in_place()     # backward functions look the values up when they run
         self.array = value
@@ -350,6 +353,9 @@ def _first_gradient(tensor, grad):
             raise RuntimeError(f"backward: a tensor of shape {tensor.shape} has no single gradient; reduce it to one "
                                f"value (.sum() or .mean()), or pass backward(grad) of that shape")
         return backend.array_module(tensor.array).ones_like(tensor.array)
+    if hasattr(grad, "dtype") and Tensor(grad).device != tensor.device:
+        raise RuntimeError(f"backward: the tensor is on '{tensor.device}', grad is on '{Tensor(grad).device}'; move it "
+                           f"first, with .to('{tensor.device}')")
     grad = _as_array(grad, tensor.dtype, tensor.device)
     if grad.shape != tensor.shape:
         raise RuntimeError(f"backward: grad has shape {grad.shape}, the tensor has {tensor.shape}")

@@ -80,6 +80,7 @@ def getitem(x, key):
     Tensor([2. 0. 1.])
     """
     tensors_only("getitem", x=x)
+    same_device("getitem", x=x, **_tensors_in(key))
     xp = backend.array_module(x.array)
     try:
         key = _key_for(x, key)
@@ -107,9 +108,16 @@ def setitem(x, key, value):
         if value.requires_grad and is_grad_enabled():
             raise RuntimeError("x[...] = value: the value requires a gradient, which would not flow through the "
                                "assignment; write value.detach(), or build the whole with ops.concat")
-        value = value.array
+    same_device("x[...] = value", x=x, **_tensors_in(key), **_tensors_in(value, "value"))
+    value = value.array if isinstance(value, Tensor) else value
     x.array[_key_for(x, key)] = value
     x.changed_in_place()
+
+
+def _tensors_in(key, name="index"):
+    """{name: tensor} for those in an index, or for what is assigned."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return {f"{name}{i or ''}": part for i, part in enumerate(parts) if isinstance(part, Tensor)}
 
 
 def _key_for(x, key):

@@ -66,6 +66,9 @@ class Optimizer:
         groups = {}
         for i, parameter in enumerate(self.params):
             if parameter.grad is not None:
+                if parameter.grad.device != parameter.device:
+                    raise RuntimeError(f"{type(self).__name__}: parameter {i} is on '{parameter.device}', its gradient is on "
+                                       f"'{parameter.grad.device}'; move one of them first, with .to('cpu') or .to('cuda')")
                 groups.setdefault((parameter.device, self.step_counts[i]), []).append(i)
         return [(device, group) for (device, _), group in groups.items()]
 

@@ -1,0 +1,26 @@
+"""The kernels' tests under NVIDIA's compute-sanitizer: no access out of bounds, no race in shared memory."""
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+NOT_KERNELS = {"sanitizer", "on_host", "compile", "contract", "curves", "models", "cli", "devices"}
+
+# Without CuPy's pool, in which an access beyond an array lands in a neighbour instead of being noticed.
+RUN = "import cupy, pytest, sys; cupy.cuda.set_allocator(None); sys.exit(pytest.main(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
+def test_sanitizer_finds_nothing(card, tool):
+    if hasattr(card, "_device"):
+        pytest.skip("compute-sanitizer looks at a card; here the kernels run on the host, under g++'s sanitizers")
+    if shutil.which("compute-sanitizer") is None:
+        pytest.skip("compute-sanitizer is not installed (it comes with the CUDA toolkit)")
+    files = [str(path) for path in sorted(FOLDER.glob("test_cuda_*.py")) if path.stem.removeprefix("test_cuda_") not in NOT_KERNELS]
+    done = subprocess.run(["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", RUN, "-q", "-x",
+                           "-m", "gpu", "-p", "no:cacheprovider", *files], cwd=FOLDER.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
