@@ -318,6 +318,16 @@ def test_the_documentation_shows_what_was_measured_on_a_card_or_that_nothing_was
         assert "\n".join(lines) in page
 
 
+def test_a_table_takes_the_place_of_nothing(tmp_path):
+    module, page, file = make_table(), tmp_path / "page.md", tmp_path / "figures.json"
+    file.write_text(json.dumps({"machine": {"card": "C"}, "ceilings": CEILINGS.as_dict(), "models": [result().as_dict()]}))
+    page.write_text("\n".join(["before", *module.not_measured(), "after"]))
+    module.put_into(page, file)
+    assert page.read_text().splitlines() == ["before", *module.table(file), "after"]
+    with pytest.raises(SystemExit, match="measured already"):
+        module.put_into(page, file)
+
+
 def test_table_of_what_was_not_measured():
     rows = list(make_table().not_measured())[2:]
     assert len(rows) == len(list(filter(measurable, models.names()))) and all("not measured" in row for row in rows)

@@ -151,7 +151,7 @@ def target_of(text):
     return match and match.group(1)
 
 
-@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "new_op.md",
+@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "gpu.md", "new_op.md",
                                   "predict.md"])
 def test_blocks_of_a_page_run(page):
     blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))

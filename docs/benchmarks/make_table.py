@@ -2,7 +2,11 @@
 
     python docs/benchmarks/make_table.py docs/benchmarks/2026-11-21-xeon-2-cores.json
 
-Without a file it prints the table of a GPU on which nothing was measured.
+Without a file it prints the table of a GPU on which nothing was measured. With a page as well,
+
+    python docs/benchmarks/make_table.py docs/benchmarks/DATE-CARD.json docs/benchmarks/README.md
+
+it puts the table of the file into the page, in the place of that one.
 """
 import json
 import sys
@@ -38,6 +42,15 @@ def not_measured():
     empty = [""] * (len(GPU_COLUMNS) - 4)
     yield from _lines(GPU_COLUMNS, ([name, models.recipe(name).batch_size, "off, on", "not measured", *empty]
                                     for name in models.names() if measurable(name)))
+
+
+def put_into(page, file):
+    """Write the table of `file` where the page has the one of a GPU on which nothing was measured. SystemExit where it has none."""
+    text, nothing = page.read_text(encoding="utf-8"), "\n".join(not_measured())
+    if nothing not in text:
+        sys.exit(f"{page}: nothing to replace: it has a table that was measured already. Put this one in by hand:\n"
+                 + "\n".join(table(file)))
+    page.write_text(text.replace(nothing, "\n".join(table(file))), encoding="utf-8")
 
 
 def _lines(columns, rows):
@@ -78,6 +91,9 @@ def _or_dash(value, digits):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 3:
         sys.exit(__doc__)
-    print("\n".join(table(sys.argv[1]) if len(sys.argv) == 2 else not_measured()))
+    if len(sys.argv) == 3:
+        put_into(Path(sys.argv[2]), sys.argv[1])
+    else:
+        print("\n".join(table(sys.argv[1]) if len(sys.argv) == 2 else not_measured()))
