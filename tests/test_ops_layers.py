@@ -142,6 +142,39 @@ def test_cross_entropy_of_probabilities(torch, device):
              lambda x: torch.nn.functional.cross_entropy(x, torch.tensor(target)))
 
 
+@pytest.mark.parametrize("soft", [False, True], ids=["labels", "probabilities"])
+@pytest.mark.parametrize("weighted, smoothing", [(True, 0.0), (False, 0.3), (True, 0.3), (True, 1.0)])
+def test_cross_entropy_with_class_weights_and_smoothed_labels(torch, device, soft, weighted, smoothing):
+    labels = np.abs(random_arrays([(4, 7)], seed=3)[0]) if soft else np.array([0, 6, 3, 3])
+    weight = np.array([0.5, 1, 0, 3, 1, 1, 2]) if weighted else None
+
+    def ours(x):
+        w = Tensor(weight, dtype=x.dtype, device=device) if weighted else None
+        return ops.cross_entropy(x, Tensor(labels, device=device), w, smoothing)
+
+    check_op(torch, device, [(4, 7)], ours, lambda x: torch.nn.functional.cross_entropy(
+        x, torch.tensor(labels), torch.tensor(weight) if weighted else None, label_smoothing=smoothing))
+
+
+def test_weighted_and_smoothed_cross_entropy_by_its_definition(rng):
+    z, y, w, e = rng.normal(size=(5, 3)), np.array([0, 2, 2, 1, 0]), np.array([1.0, 0.5, 4.0]), 0.2
+    total = 0.0
+    for n in range(5):
+        p = np.exp(z[n]) / np.exp(z[n]).sum()
+        for k in range(3):
+            target = (1 - e) * (k == y[n]) + e / 3
+            total -= w[k] * target * np.log(p[k])
+    assert ops.cross_entropy(Tensor(z), y, w, e).item() == pytest.approx(total / sum(w[y]), rel=1e-12)
+
+
+def test_a_label_that_is_no_class_stays_nan_with_weights_on_the_gpu(card):
+    x, labels = Tensor(np.zeros((2, 3)), requires_grad=True, device="cuda"), Tensor(np.array([1, 3]), device="cuda")
+    loss = ops.cross_entropy(x, labels, label_smoothing=0.1)
+    loss.backward()
+    assert np.isnan(loss.item())
+    np.testing.assert_array_equal(np.isnan(x.grad.cpu().numpy()), [[False] * 3, [True] * 3])
+
+
 def test_binary_cross_entropy(torch, device):
     target = (random_arrays([(3, 4)], seed=4)[0] > 0).astype(float)
 
@@ -218,6 +251,10 @@ def image(*shape):
     (lambda: ops.batch_norm(image(1, 3), *[image(3)] * 4, training=True), ValueError, "batch_norm"),
     (lambda: ops.batch_norm(image(4, 3), *[image(2)] * 4, training=True), ValueError, "batch_norm"),
     (lambda: ops.cross_entropy(image(2, 7), [0, 7]), ValueError, "cross_entropy: .*7"),
+    (lambda: ops.cross_entropy(image(2, 7), [0, 7], label_smoothing=0.1), ValueError, "label 7 in row 1 is not one"),
+    (lambda: ops.cross_entropy(image(2, 7), [0, 6], [1.0, 2.0]), ValueError, r"weight must be \(7,\), .* got shape \(2,\)"),
+    (lambda: ops.cross_entropy(image(2, 7), [0, 6], label_smoothing=1.5), ValueError, "label_smoothing must lie in 0 … 1"),
+    (lambda: ops.cross_entropy(image(7), [0], label_smoothing=0.1), ValueError, r"logits must be \(batch, classes\)"),
     (lambda: ops.mse_loss(image(2), Tensor([1.0, 2.0], requires_grad=True)), RuntimeError, "mse_loss: the target requires"),
     (lambda: ops.cross_entropy(image(2, 7), [0]), ValueError, "cross_entropy"),
     (lambda: ops.cross_entropy(image(2, 7), [0.5, 1.0]), (TypeError, ValueError), "cross_entropy"),

@@ -1,20 +1,26 @@
 """Losses as modules: called with the prediction and the target, they give one number to make small."""
 from nanoemo import ops
-from nanoemo.nn.module import Module
+from nanoemo.nn.module import Buffer, Module
 
 __all__ = ["CrossEntropyLoss", "MSELoss", "BCELoss"]
 
 
 class CrossEntropyLoss(Module):
-    """Mean of −log softmax(logits)[label]; see `ops.cross_entropy`.
+    """Mean of −log softmax(logits)[label], classes weighted and labels smoothed if asked; see `ops.cross_entropy`.
+
+    weight: one number a class, or None; it moves with `.to(device)`
 
     >>> from nanoemo import Tensor, nn
     >>> round(nn.CrossEntropyLoss()(Tensor([[0.0] * 7]), [3]).item(), 4)
     1.9459
     """
 
+    def __init__(self, weight=None, label_smoothing=0.0):
+        self.weight = None if weight is None else Buffer(weight)
+        self.label_smoothing = label_smoothing
+
     def forward(self, logits, labels):
-        return ops.cross_entropy(logits, labels)
+        return ops.cross_entropy(logits, labels, self.weight, self.label_smoothing)
 
 
 class MSELoss(Module):

@@ -2,7 +2,7 @@
 import numpy as np
 
 from nanoemo import backend
-from nanoemo.kernels.loss import check_labels
+from nanoemo.kernels.loss import check_label_shapes, check_labels
 from nanoemo.ops.common import kernel_op, same_device
 from nanoemo.tensor import Tensor, is_grad_enabled
 
@@ -42,20 +42,50 @@ def _from_list(name, target):
     return array
 
 
-def cross_entropy(logits, labels):
+def cross_entropy(logits, labels, weight=None, label_smoothing=0.0):
     """Mean of −log softmax(logits)[label] over the batch; softmax is part of it.
 
     logits: (N, K); labels: N class numbers, or (N, K) one-hot rows or probabilities
-    Raises ValueError for a label that is no class, naming its row. Labels that are on the GPU already cannot be looked
-    at without waiting for it: there the loss becomes NaN, and so does the row's gradient.
+    weight: (K,), how much each class counts; for class numbers the mean is then one over the labels' weights
+    label_smoothing: the share ε of every target that is dealt out to all classes alike (Szegedy et al. 2016, section 7)
+    Both as in PyTorch. Raises ValueError for a label that is no class, naming its row, for a weight of another shape and
+    for ε outside 0 … 1. Labels that are on the GPU already cannot be looked at without waiting for it: there the loss
+    becomes NaN, and so does the row's gradient.
 
     >>> from nanoemo import Tensor, ops
     >>> loss = ops.cross_entropy(Tensor([[0.0] * 7]), [3])     # seven classes, none preferred: ln 7
     >>> round(loss.item(), 4)
     1.9459
     """
-    return kernel_op("cross_entropy", {"logits": logits},
-                     _target("cross_entropy", labels, logits, check_upload=check_labels))
+    labels = _target("cross_entropy", labels, logits, check_upload=check_labels)
+    if weight is not None or label_smoothing:
+        labels = _weighted_target(logits, labels, weight, label_smoothing)
+    return kernel_op("cross_entropy", {"logits": logits}, labels)
+
+
+def _weighted_target(logits, labels, weight, smoothing):
+    """Labels as the (N, K) numbers q that make −(1/N) Σ_n Σ_k q_nk log p_nk the weighted loss.
+
+        t = (1 − ε) onehot(y) + ε / K           or of given probabilities (1 − ε) q + ε / K
+        q_nk = w_k t_nk                         and for class numbers q_nk · N / Σ_n w_{y_n}
+    """
+    rows, classes = logits.shape if logits.ndim == 2 else (0, 0)
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must lie in 0 … 1, got {smoothing!r}")
+    (check_labels if logits.device == "cpu" else check_label_shapes)(logits.array, labels)
+    xp = backend.array_module(logits.array)
+    if weight is None:
+        weight = xp.ones(classes, logits.dtype)
+    else:
+        weight = _target("cross_entropy", weight, logits).astype(logits.dtype, copy=False)
+    if weight.shape != (classes,):
+        raise ValueError(f"cross_entropy: weight must be {(classes,)}, one number a class; got shape {weight.shape}")
+    if labels.ndim == 2:
+        return weight * ((1 - smoothing) * labels.astype(logits.dtype, copy=False) + smoothing / classes)
+    hot = (labels[:, None] == xp.arange(classes)).astype(logits.dtype)
+    mean_weight = (hot * weight).sum() / rows
+    hot = hot / hot.sum(axis=1, keepdims=True)      # on the GPU a label that is no class becomes NaN here, by 0 / 0
+    return weight * ((1 - smoothing) * hot + smoothing / classes) / mean_weight
 
 
 def mse_loss(prediction, target):
