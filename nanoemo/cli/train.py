@@ -1,9 +1,11 @@
 """`nanoemo train MODEL`: train, judge and report, in a folder of its own; or go on with a run that was
 broken off."""
 import argparse
+import json
 from dataclasses import replace
 
 STOPPED = 130            # the exit status that shells give for Ctrl-C
+EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "schedule", "patience", "start_from", "freeze")
 
 
 def add_arguments(parser):
@@ -24,12 +26,40 @@ def add_arguments(parser):
                                                           "on that one")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
     group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    add_extras(parser)
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
     folders = parser.add_mutually_exclusive_group()
     folders.add_argument("--out", metavar="DIR", help="a new folder for the run (default runs/MODEL-N)")
     folders.add_argument("--resume", metavar="DIR", help="go on with the run in this folder and its settings")
     parser.add_argument("--save-every", type=_seconds, default=60.0, metavar="SECONDS",
                         help="save within an epoch this often (default 60)")
+
+
+def add_extras(parser):
+    """What the papers' recipes do without."""
+    group = parser.add_argument_group("extras (docs/extras.md; by default none)")
+    group.add_argument("--weight-decay", type=float, metavar="X", help="L2 regularisation (default: the paper's)")
+    group.add_argument("--class-weights", metavar="W", help="balanced, or by name: disgust=4,happy=0.5")
+    group.add_argument("--label-smoothing", type=float, metavar="X", help="share of each label dealt out to all classes")
+    group.add_argument("--clip-norm", type=float, metavar="X", help="most that the gradients' joint length may be")
+    group.add_argument("--schedule", metavar="S", help="of the learning rate: cosine, step=10, exponential=0.95, plateau=5, "
+                                                       "warmup=5 or warmup=5,cosine")
+    group.add_argument("--patience", type=int, metavar="N", help="end after N epochs without a better one")
+    group.add_argument("--from", dest="start_from", metavar="RUN", help="start from the best weights of another run")
+    group.add_argument("--freeze", metavar="LAYERS", help="layers that do not learn: names or kinds of the summary's table, "
+                                                          "such as 0,1 or Conv2d or 'extractor*'")
+    group.add_argument("--option", action="append", type=_option, metavar="NAME=VALUE",
+                       help="an option of the model's, such as hidden=256; may be repeated")
+
+
+def _option(text):
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:            # a word, such as same
+        return name, value
 
 
 def _seconds(text):
@@ -101,7 +131,8 @@ def _resumed(args):
 def _wanted(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
-              ("epochs", "batch_size", "lr", "optimizer", "augment", "split_by", "limit", "seed", "device")}
+              ("epochs", "batch_size", "lr", "optimizer", "augment", "split_by", "limit", "seed", "device", *EXTRAS)}
+    wanted["options"] = dict(args.option) if args.option else None
     if wanted["augment"] == "none":
         wanted["augment"] = ""
     return wanted
@@ -124,6 +155,9 @@ def _introduce(experiment, folder, args):
             _say(f"drawn faces: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
     _say(f"{settings.optimizer}, learning rate {settings.lr:g}, batches of {settings.batch_size}, "
          f"{settings.epochs} epochs, augmentation {settings.augment or 'none'}, seed {settings.seed}")
+    extras = {name: getattr(settings, name) for name in ("options", *EXTRAS) if getattr(settings, name)}
+    if extras:
+        _say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in extras.items()))
     _say(f"run folder: {folder.path}")
 
 

@@ -8,7 +8,10 @@ from nanoemo.optim.schedules import (
                                      MultiStepLR,
                                      ReduceLROnPlateau,
                                      StepLR,
+                                     build_schedule,
+                                     parse_schedule,
 )
 
 __all__ = ["Adam", "AdamW", "CosineAnnealingLR", "ExponentialLR", "LinearWarmup", "MultiStepLR", "Optimizer",
-           "RMSprop", "ReduceLROnPlateau", "SGD", "StepLR", "build", "clip_grad_norm_", "clip_grad_value_"]
+           "RMSprop", "ReduceLROnPlateau", "SGD", "StepLR", "build", "build_schedule", "clip_grad_norm_", "clip_grad_value_",
+           "parse_schedule"]

@@ -1,11 +1,13 @@
 """Schedules: the learning rate as a function of the epoch.
 
-A schedule takes the rate that the optimiser has when it is made as the base rate. Call `step()` after each
+A schedule takes the rate that the optimiser has when it is made as the base rate. Call `step(loss)` after each
 epoch. Epochs count from 0; `rate(epoch)` is the formula.
 """
+import difflib
 import math
 
-__all__ = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearWarmup", "ReduceLROnPlateau"]
+__all__ = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearWarmup", "ReduceLROnPlateau",
+           "build_schedule", "parse_schedule"]
 
 
 class Schedule:
@@ -21,8 +23,8 @@ class Schedule:
         """Learning rate in `epoch`."""
         raise NotImplementedError
 
-    def step(self):
-        """An epoch has ended: set the rate of the next."""
+    def step(self, loss=None):
+        """An epoch has ended: set the rate of the next. The loss decides nothing here; `ReduceLROnPlateau` needs it."""
         self.epoch += 1
         self.optimizer.lr = self.rate(self.epoch)
 
@@ -203,3 +205,71 @@ class ReduceLROnPlateau:
         self.optimizer.lr = float(state["lr"])
         self.best = math.inf if state["best"] is None else float(state["best"])
         self.bad_epochs = int(state["bad_epochs"])
+
+
+USUAL = {"cosine": None, "step": 10, "exponential": 0.95, "plateau": 5, "warmup": 5}
+
+
+def parse_schedule(text):
+    """What a text such as "warmup=5,cosine" asks for: {name: number}, at most one name beside warmup; "" gives {}.
+
+    Raises ValueError for an unknown name, a number that cannot be, and two schedules at once.
+
+    >>> parse_schedule("warmup=3,step")
+    {'warmup': 3.0, 'step': 10}
+    >>> parse_schedule("cosin")
+    Traceback (most recent call last):
+        ...
+    ValueError: schedule: unknown 'cosin'; did you mean 'cosine'? There are cosine, step, exponential, plateau, warmup
+    """
+    asked = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, given, number = (piece.strip() for piece in part.partition("="))
+        if name not in USUAL:
+            near = difflib.get_close_matches(name, USUAL, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"schedule: unknown {name!r}; {hint}There are {', '.join(USUAL)}")
+        asked[name] = _number(name, number) if given else USUAL[name]
+    if len(asked.keys() - {"warmup"}) > 1:
+        raise ValueError(f"schedule: {text!r} names more than one schedule; only warmup goes before another")
+    if {"warmup", "plateau"} <= asked.keys():
+        raise ValueError("schedule: plateau cannot follow a warmup, since it is no function of the epoch")
+    return asked
+
+
+def _number(name, text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if name == "cosine":
+        raise ValueError(f"schedule: cosine={text}: expected no number; it goes over all epochs")
+    if name == "exponential" and not 0 < number <= 1:
+        raise ValueError(f"schedule: exponential={text}: expected a factor above 0 and at most 1, as in exponential=0.95")
+    if name != "exponential" and not (number >= 1 and number.is_integer()):
+        raise ValueError(f"schedule: {name}={text}: expected a number of epochs, as in {name}={USUAL[name]}")
+    return number
+
+
+def build_schedule(text, optimizer, epochs):
+    """The schedule that a text names for a training of `epochs` epochs; None for "".
+
+    cosine: down to 0 over all epochs; step=10: to a tenth every 10 epochs; exponential=0.95: by this factor each epoch;
+    plateau=5: to a tenth after more than 5 epochs without a better loss; warmup=5 before one of the others, or alone.
+    Raises ValueError as `parse_schedule` does.
+
+    >>> from nanoemo import nn, optim
+    >>> schedule = optim.build_schedule("warmup=2,cosine", optim.SGD([nn.Parameter([1.0])], lr=1.0), epochs=6)
+    >>> [round(schedule.rate(epoch), 2) for epoch in range(6)]
+    [0.1, 0.55, 1.0, 0.85, 0.5, 0.15]
+    """
+    asked = parse_schedule(text)
+    warmup = asked.pop("warmup", 0)
+    name, number = next(iter(asked.items()), (None, None))
+    make = {None: lambda: None,
+            "cosine": lambda: CosineAnnealingLR(optimizer, max(epochs - warmup, 1)),
+            "step": lambda: StepLR(optimizer, number),
+            "exponential": lambda: ExponentialLR(optimizer, number),
+            "plateau": lambda: ReduceLROnPlateau(optimizer, patience=number)}
+    schedule = make[name]()
+    return LinearWarmup(optimizer, warmup, after=schedule) if warmup else schedule

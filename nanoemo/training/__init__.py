@@ -4,6 +4,8 @@
 """
 from nanoemo.training.callbacks import Callback
 from nanoemo.training.checkpoint import CheckpointError
+from nanoemo.training.class_weights import class_weights
+from nanoemo.training.early_stopping import EarlyStopping
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.interrupt import catch_interrupt
 from nanoemo.training.progress import progress
@@ -12,6 +14,6 @@ from nanoemo.training.runfolder import RunFolder, RunFolderError
 from nanoemo.training.settings import Settings
 from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, predict
 
-__all__ = ["Callback", "CheckpointError", "Experiment", "Predictions", "Recorder", "RunFolder",
-           "RunFolderError", "Settings", "Trainer", "TrainingDiverged", "catch_interrupt", "predict",
-           "progress"]
+__all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "Predictions", "Recorder", "RunFolder",
+           "RunFolderError", "Settings", "Trainer", "TrainingDiverged", "catch_interrupt",
+           "class_weights", "predict", "progress"]

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 import nanoemo
-from nanoemo import backend, data, features, models, ops, optim, viz
+from nanoemo import backend, data, features, models, nn, ops, optim, viz
 from nanoemo.files import write_file, write_json
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
-from nanoemo.training import checkpoint, sanity
+from nanoemo.training import checkpoint, pretrained, sanity
+from nanoemo.training.class_weights import class_weights
+from nanoemo.training.early_stopping import EarlyStopping
 from nanoemo.training.evaluation import describe_unseen, write_evaluation
 from nanoemo.training.preparation import input_shape, preparation
 from nanoemo.training.recorder import Recorder, best_epoch
@@ -29,6 +31,7 @@ __all__ = ["Experiment"]
 class Experiment:
     """The data, the model and the trainer that `settings` (a `Settings`) describe, made from its seed.
 
+    splits: the data, where it has been loaded already
     Raises ValueError (DataError for the data) where they cannot be made.
 
     >>> from nanoemo.training import Settings
@@ -37,13 +40,13 @@ class Experiment:
     ('njoku.cnn on drawn faces', 3)
     """
 
-    def __init__(self, settings):
+    def __init__(self, settings, splits=None):
         self.settings = settings
         self.changes, self.mix = data.parse_augment(settings.augment)     # before the data, which may take long to read
         check_can_run(settings)
         image_shape = shapes_of_inputs(models.recipe(settings.model).input_shape)[0]
-        self.splits = data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
-                                image_shape=image_shape)
+        self.splits = splits or data.load(settings.data, limit=settings.limit, seed=settings.seed,
+                                          split_by=settings.split_by, image_shape=image_shape)
         images = self.splits["train"]
         self.classes = images.class_names
         self.title = f"{settings.model} on {images.name.removesuffix(' train')}"
@@ -51,12 +54,17 @@ class Experiment:
         self.extract = features.BY_NAME[settings.features] if settings.features else None
 
         nanoemo.manual_seed(settings.seed)
-        self.model = models.build(settings.model, len(self.classes), self.input_shape)
+        self.model = models.build(settings.model, len(self.classes), self.input_shape, **settings.options)
+        pretrained.freeze(self.model, settings.freeze)
         self.model.to(settings.device)
         optimizer = optim.build(settings.optimizer, self.model.parameters(), lr=settings.lr,
                                 weight_decay=settings.weight_decay)
-        self.trainer = Trainer(self.model, optimizer, ops.cross_entropy, self.train_loader(),
-                               self.loader("validation"), device=settings.device)
+        weights = class_weights(settings.class_weights, images.counts())
+        loss = nn.CrossEntropyLoss(weights, settings.label_smoothing).to(settings.device)
+        self.trainer = Trainer(self.model, optimizer, loss, self.train_loader(), self.loader("validation"),
+                               device=settings.device, clip_norm=settings.clip_norm,
+                               schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
+        self.ending = [] if settings.patience is None else [EarlyStopping(settings.patience)]
 
     # ---- data on its way into the network ------------------------------------------------------------------
 
@@ -89,6 +97,26 @@ class Experiment:
             raise ValueError(f"the batch size is {batch}, but there are only {images} training images; "
                              f"give --batch-size {images} or less")
         next(self.train_loader().epoch(0))          # augmentation may not fit images of this size
+        if self.settings.start_from:
+            self._weights_to_start_from()
+
+    def _weights_to_start_from(self):
+        run = self.settings.start_from
+        state = pretrained.best_weights(run)
+        try:
+            return pretrained.fitting(self.model, state)
+        except ValueError as error:
+            raise ValueError(f"{run}: {error}") from None
+
+    def start(self, say=print):
+        """Take the initial weights from another run where the settings name one; say which were taken."""
+        if not self.settings.start_from:
+            return
+        state = self._weights_to_start_from()
+        _, own = self.model.load_state_dict(state, strict=False), self.model.state_dict()
+        new = [name for name in own if name not in state]
+        say(f"start: {len(state)} of {len(own)} arrays of weights are from {self.settings.start_from}"
+            + (f"; new are {', '.join(new)}" if new else ""))
 
     def begin(self, folder):
         """Write what is known before training: config.json, the model's table, the mean image, augmented samples."""
@@ -136,7 +164,9 @@ class Experiment:
         """
         trainer = self.trainer
         recorder = Recorder(folder, save_every)
-        trainer.callbacks = [recorder, display]
+        trainer.callbacks = [recorder, display, *self.ending]
+        if not folder.last_path.exists():
+            self.start(say)
         if not (folder.path / "sanity.json").exists():
             self._check(folder, stop, say)
         if not stop:
@@ -144,6 +174,8 @@ class Experiment:
         if stop:
             recorder.save(trainer)
             return False
+        if trainer.ended:
+            say(f"ended after epoch {trainer.epoch}: none was better since epoch {best_epoch(trainer.history)['epoch']}")
         self._draw_curves(folder, trainer.history)
         return self.judge(folder, ("validation", "test"), stop=stop, say=say)
 
@@ -151,6 +183,8 @@ class Experiment:
         batch = next(self.train_loader(augment=False).epoch(0))
         report = sanity.check(self.model, batch, len(self.classes), ops.cross_entropy, self.settings.device,
                               stop=stop)
+        if self.settings.start_from:
+            report["expected_loss"] = None          # these weights know something
         if not stop:
             write_json(folder.path / "sanity.json", report)
             for line in sanity.describe(report):

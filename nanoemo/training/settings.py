@@ -1,6 +1,8 @@
 """The settings of a run: plain values, checked, with the paper's own where nothing else is asked for."""
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from nanoemo.optim import parse_schedule
 
 __all__ = ["Settings", "DRAWN_EPOCHS"]
 
@@ -20,6 +22,14 @@ class Settings:
     features: name in `nanoemo.features` of a second input made of the image; "" for none
     limit: most images of each split; None for all
     seed: of the initial weights, the order of the images, dropout, augmentation, the drawn faces and the division
+    options: the model's own, as for `nanoemo.models.build`
+    class_weights: "balanced" or weights by name, as for `nanoemo.training.class_weights`; "" for none
+    label_smoothing: as for `nanoemo.ops.cross_entropy`
+    clip_norm: the most that the joint length of all gradients may be; None for any
+    schedule: of the learning rate, as for `nanoemo.optim.build_schedule`; "" for none
+    patience: epochs without a better one after which training ends (`EarlyStopping`); None for never
+    start_from: folder of a run whose best weights are the initial ones, as far as they fit; "" for none
+    freeze: layers that do not learn, as for `nanoemo.training.pretrained.freeze`; "" for none
 
     Raises ValueError for a value that cannot work.
 
@@ -42,11 +52,19 @@ class Settings:
     limit: int | None = None
     seed: int = 0
     device: str = "cpu"
+    options: dict = field(default_factory=dict)
+    class_weights: str = ""
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    schedule: str = ""
+    patience: int | None = None
+    start_from: str = ""
+    freeze: str = ""
 
     def __post_init__(self):
-        for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 1), ("seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 1), ("seed", 0), ("patience", 1)):
             value = getattr(self, name)
-            if value is None and name == "limit":
+            if value is None and name in ("limit", "patience"):
                 continue
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")
@@ -56,6 +74,13 @@ class Settings:
             raise ValueError(f"lr, the learning rate, is {self.lr}; expected a positive number like 0.001")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay is {self.weight_decay}; expected 0 or a positive number")
+        if not isinstance(self.options, dict):
+            raise ValueError(f"options is {self.options!r}; expected the model's options by name")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; expected at least 0 and below 1, like 0.1")
+        if self.clip_norm is not None and not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
+            raise ValueError(f"clip_norm is {self.clip_norm}; expected a positive number like 1")
+        parse_schedule(self.schedule)
 
     @classmethod
     def from_recipe(cls, model, data=None, **wanted):

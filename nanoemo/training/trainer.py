@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanoemo import Tensor, backend, capture, random
+from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
 from nanoemo.nn.trace import undisturbed
 from nanoemo.training.checkpoint import CheckpointError
@@ -65,6 +65,8 @@ class Trainer:
     loss_fn: (scores, labels) -> scalar Tensor, the mean over the batch
     train, validation: loaders that give (images, labels) as arrays, or (input, input, ..., labels); validation may be
         None. In training labels may be probabilities (N, K): an answer is then right where it is the likeliest class
+    schedule: of the learning rate (nanoemo/optim/schedules.py), told the loss of each epoch; validation's where there is one
+    clip_norm: the most that the joint length of all gradients may be; None for any
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
 
     >>> import numpy as np, nanoemo
@@ -81,19 +83,23 @@ class Trainer:
     1.0
     """
 
-    def __init__(self, model, optimizer, loss_fn, train, validation=None, *, device="cpu", callbacks=()):
+    def __init__(self, model, optimizer, loss_fn, train, validation=None, *, device="cpu", schedule=None,
+                 clip_norm=None, callbacks=()):
         self.model = model
         self.optimizer = optimizer
         self.loss_fn = loss_fn
         self.train_loader = train
         self.validation_loader = validation
         self.device = device
+        self.schedule = schedule
+        self.clip_norm = clip_norm
         self.callbacks = list(callbacks)
         self.epoch = 0              # epochs finished, and so the index of the one under way
         self.step = 0               # steps made in the epoch under way
         self.tally = Tally()        # sums over those of them whose results have come back from the device
         self.history = []           # a dictionary for each finished epoch
         self.epochs = None
+        self.ended = False          # a callback sets it to end training before all epochs are done
         self._learn = capture(self._learn_from, depends_on=self._what_learns)
         self._results = Results()
 
@@ -114,7 +120,7 @@ class Trainer:
         self.epochs = epochs
         self._tell("train_start")
         try:
-            while self.epoch < epochs and self._run_epoch(stop):
+            while not self.finished and self._run_epoch(stop):
                 pass
         finally:
             self._tell("train_end")
@@ -122,7 +128,7 @@ class Trainer:
 
     @property
     def finished(self):
-        return self.epoch == self.epochs
+        return self.ended or self.epoch >= self.epochs
 
     def _run_epoch(self, stop):
         """The rest of the epoch under way, and its validation. False where asked to stop before its end."""
@@ -158,6 +164,8 @@ class Trainer:
         loss = self.loss_fn(scores, labels)
         self.optimizer.zero_grad()
         loss.backward()
+        if self.clip_norm is not None:
+            optim.clip_grad_norm_(self.optimizer.params, self.clip_norm)
         self.optimizer.step()
         truth = labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
         correct = (scores.array.argmax(axis=-1) == truth).sum()
@@ -194,6 +202,9 @@ class Trainer:
             "seconds": round(self.tally.seconds + time.perf_counter() - before, 3),
             "images_per_second": round(self.tally.images_per_second, 1),
             "waiting": round(self.tally.waiting_share, 4), "lr": self.optimizer.lr})
+        if self.schedule is not None:
+            row = self.history[-1]
+            self.schedule.step(row["loss"] if row["val_loss"] is None else row["val_loss"])
         self.epoch, self.step, self.tally = self.epoch + 1, 0, Tally()
         self._tell("epoch_end")
         return not stop
@@ -217,7 +228,7 @@ class Trainer:
                        for name, value in self.optimizer.state_dict().items()})
         return arrays, {
             "epoch": self.epoch, "step": self.step, "tally": asdict(self.tally), "history": self.history,
-            "random": random.get_state()}
+            "schedule": None if self.schedule is None else self.schedule.state_dict(), "random": random.get_state()}
 
     def restore(self, arrays, meta):
         """Go back to a state that `state` gave, random numbers included.
@@ -230,6 +241,8 @@ class Trainer:
         try:
             self.model.load_state_dict(part("model."))
             self.optimizer.load_state_dict(part("optimizer."))
+            if self.schedule is not None:
+                self.schedule.load_state_dict(meta["schedule"])
             self.epoch, self.step = meta["epoch"], meta["step"]
             self.tally, self.history = Tally(**meta["tally"]), meta["history"]
             random.set_state(meta["random"])

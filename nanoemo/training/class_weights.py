@@ -1,0 +1,46 @@
+"""How much each class counts in the loss."""
+import difflib
+
+import numpy as np
+
+__all__ = ["class_weights"]
+
+
+def class_weights(text, counts):
+    """The weights (K,), float32, that `text` names; None for "".
+
+    text: "balanced", so that all classes count alike: N / (K n_k) for a class with n_k of the N images; or weights by
+        name, such as "disgust=4,happy=0.5", where the other classes weigh 1
+    counts: {class: number of its images in the training set}, in the order of the labels
+    A class without images has the weight 0. Raises ValueError for an unknown class and what is no positive number.
+
+    >>> class_weights("balanced", {"sad": 30, "happy": 90})
+    array([2.       , 0.6666667], dtype=float32)
+    >>> class_weights("happy=0.5", {"sad": 30, "happy": 90})
+    array([1. , 0.5], dtype=float32)
+    """
+    if not text:
+        return None
+    if text == "balanced":
+        numbers = np.array(list(counts.values()))
+        return np.where(numbers > 0, numbers.sum() / (len(counts) * np.maximum(numbers, 1)), 0).astype(np.float32)
+    weights = dict.fromkeys(counts, 1.0)
+    for part in text.split(","):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name not in weights:
+            near = difflib.get_close_matches(name, ["balanced", *weights], 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"class weights: there is no class {name!r}; {hint}Write balanced, or weights of "
+                             f"{', '.join(weights)}, such as {next(iter(weights))}=2")
+        weights[name] = _positive(part, number)
+    return np.array(list(weights.values()), np.float32)
+
+
+def _positive(part, text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"class weights: {part!r}: expected a number of at least 0 after =")
+    return number

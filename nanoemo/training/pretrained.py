@@ -1,0 +1,64 @@
+"""Transfer: starting from the weights of another run, with some layers frozen."""
+from fnmatch import fnmatchcase
+
+from nanoemo.training import checkpoint
+from nanoemo.training.runfolder import RunFolder
+
+__all__ = ["best_weights", "fitting", "freeze"]
+
+
+def best_weights(run):
+    """{name: array} of the best epoch of the run in the folder `run`. Raises RunFolderError, CheckpointError or
+    ValueError where there are none."""
+    folder = RunFolder.open(run)
+    if not folder.best_path.exists():
+        raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to start from")
+    arrays, _ = checkpoint.load(folder.best_path)
+    return {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
+
+
+def fitting(model, state):
+    """Those arrays of `state` that `model.load_state_dict(..., strict=False)` can take: of a name and shape that it has.
+
+    Another number of classes changes the last layer's shape: that layer then keeps its own new weights. Raises
+    ValueError where not one array fits.
+
+    >>> from nanoemo import nn
+    >>> seven, three = (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, classes)) for classes in (7, 3))
+    >>> sorted(fitting(three, seven.state_dict()))
+    ['0.bias', '0.weight']
+    """
+    shapes = {name: array.shape for name, array in model.state_dict().items()}
+    fits = {name: array for name, array in state.items() if shapes.get(name) == array.shape}
+    if not fits:
+        raise ValueError(f"not one of its {len(state)} arrays of weights fits this model: the networks differ from the "
+                         "first layer on; start from a run of the same model")
+    return fits
+
+
+def freeze(model, patterns):
+    """Freeze each module whose path or class one of the comma-separated patterns names; returns the paths.
+
+    patterns: with * and ? as in file names. "0,1" are the first two layers of a Sequential, "extractor*" a part with all
+        that is in it, "Conv2d" all convolutions
+    Raises ValueError for a pattern that names nothing, and where nothing would be left to learn.
+
+    >>> from nanoemo import nn
+    >>> model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+    >>> freeze(model, "Conv*,1")
+    ['0', '1']
+    """
+    modules = {path: module for path, module in model.named_modules() if path}
+    frozen = set()
+    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+        named = [path for path, module in modules.items()
+                 if fnmatchcase(path, pattern) or fnmatchcase(type(module).__name__, pattern)]
+        if not named:
+            layers = ", ".join(f"{path} ({type(module).__name__})" for path, module in modules.items())
+            raise ValueError(f"freeze: {pattern!r} names no layer; there are {layers}")
+        for path in named:
+            modules[path].freeze()
+        frozen.update(named)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"freeze: {patterns!r} freezes all that could learn; leave a layer out")
+    return [path for path in modules if path in frozen]

@@ -1,0 +1,241 @@
+"""Class weights, smoothed labels, schedules, clipping, early stopping and transfer: alone, and in a run that is resumed."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import nanoemo
+from nanoemo import data, models, nn, ops, optim
+from nanoemo.cli import main
+from nanoemo.training import (Callback, EarlyStopping, Experiment, RunFolder, Settings, Trainer, checkpoint, class_weights,
+                              pretrained)
+from nanoemo.training.recorder import Recorder
+
+EXTRAS = {"class_weights": "balanced", "label_smoothing": 0.1, "clip_norm": 0.5, "schedule": "warmup=2,cosine", "patience": 3,
+          "freeze": "0,3"}
+SMALL = {"limit": 14, "batch_size": 7, "epochs": 4, "lr": 0.01}
+SHORT = ["--limit", "14", "--batch-size", "7"]
+
+
+def settings(**changes):
+    return Settings.from_recipe("chater.dcnn", **{**SMALL, **changes})
+
+
+class StopAfter(Callback):
+    """A flag that becomes true after so many steps, as Ctrl-C would set it."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def step_end(self, trainer):
+        self.steps -= 1
+
+    def __bool__(self):
+        return self.steps <= 0
+
+
+def bits(trainer):
+    arrays, meta = trainer.state()
+    meta = json.loads(json.dumps(meta))
+    for row in [*meta["history"], meta["tally"]]:
+        row.pop("seconds"), row.pop("images_per_second", None)
+    return {name: array.tobytes() for name, array in arrays.items()}, meta
+
+
+# ---- each alone -------------------------------------------------------------------------------------------
+
+
+def test_balanced_weights_make_all_classes_count_alike():
+    counts = {"angry": 10, "disgust": 0, "happy": 40}
+    weights = class_weights("balanced", counts)
+    assert weights.dtype == np.float32 and weights[1] == 0
+    assert weights[0] * 10 == weights[2] * 40
+    assert weights @ list(counts.values()) == pytest.approx(50 * 2 / 3)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("hapy=2", "there is no class 'hapy'; did you mean 'happy'"), ("balance", "did you mean 'balanced'"),
+    ("happy", "'happy': expected a number"), ("happy=-1", "expected a number of at least 0"),
+    ("happy=nan", "expected a number"), ("happy=1,,sad=2", "there is no class ''")])
+def test_class_weights_that_cannot_be(text, message):
+    with pytest.raises(ValueError, match=message):
+        class_weights(text, {"sad": 1, "happy": 2})
+
+
+@pytest.mark.parametrize("text, rates", [
+    ("", [1] * 4), ("cosine", [1, 0.853553, 0.5, 0.146447]), ("step=2", [1, 1, 0.1, 0.1]),
+    ("exponential=0.5", [1, 0.5, 0.25, 0.125]), ("warmup=3", [0.1, 0.4, 0.7, 1]),
+    ("warmup=2,cosine", [0.1, 0.55, 1, 0.5]), ("plateau=1", [1, 1, 1, 0.1])])
+def test_a_schedule_is_followed_epoch_by_epoch(text, rates):
+    model = nn.Linear(1, 2)
+    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    schedule = optim.build_schedule(text, optimizer, epochs=4)
+    seen = []
+    for _ in rates:
+        seen.append(optimizer.lr)
+        if schedule:
+            schedule.step(1.0)
+    assert seen == pytest.approx(rates, abs=1e-6)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("cos", "unknown 'cos'; did you mean 'cosine'"), ("cosine=3", "expected no number"), ("step=0", "a number of epochs"),
+    ("step=two", "as in step=10"), ("exponential=2", "at most 1"), ("cosine,step", "more than one schedule"),
+    ("warmup,plateau", "plateau cannot follow a warmup"), ("warmup=1.5", "a number of epochs")])
+def test_schedules_that_cannot_be(text, message):
+    with pytest.raises(ValueError, match=f"schedule: .*{message}"):
+        settings(schedule=text)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"label_smoothing": 1.0}, "label_smoothing is 1.0"), ({"clip_norm": 0.0}, "clip_norm is 0.0"), ({"patience": 0}, "patience is 0"),
+    ({"options": [1]}, "options is"), ({"clip_norm": float("nan")}, "clip_norm is nan")])
+def test_settings_that_cannot_be(changes, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
+
+
+def test_clipping_keeps_steps_short(device):
+    """With SGD a step is learning rate × gradient, so its length is at most the rate × the norm."""
+    experiment = Experiment(settings(clip_norm=1e-3, optimizer="sgd", lr=1.0, device=device))
+    before = experiment.model.state_dict()
+    experiment.trainer.callbacks = [stop := StopAfter(1)]
+    experiment.trainer.fit(1, stop)
+    moved = sum(((array - before[name]) ** 2).sum() for name, array in experiment.model.state_dict().items())
+    assert 0.5e-3 < np.sqrt(moved) < 1.001e-3
+
+
+def test_early_stopping_ends_training_and_is_remembered():
+    experiment = Experiment(settings(epochs=9, lr=1e-9, patience=2))        # it learns nothing, so the first epochs stay best
+    experiment.trainer.callbacks = experiment.ending
+    history = experiment.trainer.fit(9)
+    assert experiment.trainer.finished and len(history) < 9
+    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"]
+    assert len(history) == best + 2
+    experiment.trainer.ended = False
+    assert len(experiment.trainer.fit(9)) == len(history)                   # as a resumed run: the history says that it is over
+
+
+def test_patience_has_to_be_positive():
+    with pytest.raises(ValueError, match="patience must be at least 1"):
+        EarlyStopping(0)
+
+
+# ---- transfer ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_frozen_stays_and_the_rest_learns():
+    experiment = Experiment(settings(freeze="Conv2d,10"))
+    before = experiment.model.state_dict()
+    experiment.trainer.fit(1)
+    changed = {name.split(".")[0] for name, array in experiment.model.state_dict().items() if (array != before[name]).any()}
+    assert changed == {"13", "16"}
+
+
+def test_patterns_name_parts_and_kinds():
+    model = models.build("series.architecture1")
+    assert "extractor" in pretrained.freeze(model, "extractor*")
+    assert all(not p.requires_grad for p in model.extractor.parameters())
+    assert all(p.requires_grad for p in model.classifier.parameters())
+    with pytest.raises(ValueError, match="'extractr' names no layer; there are extractor"):
+        pretrained.freeze(model, "extractr")
+    with pytest.raises(ValueError, match="all that could learn"):
+        pretrained.freeze(model, "*")
+
+
+def test_a_run_starts_from_another_with_other_classes(tmp_path):
+    nanoemo.manual_seed(0)
+    first = Experiment(settings())
+    folder = RunFolder(tmp_path / "first")
+    folder.path.mkdir()
+    first.begin(folder)
+    first.trainer.callbacks = [Recorder(folder)]
+    first.trainer.fit(1)
+    faces = {name: data.ImageSet(split.images, split.labels % 3, ("a", "b", "c"), name=name)
+             for name, split in first.splits.items()}
+    second = Experiment(settings(start_from=str(folder.path)), faces)
+    said = []
+    second.start(said.append)
+    assert said == [f"start: 10 of 12 arrays of weights are from {folder.path}; new are 16.weight, 16.bias"]
+    taken = checkpoint.load(folder.best_path)[0]
+    assert (second.model.state_dict()["0.weight"] == taken["model.0.weight"]).all()
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--from", "nowhere"], "nowhere: there is no such folder"), (["--freeze", "Convolution"], "'Convolution' names no layer"),
+    (["--class-weights", "joy=2"], "there is no class 'joy'"), (["--schedule", "cosne"], "did you mean 'cosine'"),
+    (["--option", "hidden=3"], "no option hidden; its options are dropout"), (["--label-smoothing", "2"], "label_smoothing is 2.0"),
+    (["--patience", "0"], "patience is 0"), (["--clip-norm", "-1"], "clip_norm is -1.0")])
+def test_bad_words_end_in_one_line(tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "chater.dcnn", *SHORT, *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+# ---- together, resumed ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_with_everything_on_a_resumed_run_ends_in_the_same_bits(tmp_path, steps, device):
+    """2 steps an epoch: stopped within an epoch, at its end, and past the warm-up."""
+    def make():
+        experiment = Experiment(settings(**EXTRAS, device=device))
+        experiment.trainer.callbacks = list(experiment.ending)
+        return experiment.trainer
+
+    whole = make()
+    whole.fit(4)
+    halted = make()
+    halted.callbacks.append(stop := StopAfter(steps))
+    halted.fit(4, stop)
+    checkpoint.save(tmp_path / "last", *halted.state())
+    resumed = make()
+    resumed.restore(*checkpoint.load(tmp_path / "last"))
+    resumed.fit(4)
+    assert bits(resumed) == bits(whole)
+    assert [row["lr"] for row in whole.history] == pytest.approx([0.001, 0.0055, 0.01, 0.005])
+
+
+def test_a_captured_step_takes_all_of_them(card):
+    """The GPU's record of a step gives what the CPU computes, and each epoch's own learning rate."""
+    def train(device):
+        nanoemo.manual_seed(1)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(6, 8).freeze(), nn.Tanh(), nn.Linear(8, 3)).to(device)
+        rng = np.random.default_rng(0)
+        faces = data.ImageSet(rng.integers(0, 256, (24, 2, 3, 1), np.uint8), rng.integers(0, 3, 24), ("a", "b", "c"))
+        loader = data.DataLoader(faces, 8, shuffle=True, transform=data.Scale())
+        optimizer = optim.SGD(model.parameters(), lr=0.5)
+        loss = nn.CrossEntropyLoss(class_weights("balanced", faces.counts()), 0.1).to(device)
+        trainer = Trainer(model, optimizer, loss, loader, loader, device=device, clip_norm=0.05,
+                          schedule=optim.build_schedule("cosine", optimizer, 4))
+        return trainer.fit(4)
+
+    for a, b in zip(train("cpu"), train("cuda"), strict=True):
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy", "lr"):
+            assert a[name] == pytest.approx(b[name], rel=1e-4), name
+
+
+def test_from_the_command_line_to_config_and_back(tmp_path, capsys):
+    run, second = str(tmp_path / "a"), str(tmp_path / "b")
+    assert main(["train", "chater.dcnn", *SHORT, "--epochs", "2", "--class-weights", "balanced", "--label-smoothing", "0.1",
+                 "--patience", "5", "--schedule", "cosine", "--clip-norm", "1", "--option", "dropout=0.25", "--out", run]) == 0
+    kept = json.loads((tmp_path / "a" / "config.json").read_text())["settings"]
+    assert (kept["class_weights"], kept["label_smoothing"], kept["patience"]) == ("balanced", 0.1, 5)
+    assert (kept["schedule"], kept["clip_norm"], kept["options"]) == ("cosine", 1.0, {"dropout": 0.25})
+    assert [row["lr"] for row in json.loads((tmp_path / "a" / "history.json").read_text())] == [0.001, 0.0005]
+    assert main(["train", "chater.dcnn", *SHORT, "--epochs", "1", "--from", run, "--freeze", "Conv2d", "--out", second]) == 0
+    out = capsys.readouterr().out
+    assert f"start: 12 of 12 arrays of weights are from {run}" in out and "with the weights of another run" in out
+    shutil.rmtree(run)                                      # the second run does not need the first any more
+    assert main(["train", "--resume", second, "--epochs", "2"]) == 0
+    assert main(["train", "--resume", second, "--label-smoothing", "0.5"]) == 2
+    assert "was begun with label_smoothing 0.0" in capsys.readouterr().err
+
+
+def test_plain_cross_entropy_is_the_loss_where_nothing_is_asked():
+    experiment = Experiment(settings())
+    scores, labels = nanoemo.Tensor(np.eye(7, dtype=np.float32)), np.arange(7)
+    assert experiment.trainer.loss_fn(scores, labels).item() == ops.cross_entropy(scores, labels).item()
