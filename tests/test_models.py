@@ -38,6 +38,8 @@ SMALL = {
     "chater.lstm": (12, 1),
     "alizadeh.shallow": (8, 8, 1),
     "alizadeh.deep": (16, 16, 1),
+    "alizadeh.conv5": (16, 16, 1),
+    "alizadeh.conv6": (16, 16, 1),
     "marrugat.model1": (8, 8, 1),
     "marrugat.model2": (8, 8, 1),
     "marrugat.model3": (8, 8, 1),
@@ -97,6 +99,19 @@ def test_alizadeh_deep_is_the_text():
     model = models.build("alizadeh.deep")
     assert kinds(model) == conv * 4 + ["Flatten"] + dense * 2 + ["Linear"]
     assert shapes(model, nn.Conv2d) == [(3, 3, 1, 64), (5, 5, 64, 128), (3, 3, 128, 512), (3, 3, 512, 512)]
+
+
+@pytest.mark.parametrize("name, more", [("alizadeh.deep", 0), ("alizadeh.conv5", 1), ("alizadeh.conv6", 2)])
+def test_alizadeh_deep_and_its_longer_variants_layer_by_layer(name, more):
+    """(shape, numbers) of all that has numbers: weights and biases, and batch norm's four a channel."""
+    table = summarize(models.build(name), (48, 48, 1))
+    convolutions = [((48, 48, 64), 640), ((48, 48, 64), 256), ((24, 24, 128), 204_928), ((24, 24, 128), 512),
+                    ((12, 12, 512), 590_336), ((12, 12, 512), 2_048), ((6, 6, 512), 2_359_808), ((6, 6, 512), 2_048)]
+    fifth = [((3, 3, 512), 2_359_808), ((3, 3, 512), 2_048)]
+    dense = [((256,), 1_179_904), ((256,), 1_024), ((512,), 131_584), ((512,), 2_048), ((7,), 3_591)]
+    rows = convolutions + fifth * more + dense
+    assert [(row.output_shape, row.params) for row in table.rows if row.params] == rows
+    assert table.total == sum(params for _, params in rows)
 
 
 def test_the_alizadeh_family_takes_every_choice_of_the_paper():

@@ -1,5 +1,6 @@
 """alizadeh.*: Alizadeh & Fazel, "Convolutional Neural Networks for Facial Expression Recognition", sections 3 and
-5.1: a shallow and a deep network, the family they belong to, and hybrids that also read HOG features. FER2013.
+5.1: a shallow and a deep network, the family they belong to, variants of the deep one with 5 and 6 convolutions, and
+hybrids that also read HOG features. FER2013.
 
     [conv - (batch norm) - ReLU - (dropout) - (max pool)] × M  -
     [affine - (batch norm) - ReLU - (dropout)] × N  -  affine
@@ -26,7 +27,7 @@ from nanoemo.nn import (
     output_shape,
 )
 
-__all__ = ["ConvSpec", "DenseSpec", "Hybrid", "deep", "family", "hybrid", "hybrid_deep", "hybrid_shallow", "shallow"]
+__all__ = ["ConvSpec", "DenseSpec", "Hybrid", "conv5", "conv6", "deep", "family", "hybrid", "hybrid_deep", "hybrid_shallow", "shallow"]
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,13 @@ def shallow_layers(hidden, dropout, dense_dropout, padding):
             [DenseSpec(hidden, batch_norm=False, dropout=dense_dropout)])
 
 
-def deep_layers(hidden, dropout, dense_dropout, padding):
-    """What `family` and `hybrid` want to know of the deep network."""
+def deep_layers(hidden, dropout, dense_dropout, padding, more=0):
+    """What `family` and `hybrid` want to know of the deep network with `more` convolutions after its four."""
     return ([ConvSpec(64, 3, padding=padding, dropout=dropout),
              ConvSpec(128, 5, padding=padding, dropout=dropout),
              ConvSpec(512, 3, padding=padding, dropout=dropout),
-             ConvSpec(512, 3, padding=padding, dropout=dropout)],
+             ConvSpec(512, 3, padding=padding, dropout=dropout),
+             *[ConvSpec(512, 3, padding=padding, dropout=dropout, pool=0)] * more],
             [DenseSpec(units, dropout=dense_dropout) for units in hidden])
 
 
@@ -197,6 +199,31 @@ def deep(num_classes=7, input_shape=(48, 48, 1), hidden=(256, 512), dropout=0.25
     4
     """
     return family(*deep_layers(hidden, dropout, dense_dropout, padding), num_classes, input_shape)
+
+
+@register("alizadeh.conv5", replace(DEEP, source="section 5.1"))
+def conv5(num_classes=7, input_shape=(48, 48, 1), hidden=(256, 512), dropout=0.25, dense_dropout=0.5, padding="same"):
+    """`deep` with a fifth convolution, 3×3 512, which made it no better.
+
+    The paper says of this network that it was trained, and nothing of its layers or settings. Our reading: the fifth is
+    like the fourth, but without a pool, since four pools leave 3×3; settings are those of `deep`.
+
+    >>> from nanoemo import models
+    >>> models.alizadeh.conv5().num_parameters() - models.alizadeh.deep().num_parameters()      # weights, biases, batch norm
+    2360832
+    """
+    return family(*deep_layers(hidden, dropout, dense_dropout, padding, more=1), num_classes, input_shape)
+
+
+@register("alizadeh.conv6", replace(DEEP, source="section 5.1"))
+def conv6(num_classes=7, input_shape=(48, 48, 1), hidden=(256, 512), dropout=0.25, dense_dropout=0.5, padding="same"):
+    """`deep` with a fifth and a sixth convolution, 3×3 512, which made it no better; our reading is that of `conv5`.
+
+    >>> from nanoemo import models
+    >>> [type(layer).__name__ for layer in models.alizadeh.conv6()].count("Conv2d")
+    6
+    """
+    return family(*deep_layers(hidden, dropout, dense_dropout, padding, more=2), num_classes, input_shape)
 
 
 @register("alizadeh.hybrid_shallow", replace(SHALLOW, source="sections 3 and 5.1, figure 7", **HYBRID))
