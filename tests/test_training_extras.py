@@ -186,7 +186,8 @@ def with_everything(device):
     loader = data.DataLoader(faces, 8, shuffle=True, transform=data.Scale())
     optimizer = optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
     loss = nn.CrossEntropyLoss(class_weights("balanced", faces.counts()), 0.1).to(device)
-    return Trainer(model, optimizer, loss, loader, loader, device=device, clip_norm=0.05, callbacks=[EarlyStopping(3)],
+    validation = data.DataLoader(faces, 8, transform=data.Scale())
+    return Trainer(model, optimizer, loss, loader, validation, device=device, clip_norm=0.05, callbacks=[EarlyStopping(3)],
                    schedule=optim.build_schedule("warmup=2,cosine", optimizer, 4))
 
 
