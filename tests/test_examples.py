@@ -115,6 +115,13 @@ def test_photo_to_emotion(device, tiny_run, tmp_path):
     assert faces == 1 and (tmp_path / "emotions.png").stat().st_size > 0
 
 
+def test_cross_validation(device, trains_a_paper, tmp_path):
+    """One epoch teaches little; how well it ends, ten show."""
+    rate, hidden, accuracy = last_line("cross_validation.py", r"best: lr (\S+), hidden (\d+), accuracy (\S+) %",
+                                       "--epochs", 1, "--device", device, folder=tmp_path)
+    assert rate in (1e-5, 1e-3) and hidden in (16, 64) and accuracy > 10
+
+
 def test_every_example_says_how_to_run_it():
     for script in (ROOT / "examples").glob("*.py"):
         header = script.read_text(encoding="utf-8").split('"""')[1]
@@ -149,6 +156,11 @@ def target_of(text):
     """The file a block is to be added to, where the text before it ends by saying so."""
     match = re.search(r"to `([\w/.]+)`:\s*$", text)
     return match and match.group(1)
+
+
+def test_blocks_of_the_page_on_extras_run(capsys):
+    run_blocks([block for _, block in code_blocks((DOCS / "extras.md").read_text(encoding="utf-8"))])
+    assert "trial 4/4" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "gpu.md", "new_op.md",

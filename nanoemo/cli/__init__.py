@@ -20,6 +20,8 @@ __all__ = ["main"]
 COMMANDS = {
     "train": "train a model, on drawn faces or on your data",
     "evaluate": "judge a trained model on the validation and test sets",
+    "search": "cross-validate settings: a grid of them, or some drawn at random",
+    "ensemble": "judge several trained models together",
     "data": "look into a data set: numbers, duplicates, examples",
     "reproduce": "run the experiments of a paper again and compare the figures",
     "predict": "find the faces in pictures and read their emotions with a trained model",

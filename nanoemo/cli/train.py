@@ -10,12 +10,25 @@ EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "sche
 
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a name that `nanoemo models` lists")
+    add_settings(parser)
+    rates = parser.add_argument_group("learning rate and regularisation (by default the paper's)")
+    rates.add_argument("--lr", type=float, metavar="X", help="learning rate")
+    rates.add_argument("--weight-decay", type=float, metavar="X", help="L2 regularisation")
+    add_extras(parser)
+    folders = parser.add_mutually_exclusive_group()
+    folders.add_argument("--out", metavar="DIR", help="a new folder for the run (default runs/MODEL-N)")
+    folders.add_argument("--resume", metavar="DIR", help="go on with the run in this folder and its settings")
+    parser.add_argument("--save-every", type=_seconds, default=60.0, metavar="SECONDS",
+                        help="save within an epoch this often (default 60)")
+
+
+def add_settings(parser):
+    """Data, device and what a paper's recipe says."""
     parser.add_argument("--data", metavar="PATH", help="FER2013, CK+, JAFFE, or a folder for each class with pictures: "
                                                        "a CSV file, a folder or a zip (default: faces drawn by formula)")
     group = parser.add_argument_group("settings (by default those of the model's paper)")
     group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
     group.add_argument("--batch-size", type=int, metavar="N", help="images a step")
-    group.add_argument("--lr", type=float, metavar="X", help="learning rate")
     group.add_argument("--optimizer", metavar="NAME", help="sgd, rmsprop, adam or adamw")
     group.add_argument("--augment", metavar="LIST", help="random changes to the training images, any of flip, vflip, "
                                                          "rotate=10, zoom=0.1, shift=0.1, brightness=0.2, contrast=0.2, "
@@ -26,19 +39,12 @@ def add_arguments(parser):
                                                           "on that one")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
     group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
-    add_extras(parser)
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
-    folders = parser.add_mutually_exclusive_group()
-    folders.add_argument("--out", metavar="DIR", help="a new folder for the run (default runs/MODEL-N)")
-    folders.add_argument("--resume", metavar="DIR", help="go on with the run in this folder and its settings")
-    parser.add_argument("--save-every", type=_seconds, default=60.0, metavar="SECONDS",
-                        help="save within an epoch this often (default 60)")
 
 
 def add_extras(parser):
     """What the papers' recipes do without."""
     group = parser.add_argument_group("extras (docs/extras.md; by default none)")
-    group.add_argument("--weight-decay", type=float, metavar="X", help="L2 regularisation (default: the paper's)")
     group.add_argument("--class-weights", metavar="W", help="balanced, or by name: disgust=4,happy=0.5")
     group.add_argument("--label-smoothing", type=float, metavar="X", help="share of each label dealt out to all classes")
     group.add_argument("--clip-norm", type=float, metavar="X", help="most that the gradients' joint length may be")
@@ -80,19 +86,19 @@ def run(args):
         if args.resume:
             experiment.resume(folder)
             trainer = experiment.trainer
-            _say(f"resuming {folder.path}: {trainer.epoch} epochs and {trainer.step} steps are done")
+            say(f"resuming {folder.path}: {trainer.epoch} epochs and {trainer.step} steps are done")
         experiment.begin(folder)
         try:
-            done = experiment.run(folder, progress(), stop, args.save_every, _say)
+            done = experiment.run(folder, progress(), stop, args.save_every, say)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"at once; to go on from what was saved last: nanoemo train --resume {folder.path}") from None
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror}; what was saved before is in order. To go on: "
                                        f"nanoemo train --resume {folder.path}", error.filename) from error
     if not done:
-        _say(f"stopped, and all is saved; to go on: nanoemo train --resume {folder.path}")
+        say(f"stopped, and all is saved; to go on: nanoemo train --resume {folder.path}")
         return STOPPED
-    _say(f"report: {folder.path / 'report.html'}")
+    say(f"report: {folder.path / 'report.html'}")
     return 0
 
 
@@ -102,7 +108,7 @@ def _begun(args):
 
     if args.model is None:
         raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
-    settings = Settings.from_recipe(args.model, args.data, **_wanted(args))
+    settings = Settings.from_recipe(args.model, args.data, **wanted_settings(args))
     experiment = Experiment(settings)
     experiment.check()
     folder = RunFolder.create(args.out, settings.model)
@@ -116,7 +122,7 @@ def _resumed(args):
 
     folder = RunFolder.open(args.resume)
     settings = Settings.from_config(folder.config(), folder.config_path)
-    fixed = {"model": args.model, **_wanted(args)}
+    fixed = {"model": args.model, **wanted_settings(args)}
     for name in ("epochs", "device"):
         fixed.pop(name)
     for name, value in fixed.items():
@@ -128,7 +134,7 @@ def _resumed(args):
     return Experiment(settings), folder
 
 
-def _wanted(args):
+def wanted_settings(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
               ("epochs", "batch_size", "lr", "optimizer", "augment", "split_by", "limit", "seed", "device", *EXTRAS)}
@@ -144,22 +150,22 @@ def _introduce(experiment, folder, args):
     settings, splits = experiment.settings, experiment.splits
     height, width, channels = splits["train"].image_shape
     counts = ", ".join(f"{len(images):,} {name}" for name, images in splits.items())
-    _say(f"nanoemo {__version__}: {experiment.title}, {experiment.model.num_parameters():,} parameters")
-    _say(f"images: {counts}; {height}×{width}×{channels}, {len(experiment.classes)} classes")
+    say(f"nanoemo {__version__}: {experiment.title}, {experiment.model.num_parameters():,} parameters")
+    say(f"images: {counts}; {height}×{width}×{channels}, {len(experiment.classes)} classes")
     if splits["train"].note and not splits["train"].drawn:
-        _say(splits["train"].note)
+        say(splits["train"].note)
     if splits["train"].drawn:
         paper = models.recipe(settings.model).epochs
-        _say("drawn faces: the images are drawn by formula and show nobody; --data PATH trains on real ones")
+        say("drawn faces: the images are drawn by formula and show nobody; --data PATH trains on real ones")
         if args.epochs is None and settings.epochs < paper:
-            _say(f"drawn faces: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
-    _say(f"{settings.optimizer}, learning rate {settings.lr:g}, batches of {settings.batch_size}, "
+            say(f"drawn faces: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
+    say(f"{settings.optimizer}, learning rate {settings.lr:g}, batches of {settings.batch_size}, "
          f"{settings.epochs} epochs, augmentation {settings.augment or 'none'}, seed {settings.seed}")
     extras = {name: getattr(settings, name) for name in ("options", *EXTRAS) if getattr(settings, name)}
     if extras:
-        _say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in extras.items()))
-    _say(f"run folder: {folder.path}")
+        say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in extras.items()))
+    say(f"run folder: {folder.path}")
 
 
-def _say(line):
+def say(line):
     print(line, flush=True)

@@ -4,6 +4,7 @@ from nanoemo.data.catalogue import load
 from nanoemo.data.detection import Face, crop_face, find_faces
 from nanoemo.data.division import divide, leave_one_out, unseen
 from nanoemo.data.faces import drawn_faces
+from nanoemo.data.folds import k_folds
 from nanoemo.data.geometry import RandomHorizontalFlip, RandomRotation, RandomShift, RandomVerticalFlip, RandomZoom
 from nanoemo.data.imageset import ImageSet
 from nanoemo.data.loader import DataLoader
@@ -13,7 +14,11 @@ from nanoemo.data.pixels import CutOut, RandomBrightness, RandomContrast, Random
 from nanoemo.data.source import DataError
 from nanoemo.data.transforms import Compose, Scale, SubtractMean, WithFeatures
 
+"RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples", "divide",
+           "drawn_faces", "k_folds", "leave_one_out", "load", "one_hot", "parse_augment", "unseen"]
+
 __all__ = ["Compose", "CutMix", "CutOut", "DataError", "DataLoader", "Face", "ImageSet", "MixOneOf", "MixUp",
            "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise", "RandomRotation", "RandomShift",
-           "RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples", "crop_face",
-           "divide", "drawn_faces", "find_faces", "leave_one_out", "load", "one_hot", "parse_augment", "read_photo", "unseen"]
+           "RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples",
+           "crop_face", "divide", "drawn_faces", "find_faces", "leave_one_out", "load", "one_hot", "parse_augment",
+           "read_photo", "unseen"]

@@ -27,7 +27,8 @@ from nanoemo.nn import (
     output_shape,
 )
 
-__all__ = ["ConvSpec", "DenseSpec", "Hybrid", "conv5", "conv6", "deep", "family", "hybrid", "hybrid_deep", "hybrid_shallow", "shallow"]
+__all__ = ["ConvSpec", "DenseSpec", "Hybrid", "conv5", "conv6", "deep", "family", "hybrid", "hybrid_deep",
+           "hybrid_shallow", "shallow"]
 
 
 @dataclass(frozen=True)

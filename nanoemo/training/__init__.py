@@ -11,9 +11,10 @@ from nanoemo.training.interrupt import catch_interrupt
 from nanoemo.training.progress import progress
 from nanoemo.training.recorder import Recorder
 from nanoemo.training.runfolder import RunFolder, RunFolderError
+from nanoemo.training.search import Search
 from nanoemo.training.settings import Settings
 from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, predict
 
 __all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "Predictions", "Recorder", "RunFolder",
-           "RunFolderError", "Settings", "Trainer", "TrainingDiverged", "catch_interrupt",
+           "RunFolderError", "Search", "Settings", "Trainer", "TrainingDiverged", "catch_interrupt",
            "class_weights", "predict", "progress"]

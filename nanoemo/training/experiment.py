@@ -200,15 +200,19 @@ class Experiment:
         write_file(folder.path / "loss.png", viz.to_png(loss))
         write_file(folder.path / "accuracy.png", viz.to_png(accuracy))
 
+    def load_best(self, folder):
+        """Take up the weights of the best epoch of the run in `folder`; returns that epoch's number."""
+        meta = self._restore(folder.best_path)
+        if self.mean_image is not None:
+            self.mean_image = folder.mean_image()
+        return best_epoch(meta["history"])["epoch"]
+
     def judge(self, folder, splits, place=None, stop=None, say=print):
         """Measure the best weights in `folder` on `splits` of this data; False where asked to stop.
 
         Tables and figures go to `place`; by default to the run's own folder, and into its report.
         """
-        meta = self._restore(folder.best_path)
-        if self.mean_image is not None:
-            self.mean_image = folder.mean_image()
-        epoch = best_epoch(meta["history"])["epoch"]
+        epoch = self.load_best(folder)
         trained_on_this = place in (None, folder.path)
         for split in splits:
             predictions = predict(self.model, self.loader(split), ops.cross_entropy, self.settings.device,

@@ -11,8 +11,9 @@ from nanoemo.viz.augmentation import augmented
 from nanoemo.viz.classes import confusion_matrix, per_class_accuracy
 from nanoemo.viz.curves import accuracy_curves, loss_curves
 from nanoemo.viz.photo import faces_in_photo
+from nanoemo.viz.search import search_results
 from nanoemo.viz.sheet import contact_sheet
 from nanoemo.viz.style import to_png
 
-__all__ = ["augmented", "loss_curves", "accuracy_curves", "confusion_matrix", "faces_in_photo", "per_class_accuracy",
-           "contact_sheet", "to_png"]
+__all__ = ["accuracy_curves", "augmented", "confusion_matrix", "contact_sheet", "faces_in_photo", "loss_curves",
+           "per_class_accuracy", "search_results", "to_png"]

@@ -1,0 +1,78 @@
+"""`nanoemo search MODEL`: cross-validate learning rate, regularisation, hidden units and other settings."""
+from pathlib import Path
+
+from nanoemo.cli.train import STOPPED, add_extras, add_settings, say, wanted_settings
+
+
+def add_arguments(parser):
+    from nanoemo.training.space import parse_values
+
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a name that `nanoemo models` lists")
+    searched = parser.add_argument_group(
+        "what is searched", "VALUES is a list such as 1e-4,1e-3, or with --random a range: 1e-4:1e-2")
+    for name, what in (("lr", "learning rates"), ("weight-decay", "strengths of the L2 regularisation"),
+                       ("hidden", "hidden units, such as 128,256 or for two layers [256,512],[128,256]")):
+        searched.add_argument(f"--{name}", type=parse_values, metavar="VALUES", help=what)
+    searched.add_argument("--vary", action="append", default=[], metavar="NAME=VALUES",
+                          help="any other setting or option of the model, such as dropout=0.25,0.5; may be repeated")
+    searched.add_argument("--random", type=int, metavar="N", help="draw N combinations instead of trying the whole grid")
+    searched.add_argument("--folds", type=int, default=5, metavar="K",
+                          help="parts that are left out in turn (default 5); 1: hold-out, on the data's validation set")
+    add_settings(parser)
+    add_extras(parser)
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes; -1: one a core (default 1)")
+    folders = parser.add_mutually_exclusive_group()
+    folders.add_argument("--out", metavar="DIR", help="a new folder (default runs/search-MODEL-N)")
+    folders.add_argument("--resume", metavar="DIR", help="go on with the search in this folder")
+
+
+def run(args):
+    from nanoemo.training import RunFolder
+    from nanoemo.training.search import Search
+
+    if args.resume:
+        search, folder = Search.resume(Path(args.resume)), RunFolder(args.resume)
+    else:
+        search = _new_search(args)
+        folder = RunFolder.create(args.out, f"search-{search.settings.model}")
+    with folder:
+        if not args.resume:
+            search.begin(folder)
+        how = f"{search.folds} folds" if search.folds > 1 else "hold-out"
+        say(f"{search.settings.model}: {len(search.candidates)} combinations, {how}, {len(search.trials)} trials of "
+            f"{search.settings.epochs} epochs; folder: {folder.path}")
+        try:
+            rows = search.run(folder, args.jobs, say)
+        except KeyboardInterrupt:
+            say(f"stopped; finished trials are kept. To go on: nanoemo search --resume {folder.path}")
+            return STOPPED
+    _show(search, rows)
+    say(f"tables and figure: {folder.path}")
+    return 0
+
+
+def _new_search(args):
+    from nanoemo.training import Settings
+    from nanoemo.training.search import Search
+    from nanoemo.training.space import parse_values
+
+    if args.model is None:
+        raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
+    space = {name: getattr(args, name) for name in ("lr", "weight_decay", "hidden") if getattr(args, name)}
+    for text in args.vary:
+        name, equals, values = text.partition("=")
+        if not (name and values):
+            raise ValueError(f"--vary {text}: expected NAME=VALUES, such as dropout=0.25,0.5")
+        space[name.replace("-", "_")] = parse_values(values)
+    settings = Settings.from_recipe(args.model, args.data, **{**wanted_settings(args), "lr": None, "weight_decay": None})
+    return Search(settings, space, args.folds, args.random)
+
+
+def _show(search, rows):
+    for place, row in enumerate(rows[:10], 1):
+        outcome = "diverged" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} ± {100 * row['spread']:.2f} %"
+        say(f"{place:>3}. {outcome:>16}  {search.describe(row['candidate'])}")
+    best = search.settings_of(rows[0]["candidate"])
+    options = "".join(f" --option '{name}={value}'" for name, value in best.options.items())
+    say(f"to train it: nanoemo train {best.model} --lr {best.lr:g} --weight-decay {best.weight_decay:g}{options}"
+        + (f" --data {best.data}" if best.data else ""))

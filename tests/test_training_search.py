@@ -1,0 +1,250 @@
+"""Cross-validation: fair folds, a table that does not depend on the processes, and a search that is stopped and goes on."""
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nanoemo import data, viz
+from nanoemo.cli import main
+from nanoemo.training import RunFolder, Search, Settings
+from nanoemo.training.search import run_trial
+from nanoemo.training.space import candidates, parse_values
+
+SMALL = ["--batch-size", "7", "--epochs", "1"]
+SPACE = ["--lr", "1e-4,1e-3", "--vary", "dropout=0.25,0.5", "--folds", "2"]
+
+
+def bands(n=42, seed=0):
+    """Faces' shape, a bright band for each class."""
+    images = np.random.default_rng(seed).integers(0, 50, (n, 48, 48, 1), np.uint8)
+    for i in range(n):
+        images[i, 6 * (i % 7):6 * (i % 7) + 8] += 200
+    return data.ImageSet(images, np.arange(n) % 7, tuple("abcdefg"), name="bands train")
+
+
+@pytest.fixture
+def splits():
+    return {"train": bands(), "validation": bands(14, seed=1)}
+
+
+def search_of(splits, folds=2, **changes):
+    settings = Settings.from_recipe("chater.dcnn", **{"batch_size": 7, "epochs": 1, **changes})
+    return Search(settings, {"lr": [1e-9, 1e-3], "dropout": [0.25]}, folds, splits=splits)
+
+
+def folder_of(path):
+    path.mkdir()
+    return RunFolder(path)
+
+
+# ---- folds and combinations -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+def test_folds_are_of_equal_size_and_hold_each_class_alike(rng, k):
+    labels = rng.integers(0, 4, 203)
+    folds = data.k_folds(labels, k)
+    sizes = np.bincount(folds, minlength=k)
+    assert sizes.max() - sizes.min() <= 4
+    for label in range(4):
+        of_class = np.bincount(folds[labels == label], minlength=k)
+        assert of_class.max() - of_class.min() <= 1
+    assert (data.k_folds(labels, k) == folds).all() and (data.k_folds(labels, k, seed=1) != folds).any()
+
+
+def test_what_belongs_together_falls_into_one_fold(rng):
+    groups = np.repeat([f"S{n:03}" for n in range(30)], rng.integers(1, 9, 30))
+    folds = data.k_folds(rng.integers(0, 3, len(groups)), 4, groups=groups)
+    assert all(len(set(folds[groups == name])) == 1 for name in set(groups))
+    sizes = np.bincount(folds)
+    assert sizes.max() - sizes.min() <= 8
+
+
+@pytest.mark.parametrize("k", [0, 1, 6])
+def test_folds_that_cannot_be(k):
+    with pytest.raises(ValueError, match=rf"5 images cannot be divided into {k} folds; expected 2 to 5"):
+        data.k_folds(np.zeros(5, int), k)
+
+
+def test_drawn_combinations_are_different_within_their_ranges_and_repeatable():
+    space = {"lr": "1e-4:1e-2", "hidden": "64:512", "optimizer": ["adam", "sgd"]}
+    drawn = candidates(space, random=40, seed=3)
+    assert drawn == candidates(space, random=40, seed=3) != candidates(space, random=40, seed=4)
+    assert len(drawn) == 40 and all(1e-4 <= one["lr"] <= 1e-2 and one["hidden"] in range(64, 513) for one in drawn)
+    assert 10 < sum(one["lr"] < 1e-3 for one in drawn) < 30, "half of them below the range's middle, in logarithms"
+    assert len(candidates({"lr": [1, 2]}, random=9)) == 2
+
+
+@pytest.mark.parametrize("text, values", [
+    ("1e-4,.5", [1e-4, 0.5]), ("same,valid", ["same", "valid"]), ("[256,512],[64,64]", [[256, 512], [64, 64]]), ("2:8", "2:8")])
+def test_values_from_the_command_line(text, values):
+    assert parse_values(text) == values
+
+
+# ---- trials -----------------------------------------------------------------------------------------------
+
+
+def test_each_image_is_left_out_once_and_the_test_set_never_seen(splits):
+    search = search_of(splits, folds=4)
+    seen = [search.fold(number) for number in range(4)]
+    left_out = np.concatenate([part["validation"].images for part in seen])
+    assert sorted(image.tobytes() for image in left_out) == sorted(
+        image.tobytes() for split in splits.values() for image in split.images)
+    for part in seen:
+        assert len(part["train"]) + len(part["validation"]) == 56
+        assert not {i.tobytes() for i in part["train"].images} & {i.tobytes() for i in part["validation"].images}
+
+
+def test_a_person_falls_into_one_fold(splits):
+    told = {name: replace(part, groups={"subject": np.arange(len(part)).astype(str)[::-1].repeat(2)[:len(part)]})
+            for name, part in splits.items()}
+    part = search_of(told, folds=3).fold(1)
+    assert not set(part["train"].groups["subject"]) & set(part["validation"].groups["subject"])
+
+
+def test_hold_out_is_the_validation_set(splits):
+    part = search_of(splits, folds=1).fold(0)
+    assert (part["train"].images == splits["train"].images).all()
+    assert (part["validation"].images == splits["validation"].images).all()
+
+
+def test_the_rate_that_learns_wins_and_the_figure_says_so(splits, tmp_path):
+    search, folder = search_of(splits, epochs=4), folder_of(tmp_path / "s")
+    rows = search.run(folder, say=lambda line: None)
+    assert rows[0]["lr"] == 1e-3 and rows[0]["loss"] < rows[1]["loss"]
+    trials = json.loads((folder.path / "trials.json").read_text())
+    both = [trial["accuracy"] for trial in trials if trial["candidate"] == 1]
+    assert rows[0]["accuracy"] == np.mean(both) and rows[0]["spread"] == np.std(both)
+    table = list(csv.DictReader((folder.path / "results.csv").open()))
+    assert [float(row["lr"]) for row in table] == [1e-3, 1e-9]
+    assert (folder.path / "search.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_two_processes_fill_the_same_table(splits, tmp_path):
+    one, two = (search_of(splits).run(folder_of(tmp_path / name), jobs, say=lambda line: None)
+                for name, jobs in (("a", 1), ("b", 2)))
+    assert one == two
+
+
+def test_a_backend_that_gives_results_at_the_end_only(splits, tmp_path):
+    """As Ray's: rounds, each written down when it is done."""
+    import joblib
+
+    said = []
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        rows = search_of(splits).run(folder_of(tmp_path / "s"), say=said.append)
+    assert len(said) == 4 and rows == search_of(splits).run(folder_of(tmp_path / "t"), say=said.append)
+
+
+def test_finished_trials_are_not_repeated(splits, tmp_path, monkeypatch):
+    search, folder = search_of(splits), folder_of(tmp_path / "s")
+    whole = search.run(folder, say=lambda line: None)
+    path = folder.path / "trials.json"
+    trials = json.loads(path.read_text())
+    path.write_text(json.dumps(trials[:3]))
+    made = []
+    monkeypatch.setattr("nanoemo.training.search.run_trial", lambda *trial: made.append(trial[1:]) or run_trial(*trial))
+    assert search.run(folder, say=lambda line: None) == whole and made == [(1, 1)]
+    assert search.run(folder, say=lambda line: None) == whole and len(made) == 1
+
+
+def test_a_trial_that_diverges_does_not_end_the_search(splits, tmp_path):
+    settings = Settings.from_recipe("chater.dcnn", batch_size=7, epochs=2, optimizer="sgd")
+    search = Search(settings, {"lr": [1e30, 1e-3]}, folds=1, splits=splits)
+    with np.errstate(all="ignore"):
+        rows = search.run(folder_of(tmp_path / "s"), say=lambda line: None)
+    assert [row["lr"] for row in rows] == [1e-3, 1e30] and rows[1]["accuracy"] is None
+
+
+# ---- the command ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_data(tmp_path_factory):
+    """The bands in FER2013's form, which is sooner read than faces are drawn."""
+    folder = tmp_path_factory.mktemp("data")
+    lines = [f"{label},{' '.join(map(str, image.ravel()))},{usage}" for usage in ("Training", "PublicTest", "PrivateTest")
+             for image, label in zip(*bands(14)[:])]
+    (folder / "small.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
+    before = dict(os.environ)
+    os.environ.update(NANOEMO_CACHE=str(folder / "cache"), OMP_NUM_THREADS="1")
+    SMALL[:] = [*SMALL, "--data", str(folder / "small.csv")]
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_keeps_what_is_finished_and_resume_makes_the_rest(tmp_path, jobs):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert main(["search", "chater.dcnn", *SMALL, *SPACE, "--out", str(whole)]) == 0
+    process = subprocess.Popen([sys.executable, "-m", "nanoemo", "search", "chater.dcnn", *SMALL, *SPACE, "--jobs", jobs,
+                                "--out", str(stopped)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               start_new_session=True)
+    while process.poll() is None and not (stopped / "trials.json").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)               # as a terminal does: to all processes at once
+    out = process.communicate(timeout=120)[0]
+    assert process.returncode == 130, out
+    assert f"nanoemo search --resume {stopped}" in out and "Traceback" not in out
+    assert 1 <= len(json.loads((stopped / "trials.json").read_text())) < 8
+    assert main(["search", "--resume", str(stopped)]) == 0
+    for name in ("results.json", "results.csv"):
+        assert (stopped / name).read_text() == (whole / name).read_text()
+
+
+def test_the_best_is_named_with_the_command_that_trains_it(tmp_path, capsys):
+    assert main(["search", "alizadeh.shallow", *SMALL, "--lr", "1e-3", "--hidden", "8,16", "--folds", "1", "--out",
+                 str(tmp_path / "s")]) == 0
+    out = capsys.readouterr().out
+    assert "to train it: nanoemo train alizadeh.shallow --lr 0.001 --weight-decay 1e-06 --option 'hidden=" in out
+    assert main(["search", "--resume", str(tmp_path / "s")]) == 0
+    assert "trial " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--lr", "1e-4:1e-3"], "a grid needs single values"), ([], "nothing to search"), (["--lr", "0"], "learning rate, is 0"),
+    (["--lr", "fast"], "lr fast cannot be"), (["--hidden", "8"], "no option hidden; its options are dropout"),
+    (["--vary", "dropout"], "expected NAME=VALUES"), (["--lr", "1e-3", "--folds", "0"], "folds is 0"),
+    (["--lr", "1e-3", "--folds", "99"], "cannot be divided into 99 folds"), (["--lr", "3:2", "--random", "2"], "lr is '3:2'"),
+    (["--lr", "1,2", "--random", "0"], "random is 0"), (["--lr", "1e-3", "--batch-size", "99"], "batch size is 99"),
+    (["--resume", "nowhere"], "nowhere is not the folder of a search")])
+def test_bad_words_end_in_one_line(tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["search", "chater.dcnn", *SMALL, *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_a_search_cannot_go_on_with_other_data_or_a_damaged_file(tmp_path, capsys):
+    path = tmp_path / "s"
+    assert main(["search", "chater.dcnn", *SMALL, "--lr", "1e-3", "--folds", "1", "--out", str(path)]) == 0
+    told = json.loads((path / "search.json").read_text())
+    for change, message in (({"fingerprint": "0"}, "began on other data"), ({"space": 3}, "not a search of this version")):
+        (path / "search.json").write_text(json.dumps({**told, **change}))
+        assert main(["search", "--resume", str(path)]) == 2
+        assert message in capsys.readouterr().err
+    (path / "search.json").write_text("{")
+    assert main(["search", "--resume", str(path)]) == 2
+    assert "not readable as JSON" in capsys.readouterr().err
+
+
+# ---- the figure -------------------------------------------------------------------------------------------
+
+
+def test_the_figure_is_a_line_a_map_or_discs():
+    rows = [{"lr": lr, "hidden": hidden, "accuracy": None if lr == 1 else lr + 0.1, "spread": 0.1}
+            for lr in (0.1, 0.2, 1) for hidden in ([8, 8], [16, 16])]
+    cells = viz.search_results(rows, ["lr", "hidden"]).axes[0]
+    assert [text.get_text() for text in cells.texts[:3]] == ["20.0", "30.0", "diverged"][:3]
+    assert [label.get_text() for label in cells.get_yticklabels()] == ["16×16", "8×8"]
+    assert viz.search_results(rows[:5], ["lr", "hidden"]).axes[0].get_xscale() == "log"
+    assert len(viz.search_results(rows, ["lr"]).axes[0].get_xticks()) == 3
