@@ -14,11 +14,8 @@ from nanoemo.data.pixels import CutOut, RandomBrightness, RandomContrast, Random
 from nanoemo.data.source import DataError
 from nanoemo.data.transforms import Compose, Scale, SubtractMean, WithFeatures
 
-"RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples", "divide",
-           "drawn_faces", "k_folds", "leave_one_out", "load", "one_hot", "parse_augment", "unseen"]
-
 __all__ = ["Compose", "CutMix", "CutOut", "DataError", "DataLoader", "Face", "ImageSet", "MixOneOf", "MixUp",
            "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise", "RandomRotation", "RandomShift",
            "RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples",
-           "crop_face", "divide", "drawn_faces", "find_faces", "leave_one_out", "load", "one_hot", "parse_augment",
-           "read_photo", "unseen"]
+           "crop_face", "divide", "drawn_faces", "find_faces", "k_folds", "leave_one_out", "load", "one_hot",
+           "parse_augment", "read_photo", "unseen"]
