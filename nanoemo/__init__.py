@@ -24,7 +24,7 @@ __all__ = ["Tensor", "backend", "capture", "detect_anomaly", "get_num_threads", 
 
 
 def __getattr__(name):
-    """What an engine's user need not load comes when it is asked for: `nanoemo.data`, `.training`, `.recognition` …"""
-    if name in ("bench", "data", "recognition", "training", "viz"):
+    """What an engine's user need not load comes when it is asked for: `nanoemo.data`, `.training`, `.interpret` …"""
+    if name in ("bench", "data", "interpret", "recognition", "training", "viz"):
         return importlib.import_module(f"nanoemo.{name}")
     raise AttributeError(f"module 'nanoemo' has no attribute {name!r}")

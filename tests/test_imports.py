@@ -19,7 +19,7 @@ LAYERS = [
     ("tensor",),
     ("capture", "gradcheck", "graph_memory", "ops"),
     ("nn", "optim"),
-    ("models", "summary", "serialization", "card_memory"),
+    ("models", "summary", "serialization", "card_memory", "interpret"),
     ("training", "viz"),
     ("recognition", "reproduction"),
     ("cli", "bench", "__main__"),

@@ -6,7 +6,7 @@ import numpy as np
 from nanoemo.capture import uncaptured
 from nanoemo.tensor import Tensor, no_grad
 
-__all__ = ["watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs"]
+__all__ = ["evaluating", "watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs"]
 
 _watchers = []
 
@@ -45,19 +45,25 @@ def watch(watcher):
 
 
 @contextmanager
-def undisturbed(module):
-    """Inside the `with` block the model is in `eval` mode and records no graph.
+def evaluating(module):
+    """Inside the `with` block the model is in `eval` mode; each module's mode is put back after.
 
-    Each module's mode is put back after. So neither running statistics nor the random state change.
+    So neither running statistics nor the random state change.
     """
     modes = [(part, part.training) for _, part in module.named_modules()]
     module.eval()
     try:
-        with no_grad():
-            yield
+        yield
     finally:
         for part, training in modes:
             part.training = training
+
+
+@contextmanager
+def undisturbed(module):
+    """Inside the `with` block the model is `evaluating` and records no graph."""
+    with evaluating(module), no_grad():
+        yield
 
 
 def shapes_of_inputs(input_shape):

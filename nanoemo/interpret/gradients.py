@@ -1,0 +1,68 @@
+"""What a network's answer hangs on: the gradient of a class's score, at the image or at a layer.
+
+In `eval` mode no image of a batch knows of the others, so the gradient of the sum of their scores holds for each image the
+gradient of its own.
+"""
+import numpy as np
+
+from nanoemo.interpret.layers import as_tensors, class_scores, constant, find_layer
+from nanoemo.nn import watch
+from nanoemo.tensor import Tensor
+
+__all__ = ["grad_cam", "saliency"]
+
+
+def saliency(model, inputs, targets):
+    """How much each pixel moves the score s of a class (Simonyan et al. 2014, section 3), as an array (N, H, W):
+
+        max over channels of |∂s / ∂x|
+
+    inputs: images (N, H, W, C); or a tuple of images and further inputs, which are held as they are
+    targets: int (N,), the class of each image that is asked about
+    Raises ValueError where the model gives no scores, or knows no such class.
+    """
+    images, *others = as_tensors(model, inputs)
+    images.requires_grad = True
+    with constant(model):
+        sum_of_scores(class_scores(model, [images, *others]), targets).backward()
+    return np.abs(images.grad.cpu().numpy()).max(axis=-1)
+
+
+def grad_cam(model, inputs, targets, layer):
+    """Where in an image a layer finds what speaks for a class (Selvaraju et al. 2017, section 3), as an array (N, h, w):
+
+        α_k = mean over places of ∂s / ∂A_k,        map = max(0, Σ_k α_k A_k)
+
+    A_k (h, w) are the layer's maps. In units of the score times an area: only shares of its own largest value mean
+    something.
+
+    inputs, targets: as for `saliency`; layer: name of a layer that gives (N, h, w, channels), usually the last such
+    Raises ValueError for an unknown layer, and for one that gives no maps or on which the scores do not depend.
+    """
+    module = find_layer(model, layer)
+    seen = []
+
+    def take_hold(ran, output):
+        if ran is module:
+            output.requires_grad = True         # nothing before it does, so this is a leaf, and will have a .grad
+            seen.append(output)
+
+    with constant(model), watch(take_hold):
+        scores = class_scores(model, as_tensors(model, inputs))
+        if not seen or seen[-1].ndim != 4:
+            given = f"gives {seen[-1].shape}" if seen else "does not run when the model does"
+            raise ValueError(f"layer {layer!r} {given}; expected maps (N, h, w, channels)")
+        sum_of_scores(scores, targets).backward()
+    maps, gradient = (tensor.cpu().numpy() for tensor in (seen[-1].detach(), seen[-1].grad))
+    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    return np.maximum((weights * maps).sum(axis=-1), 0)
+
+
+def sum_of_scores(scores, targets):
+    """The sum over the batch of the score of each image's target, as a tensor of one value."""
+    targets = np.asarray(targets)
+    count, classes = scores.shape
+    if targets.shape != (count,) or not ((0 <= targets) & (targets < classes)).all():
+        raise ValueError(f"targets: expected {count} classes from 0 to {classes - 1}, got {targets.tolist()}")
+    chosen = np.eye(classes, dtype=scores.dtype)[targets]
+    return (scores * Tensor(chosen, device=scores.device)).sum()

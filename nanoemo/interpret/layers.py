@@ -1,0 +1,135 @@
+"""What the layers of a network give for some inputs. A layer's name is its path in the model: "0", "extractor.1"."""
+import difflib
+from contextlib import contextmanager
+
+import numpy as np
+
+from nanoemo import ops
+from nanoemo.nn import Activation, evaluating, undisturbed, watch
+from nanoemo.tensor import Tensor
+
+__all__ = ["as_tensors", "constant", "find_layer", "map_layers", "outputs_of", "probabilities", "sparsity"]
+
+
+def find_layer(model, name):
+    """The module of that name. ValueError, with the names there are, where there is none.
+
+    >>> from nanoemo import nn
+    >>> model = nn.Sequential(nn.Linear(4, 2), nn.ReLU())
+    >>> find_layer(model, "0")
+    Linear(4, 2)
+    >>> find_layer(model, "7")
+    Traceback (most recent call last):
+        ...
+    ValueError: there is no layer '7'; there are 0 (Linear), 1 (ReLU)
+    """
+    modules = {path: module for path, module in model.named_modules() if path}
+    if name not in modules:
+        near = difflib.get_close_matches(name, modules, n=1)
+        hint = f"did you mean {near[0]!r}? There" if near else "there"
+        known = ", ".join(f"{path} ({type(module).__name__})" for path, module in modules.items())
+        raise ValueError(f"there is no layer {name!r}; {hint} are {known}")
+    return modules[name]
+
+
+def outputs_of(model, inputs, names):
+    """What the layers `names` give for `inputs`, as {name: NumPy array}.
+
+    inputs: array (N, ...), or a tuple of them for a model of several inputs
+    Raises ValueError for an unknown name, and for a layer that does not take part.
+
+    >>> from nanoemo import nn
+    >>> model = nn.Sequential(nn.Flatten(), nn.ReLU())
+    >>> outputs_of(model, np.array([[[-1.0, 2.0]]], np.float32), ["1"])
+    {'1': array([[0., 2.]], dtype=float32)}
+    """
+    wanted = {id(find_layer(model, name)): name for name in names}
+    found = {}
+
+    def keep(module, output):
+        if id(module) in wanted:
+            found[wanted[id(module)]] = output.cpu().numpy()
+
+    with undisturbed(model), watch(keep):
+        model(*as_tensors(model, inputs))
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(f"layer {missing[0]!r} does not run when the model does")
+    return {name: found[name] for name in names}
+
+
+def map_layers(model, inputs):
+    """Names of the layers whose outputs are worth seeing as maps: activations (N, H, W, C), in the order they run.
+
+    Raises ValueError where there are none.
+
+    >>> from nanoemo import nn
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.ReLU())
+    >>> map_layers(model, np.zeros((1, 4, 4, 1), np.float32))
+    ['1']
+    """
+    names = {id(module): path for path, module in model.named_modules()}
+    found = []
+
+    def note(module, output):
+        if isinstance(module, Activation) and output.ndim == 4:
+            found.append(names[id(module)])
+
+    with undisturbed(model), watch(note):
+        model(*as_tensors(model, inputs))
+    if not found:
+        raise ValueError("the model has no activation layer that gives maps (N, H, W, C)")
+    return found
+
+
+def sparsity(activations):
+    """The share of values that are 0: of a ReLU's outputs, the share that is switched off.
+
+    >>> sparsity(np.array([[0.0, 0.0, 3.0, 0.0]]))
+    0.75
+    """
+    return float(np.mean(np.asarray(activations) == 0))
+
+
+def probabilities(model, inputs):
+    """The classes' probabilities (N, K): the softmax of the model's scores.
+
+    >>> from nanoemo import nn
+    >>> probabilities(nn.Flatten(), np.zeros((1, 4), np.float32))
+    array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
+    """
+    with undisturbed(model):
+        return ops.softmax(class_scores(model, as_tensors(model, inputs))).cpu().numpy()
+
+
+def class_scores(model, inputs):
+    """The model's output, checked to be scores (N, K)."""
+    scores = model(*inputs)
+    if scores.ndim != 2:
+        raise ValueError(f"the model gives {scores.shape}, not scores (N, classes), so it knows no classes")
+    return scores
+
+
+def as_tensors(model, inputs):
+    """`inputs`, an array or a tuple of arrays, as a list of tensors on the model's device."""
+    several = inputs if isinstance(inputs, (tuple, list)) else [inputs]
+    device = next((parameter.device for parameter in model.parameters()), None)
+    return [Tensor(array, device=device) for array in several]
+
+
+@contextmanager
+def constant(model):
+    """Inside the `with` block the model's weights are constants, and it is in `eval` mode.
+
+    So the graph begins where somebody sets `requires_grad`: at the input, or at the output of a layer. Nothing before
+    that is recorded, and no time goes into gradients of weights.
+    """
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in learned:
+            parameter.requires_grad = False
+        with evaluating(model):
+            yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad = True
