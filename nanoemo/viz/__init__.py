@@ -3,17 +3,21 @@ by itself.
 
 >>> from nanoemo import viz
 >>> figure = viz.loss_curves([1.9, 1.2, 0.8], [1.7, 1.3, 1.1])
->>> png = viz.to_png(figure)        # bytes; or figure.savefig("loss.pdf")
+>>> png = viz.to_png(figure)        # bytes; or viz.save(figure, "loss.pdf")
 
 They need matplotlib, which is imported on the first call.
 """
 from nanoemo.viz.augmentation import augmented
-from nanoemo.viz.classes import confusion_matrix, per_class_accuracy
-from nanoemo.viz.curves import accuracy_curves, loss_curves
+from nanoemo.viz.classes import class_table, confusion_matrix, per_class_accuracy
+from nanoemo.viz.curves import accuracy_curves, loss_curves, run_curves
+from nanoemo.viz.maps import activation_maps, filters
 from nanoemo.viz.photo import faces_in_photo
+from nanoemo.viz.reasons import dreams, grad_cam, saliency, samples
 from nanoemo.viz.search import search_results
 from nanoemo.viz.sheet import contact_sheet
-from nanoemo.viz.style import to_png
+from nanoemo.viz.style import save, to_png
+from nanoemo.viz.times import times
 
-__all__ = ["accuracy_curves", "augmented", "confusion_matrix", "contact_sheet", "faces_in_photo", "loss_curves",
-           "per_class_accuracy", "search_results", "to_png"]
+__all__ = ["accuracy_curves", "activation_maps", "augmented", "class_table", "confusion_matrix", "contact_sheet",
+           "dreams", "faces_in_photo", "filters", "grad_cam", "loss_curves", "per_class_accuracy", "run_curves",
+           "saliency", "samples", "save", "search_results", "times", "to_png"]

@@ -3,7 +3,7 @@ import numpy as np
 
 from nanoemo.viz.style import BLUE, TICK_SIZE, new_axes, remove_box
 
-__all__ = ["confusion_matrix", "per_class_accuracy"]
+__all__ = ["class_table", "confusion_matrix", "per_class_accuracy"]
 
 
 def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"):
@@ -64,4 +64,34 @@ def per_class_accuracy(values, classes, title="Accuracy of each class"):
         axes.text(100 * np.nan_to_num(value) + 1, row, text, va="center", fontsize=TICK_SIZE)
     remove_box(axes)
     axes.grid(False, axis="y")
+    return figure
+
+
+def class_table(values, classes, title="Accuracy of each class (%)"):
+    """Figure of a table: a row a class, a column a model, the best of each row in bold (Alizadeh & Fazel, table 3).
+
+    values: {model: shares in [0, 1], one a class}, NaN for a class without samples, which gets a dash
+    Raises ValueError where there is no model or shares and classes do not fit together.
+
+    >>> figure = class_table({"shallow": [0.32, 0.75], "deep": [0.63, 0.805]}, ["sad", "happy"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['32.0', '63.0', '75.0', '80.5']
+    """
+    table = np.array([np.asarray(shares, float) for shares in values.values()])
+    if table.shape != (len(values), len(classes)) or not values:
+        raise ValueError(f"class_table: expected {len(classes)} values, one a class, for each of at least one model, "
+                         f"got shape {table.shape}")
+    width = max(1.5, 0.13 * max(map(len, values)))           # inches of a column, by the longest name
+    figure, axes = new_axes(title, "", "", size=(max(8.0, 2.6 + width * len(values)), 1.7 + 0.5 * len(classes)))
+    axes.imshow(table.T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(values)), values)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    best = np.nanmax(np.nan_to_num(table, nan=-1), axis=0)
+    for (row, column), share in np.ndenumerate(table.T):
+        axes.text(column, row, f"{100 * share:.1f}" if np.isfinite(share) else "–", ha="center", va="center",
+                  fontsize=TICK_SIZE + 1, fontweight="bold" if share == best[row] else "normal",
+                  color="white" if share > 0.55 else "black")
     return figure

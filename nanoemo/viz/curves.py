@@ -1,9 +1,9 @@
 """Curves over epochs: loss and accuracy of training and validation."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, ORANGE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, TITLE_SIZE, new_axes, remove_box
 
-__all__ = ["loss_curves", "accuracy_curves"]
+__all__ = ["loss_curves", "accuracy_curves", "run_curves"]
 
 
 def loss_curves(train, validation=None, title="Loss", loss="cross-entropy, nats"):
@@ -36,6 +36,65 @@ def accuracy_curves(train, validation=None, title="Accuracy", chance=None):
         axes.axhline(100 * chance, color="black", linestyle=":", linewidth=1.5, label="chance")
         axes.legend(fontsize=13, frameon=False)
     return figure
+
+
+def run_curves(runs, title="Loss and accuracy", chance=None, loss="cross-entropy, nats"):
+    """Figure of several runs together: the loss of each epoch on the left, the accuracy on the right.
+
+    runs: {name: {"loss": values, "accuracy": values, "val_loss": values, "val_accuracy": values}}, a value an epoch,
+        accuracies as shares in [0, 1]; any but the first may be missing. Epochs may differ from run to run.
+    chance: accuracy of guessing, a dotted line; loss: what was measured, and in what unit
+    Raises ValueError for no run, for more than can be told apart, and for columns of different lengths.
+
+    >>> run = {"loss": [1.9, 1.2], "accuracy": [0.2, 0.5]}
+    >>> figure = run_curves({"shallow": run, "deep": run})
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['mean loss (cross-entropy, nats)', 'accuracy (%)']
+    """
+    from matplotlib.figure import Figure
+
+    if not 1 <= len(runs) <= len(SEVERAL):
+        raise ValueError(f"run_curves: {len(runs)} runs; from 1 to {len(SEVERAL)} can be told apart")
+    wanted = [("loss", f"mean loss ({loss})", 1)]
+    if any("accuracy" in columns for columns in runs.values()):
+        wanted.append(("accuracy", "accuracy (%)", 100))
+    figure = Figure(figsize=(7 * len(wanted), 5.5 + 0.3 * len(runs)), layout="constrained")
+    figure.suptitle(title, fontsize=TITLE_SIZE)
+    panels = figure.subplots(1, len(wanted), squeeze=False)[0]
+    for axes, (name, label, scale) in zip(panels, wanted):
+        for (run, columns), color in zip(runs.items(), SEVERAL):
+            _draw_run(axes, run, columns, name, scale, color)
+        axes.set_xlabel("epoch", fontsize=LABEL_SIZE)
+        axes.set_ylabel(label, fontsize=LABEL_SIZE)
+        axes.tick_params(labelsize=TICK_SIZE)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.set_ylim(bottom=0)
+        remove_box(axes)
+    if len(panels) == 2:
+        _mark_accuracy(panels[1], chance)
+    # One legend for both panels, below them, where it hides no curve: training on the left, validation on the right.
+    lines = sorted(panels[0].get_lines(), key=lambda line: line.get_linestyle() == "--")
+    figure.legend(handles=lines, loc="outside lower center", ncols=2, fontsize=TICK_SIZE, frameon=False)
+    return figure
+
+
+def _mark_accuracy(axes, chance):
+    axes.set_ylim(0, 102)
+    if chance is not None:
+        axes.axhline(100 * chance, color="black", linestyle=":", linewidth=1.5)
+        axes.text(0.99, 100 * chance, "chance", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=TICK_SIZE)
+
+
+def _draw_run(axes, run, columns, name, scale, color):
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(f"run_curves: the columns of {run} must have one value an epoch, but have "
+                         f"{', '.join(f'{len(values)} ({key})' for key, values in columns.items())}")
+    epochs = np.arange(1, lengths.pop() + 1)
+    for key, style, what in ((name, "o-", "training"), (f"val_{name}", "s--", "validation")):
+        if key in columns:
+            axes.plot(epochs, scale * np.asarray(columns[key], float), style, color=color, label=f"{run}, {what}",
+                      **_weight(len(epochs)))
 
 
 def _curves(name, train, validation, title, y_label):

@@ -5,9 +5,15 @@ Figures are made without pyplot: no global state, no window, nothing to close. M
 the functions, so that importing nanoemo stays fast.
 """
 import io
+from pathlib import Path
+
+import numpy as np
+
+from nanoemo.files import write_file
 
 # Okabe & Ito (2008), "Color universal design": distinct under all common forms of colour blindness.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
+SEVERAL = [BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black"]       # for as many curves
 
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 17, 15, 13      # points, on a figure about 8 inches wide
 
@@ -25,6 +31,37 @@ def new_axes(title, x_label, y_label, size=(8.0, 5.0)):
     return figure, axes
 
 
+def new_grid(rows, columns, title, cell=1.7, below=0.0):
+    """A figure of pictures `cell` inches wide and high, without ticks; returns (figure, axes (rows, columns)).
+
+    below: inches for text under each picture
+    """
+    from matplotlib.figure import Figure
+
+    size = max(6.0, columns * cell + 1.0), rows * (cell + below) + 0.7
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, fontsize=TITLE_SIZE)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    return figure, grid
+
+
+def show_image(axes, image):
+    """Draw an image (H, W, 1) or (H, W, 3), uint8 or floats in 0 … 1."""
+    image = np.asarray(image)
+    most = 255 if image.dtype == np.uint8 else 1
+    axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=most)
+
+
+def check_images(name, images):
+    """`images` as an array; ValueError, in the name of a figure, where they are not (N, H, W, 1) or (N, H, W, 3), N > 0."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or len(images) == 0:
+        raise ValueError(f"{name}: expected images of shape (N, H, W, 1) or (N, H, W, 3), got {images.shape}")
+    return images
+
+
 def remove_box(axes):
     """Take away the upper and right frame lines, which carry no information, and draw a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -38,6 +75,35 @@ def to_png(figure, dpi=110):
     >>> to_png(new_axes("a title", "epoch", "loss")[0])[:4]
     b'\\x89PNG'
     """
+    return _to_bytes(figure, "png", dpi)
+
+
+def save(figure, path, dpi=110):
+    """Write the figure to `path`, whole or not at all, as its suffix says: .png, .svg or .pdf.
+
+    The same figure gives the same bytes each time: no date, no random names inside. Raises ValueError for another suffix.
+
+    >>> save(new_axes("a title", "epoch", "loss")[0], "loss.gif")
+    Traceback (most recent call last):
+        ...
+    ValueError: loss.gif: a figure's name ends in .png, .svg or .pdf
+    """
+    write_file(path, _to_bytes(figure, format_of(path), dpi))
+
+
+def format_of(path):
+    """"png", "svg" or "pdf", by the suffix of `path`; ValueError for another."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"{path}: a figure's name ends in .png, .svg or .pdf")
+    return suffix[1:]
+
+
+def _to_bytes(figure, kind, dpi):
+    import matplotlib
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
+    undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with matplotlib.rc_context({"svg.hashsalt": "nanoemo"}):
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=undated[kind])
     return buffer.getvalue()

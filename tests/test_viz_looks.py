@@ -1,0 +1,183 @@
+"""The figures that look into networks and compare runs: what they show, and where."""
+import numpy as np
+import pytest
+
+from nanoemo import viz
+from nanoemo.viz.maps import mosaic
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 12, 10, 1), dtype=np.uint8)
+MAPS = np.random.default_rng(1).random((3, 12, 10))
+CAPTIONS = ["sad\n→ happy: 62 %", "happy\n→ happy: 98 %", "fear\n→ sad: 40 %"]
+RUN = {"loss": [1.9, 1.2, 1.0], "accuracy": [0.2, 0.5, 0.6], "val_loss": [1.8, 1.4, 1.3], "val_accuracy": [0.3, 0.4, 0.5]}
+
+
+def layers(values):
+    return {"relu1": values(MAPS[0, ..., None] * np.arange(5)),
+            "a.rather.long.name": values(MAPS[1, :6, :6, None] * np.arange(3))}
+
+
+def each_epoch(value):
+    return {f"epoch {epoch}": value for epoch in (0, 1, 16)}
+
+
+NOTES = {name: "100 epochs, 12,345 images/s" for name in ("model 1", "marrugat.model4")}
+NORMAL = np.random.default_rng(2).normal(size=(5, 5, 4, 12))
+FIGURES = {
+    "runs": lambda: viz.run_curves({"marrugat.model1": RUN, "njoku.cnn": {"loss": [2.0], "accuracy": [0.1]}}, chance=1 / 7),
+    "runs without accuracy": lambda: viz.run_curves({"series.conv_ae": {"loss": [0.3, 0.2]}}, loss="squared error"),
+    "classes": lambda: viz.class_table({"alizadeh.shallow": [0.41, 0.3, 0.2], "alizadeh.deep": [0.53, 0.3, np.nan]},
+                                       ["angry", "happy", "sad"]),
+    "classes of one": lambda: viz.class_table({"a": [0.5]}, ["sad"]),
+    "times": lambda: viz.times({"model 1": 3.2, "marrugat.model4": 100.0}, NOTES),
+    "activations": lambda: viz.activation_maps(layers(each_epoch), layers(lambda _: each_epoch(0.4)),
+                                               title="alizadeh.deep on FER2013: a happy face"),
+    "filters": lambda: viz.filters(NORMAL[:3, :3, :1]),
+    "filters of colour": lambda: viz.filters(NORMAL[:, :, :3]),
+    "filters of many": lambda: viz.filters(NORMAL[..., :6]),
+    "saliency": lambda: viz.saliency(IMAGES, MAPS, CAPTIONS),
+    "saliency of one": lambda: viz.saliency(IMAGES[:1], MAPS[:1], CAPTIONS[:1], "chater.dcnn on FER2013, test set: saliency"),
+    "grad_cam": lambda: viz.grad_cam(IMAGES.repeat(3, axis=-1), MAPS[:, :3, :4], CAPTIONS),
+    "dreams": lambda: viz.dreams(IMAGES, IMAGES / 255, CAPTIONS),
+    "samples": lambda: viz.samples(IMAGES, [[0.7, 0.3], [0.6, 0.4], [0.2, 0.8]], [0, 1, 1], ["sad", "happy"]),
+    "samples unknown": lambda: viz.samples(IMAGES[:1], [[1.0, 0.0]], None, ["sad", "happy"]),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_draws_and_nothing_is_cut_off(name):
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    texts = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
+    for axes in figure.axes:
+        texts += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        if axes.patches or axes.images:              # names of bars, rows and columns
+            texts += [*axes.get_yticklabels()]
+    for text in texts:
+        box = text.get_window_extent()
+        assert not text.get_text() or box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 \
+            and box.y1 <= figure.bbox.y1 + 1, (text.get_text(), box)
+
+
+def pictures(figure):
+    return [axes.images[-1].get_array() for axes in figure.axes if axes.images]
+
+
+def test_runs_together():
+    loss, accuracy = FIGURES["runs"]().axes
+    assert [line.get_label() for line in loss.get_lines()] == [
+        "marrugat.model1, training", "marrugat.model1, validation", "njoku.cnn, training"]
+    np.testing.assert_allclose(accuracy.get_lines()[1].get_ydata(), [30, 40, 50])
+    assert accuracy.get_lines()[1].get_xdata().tolist() == [1, 2, 3]
+    colors = [line.get_color() for line in loss.get_lines()]
+    assert colors[0] == colors[1] != colors[2]
+    legend, = FIGURES["runs"]().legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "marrugat.model1, training", "njoku.cnn, training", "marrugat.model1, validation"]
+    assert [axes.get_ylabel() for axes in FIGURES["runs without accuracy"]().axes] == ["mean loss (squared error)"]
+
+
+def test_table_of_classes():
+    axes = FIGURES["classes"]().axes[0]
+    assert [text.get_text() for text in axes.texts] == ["41.0", "53.0", "30.0", "30.0", "20.0", "–"]
+    assert [text.get_fontweight() for text in axes.texts] == ["normal", "bold", "bold", "bold", "bold", "normal"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["alizadeh.shallow", "alizadeh.deep"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["angry", "happy", "sad"]
+
+
+def test_times():
+    axes = FIGURES["times"]().axes[0]
+    assert axes.get_xlabel() == "time (minutes)"
+    np.testing.assert_allclose([bar.get_width() for bar in axes.patches], [3.2 / 60, 100 / 60])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["model 1", "marrugat.model4"]
+    assert viz.times({"a step": 0.25}).axes[0].get_xlabel() == "time (milliseconds)"
+    assert viz.times({"a": 400 * 3600.0}).axes[0].texts[0].get_text() == "400"
+
+
+def test_activation_maps_show_the_strongest_channels_in_their_order():
+    array = np.stack([np.full((2, 2), value) for value in (1.0, 5.0, 0.0, 3.0)], axis=-1)
+    picture = pictures(viz.activation_maps({"a": {"epoch 1": array}}, channels=2))[0]
+    assert np.array_equal(picture[:, :2], np.full((2, 2), 5.0)) and np.array_equal(picture[:, 3:], np.full((2, 2), 3.0))
+    figure = FIGURES["activations"]()
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["epoch 0", "epoch 1", "epoch 16"]
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == ["layer relu1", "layer a.rather.long.name"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"40 % zeros"}
+
+
+def test_filters_show_each_filter_once():
+    weights = np.arange(8.0).reshape(2, 2, 1, 2)
+    axes, bar = viz.filters(weights).axes
+    picture = np.ma.getdata(axes.images[0].get_array())
+    assert np.array_equal(picture[:, :2], weights[:, :, 0, 0]) and np.array_equal(picture[:, 3:], weights[:, :, 0, 1])
+    assert axes.images[0].get_clim() == (-7, 7), "0 is the middle of the colours"
+    assert bar.get_ylabel() == "weight"
+    assert "their 4 inputs" in FIGURES["filters of many"]().axes[0].get_xlabel()
+    assert pictures(FIGURES["filters of colour"]())[0].shape[-1] == 3
+
+
+def test_mosaic():
+    parts = np.arange(5)[:, None, None] * np.ones((5, 2, 3))
+    whole = mosaic(parts, columns=2, empty=-1)
+    assert whole.shape == (8, 7)
+    for number in range(5):
+        top, left = number // 2 * 3, number % 2 * 4
+        assert (whole[top:top + 2, left:left + 3] == number).all()
+    assert (whole == -1).sum() == whole.size - 5 * 6
+
+
+def test_images_stand_above_their_maps():
+    for name in ("saliency", "dreams"):
+        figure = FIGURES[name]()
+        assert [axes.get_title() for axes in figure.axes] == [*CAPTIONS, "", "", ""]
+        drawn = pictures(figure)
+        below = MAPS if name == "saliency" else IMAGES[..., 0] / 255
+        for n in range(3):
+            assert np.array_equal(drawn[n], IMAGES[n, ..., 0]) and np.array_equal(drawn[3 + n], below[n])
+
+
+def test_grad_cam_is_stretched_over_the_image():
+    lower = FIGURES["grad_cam"]().axes[3]
+    image, found = lower.images
+    assert image.get_array().shape == (12, 10, 3) and found.get_array().shape == (3, 4)
+    assert list(found.get_extent()) == [-0.5, 9.5, 11.5, -0.5] and found.get_alpha() < 1
+
+
+def test_samples():
+    figure = FIGURES["samples"]()
+    bars = [axes for axes in figure.axes if axes.patches]
+    assert [bar.get_width() for bar in bars[0].patches] == [70, 30]
+    blue, orange, grey = viz.style.BLUE, viz.style.ORANGE, viz.style.GREY
+    from matplotlib.colors import to_hex
+    colors = [[to_hex(bar.get_facecolor()).upper() for bar in axes.patches] for axes in bars]
+    assert colors == [[blue, grey], [orange, blue], [grey, blue]]
+    assert [axes.get_title() for axes in figure.axes[::2]] == ["sad", "happy", "happy"]
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: viz.run_curves({}), "0 runs; from 1 to 7"),
+    (lambda: viz.run_curves({"a": {"loss": [1.0], "accuracy": [0.1, 0.2]}}), r"columns of a .* 1 \(loss\), 2 \(accuracy\)"),
+    (lambda: viz.class_table({"a": [0.1]}, ["sad", "happy"]), "expected 2 values"),
+    (lambda: viz.class_table({}, []), "at least one model"),
+    (lambda: viz.times({}), "positive number of seconds"),
+    (lambda: viz.times({"a": 0.0}), "positive number of seconds"),
+    (lambda: viz.activation_maps({}), "no layer"),
+    (lambda: viz.activation_maps({"dense": {"epoch 1": np.ones(7)}}), r"layer dense gives \(7,\), not maps"),
+    (lambda: viz.filters(np.ones((7, 5))), r"got shape \(7, 5\)"),
+    (lambda: viz.saliency(IMAGES, MAPS[:2], CAPTIONS), "3 images, but 2 to go with them and 3 captions"),
+    (lambda: viz.saliency(IMAGES[..., 0], MAPS, CAPTIONS), r"got \(3, 12, 10\)"),
+    (lambda: viz.saliency(IMAGES, MAPS[:, 0, 0], CAPTIONS), r"expected a map"),
+    (lambda: viz.samples(IMAGES, [[1.0]], [0], ["sad"]), r"3 images and 1 classes, but probabilities \(1, 1\)"),
+    (lambda: viz.save(None, "a.gif"), "a.gif: a figure's name ends in .png, .svg or .pdf"),
+])
+def test_what_does_not_fit(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("suffix, start", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")])
+def test_saved_files_are_the_same_each_time(tmp_path, suffix, start):
+    paths = [tmp_path / f"{n}.{suffix}" for n in range(2)]
+    for path in paths:
+        viz.save(FIGURES["times"](), path)
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second and first.startswith(start)
+    assert len(list(tmp_path.iterdir())) == 2
