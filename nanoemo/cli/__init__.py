@@ -26,6 +26,7 @@ COMMANDS = {
     "reproduce": "run the experiments of a paper again and compare the figures",
     "predict": "find the faces in pictures and read their emotions with a trained model",
     "webcam": "read emotions from this computer's camera, on a local page",
+    "show": "draw figures of runs: curves, tables, what a network sees",
     "summary": "print a model's table of layers",
     "models": "list the models",
     "bench": "time training steps, also against PyTorch",

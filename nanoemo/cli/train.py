@@ -15,6 +15,8 @@ def add_arguments(parser):
     rates.add_argument("--lr", type=float, metavar="X", help="learning rate")
     rates.add_argument("--weight-decay", type=float, metavar="X", help="L2 regularisation")
     add_extras(parser)
+    parser.add_argument("--snapshots", action="store_true",
+                        help="keep the weights after 0, 1, 2, 4, 8, ... epochs, for `nanoemo show activations`")
     folders = parser.add_mutually_exclusive_group()
     folders.add_argument("--out", metavar="DIR", help="a new folder for the run (default runs/MODEL-N)")
     folders.add_argument("--resume", metavar="DIR", help="go on with the run in this folder and its settings")
@@ -88,6 +90,8 @@ def run(args):
             trainer = experiment.trainer
             say(f"resuming {folder.path}: {trainer.epoch} epochs and {trainer.step} steps are done")
         experiment.begin(folder)
+        if args.snapshots:
+            folder.snapshots_path.mkdir(exist_ok=True)      # where it is, they are kept, in a resumed run too
         try:
             done = experiment.run(folder, progress(), stop, args.save_every, say)
         except KeyboardInterrupt:

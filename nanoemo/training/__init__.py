@@ -13,8 +13,9 @@ from nanoemo.training.recorder import Recorder
 from nanoemo.training.runfolder import RunFolder, RunFolderError
 from nanoemo.training.search import Search
 from nanoemo.training.settings import Settings
+from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, predict
 
 __all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "Predictions", "Recorder", "RunFolder",
-           "RunFolderError", "Search", "Settings", "Trainer", "TrainingDiverged", "catch_interrupt",
+           "RunFolderError", "Search", "Settings", "Snapshots", "Trainer", "TrainingDiverged", "catch_interrupt",
            "class_weights", "predict", "progress"]

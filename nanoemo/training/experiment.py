@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ from nanoemo.training.evaluation import describe_unseen, write_evaluation
 from nanoemo.training.preparation import input_shape, preparation
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
+from nanoemo.training.settings import Settings
+from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Trainer, predict
 
 __all__ = ["Experiment"]
@@ -66,6 +68,33 @@ class Experiment:
                                schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
         self.ending = [] if settings.patience is None else [EarlyStopping(settings.patience)]
 
+    @classmethod
+    def of_run(cls, folder, data=None, **changed):
+        """The experiment of the run in `folder` (a `RunFolder`), on the data it was trained on, or on `data`.
+
+        changed: settings to replace, where they are not None
+        Raises ValueError where no epoch of it is finished, and where `data` has other classes or another size of images.
+        """
+        if not folder.best_path.exists():
+            raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to judge; "
+                             f"go on with it: nanoemo train --resume {folder.path}")
+        config = folder.config()
+        settings = Settings.from_config(config, folder.config_path)
+        if data is not None:
+            # How the run's own data was divided, say subject=KA, means nothing to other data.
+            same = settings.data is not None and Path(data).resolve() == Path(settings.data).resolve()
+            settings = replace(settings, data=str(data), split_by=settings.split_by if same else "", limit=None)
+        settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
+        experiment = cls(settings)
+        now = experiment.about_data
+        for what in ("classes", "image_shape"):
+            if now[what] != config["data"][what]:
+                raise ValueError(f"{folder.path} was trained on {what} {config['data'][what]}, but "
+                                 f"{settings.data or 'drawn faces'} has {now[what]}")
+        if now["name"] != config["data"]["name"]:
+            experiment.title = f"{settings.model}, trained on {config['data']['name']}, on {now['name']}"
+        return experiment
+
     # ---- data on its way into the network ------------------------------------------------------------------
 
     def train_loader(self, augment=True):
@@ -83,6 +112,11 @@ class Experiment:
         """Batches of a split to measure with: in order, not augmented."""
         return data.DataLoader(self.splits[split], self.settings.batch_size,
                                transform=data.Compose(preparation(self.mean_image, self.extract)))
+
+    def inputs(self, images):
+        """What the model is given for uint8 images (N, H, W, C): a tuple of arrays, one an input."""
+        prepared = data.Compose(preparation(self.mean_image, self.extract))(images.astype(np.float32), None)
+        return prepared if isinstance(prepared, tuple) else (prepared,)
 
     @property
     def input_shape(self):
@@ -164,7 +198,9 @@ class Experiment:
         """
         trainer = self.trainer
         recorder = Recorder(folder, save_every)
-        trainer.callbacks = [recorder, display, *self.ending]
+        # Snapshots first: a kill between the two repeats the end of the epoch, and keeps the same weights again.
+        keepers = [Snapshots(folder)] if folder.snapshots_path.exists() else []
+        trainer.callbacks = [*keepers, recorder, display, *self.ending]
         if not folder.last_path.exists():
             self.start(say)
         if not (folder.path / "sanity.json").exists():

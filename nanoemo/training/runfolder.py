@@ -8,9 +8,11 @@
       sanity.json               the two checks made before training
       history.csv  history.json a line an epoch
       checkpoints/              best.safetensors (weights of the best epoch), last.safetensors (to go on from)
+      snapshots/                with --snapshots: weights after 0, 1, 2, 4, 8, … epochs
       loss.png  accuracy.png
       validation/  test/        confusion matrix, classification report and accuracy a class, on that split
       report.html               all of it on one page, in one file
+      figures/                  what `nanoemo show` has drawn
 
 One process at a time writes to it: an advisory lock, which the system drops when the process ends, however
 it ends.
@@ -78,6 +80,13 @@ class RunFolder:
     config_path = property(lambda self: self.path / "config.json")
     best_path = property(lambda self: self.path / "checkpoints" / "best.safetensors")
     last_path = property(lambda self: self.path / "checkpoints" / "last.safetensors")
+
+    snapshots_path = property(lambda self: self.path / "snapshots")
+
+    def snapshots(self):
+        """The weights kept in snapshots/, as {epochs done: path}, the earliest first."""
+        return {int(path.stem.removeprefix("epoch-")): path
+                for path in sorted(self.snapshots_path.glob("epoch-*.safetensors"))}
 
     def __enter__(self):
         import fcntl

@@ -1,0 +1,117 @@
+"""Figures of what runs have written down: histories and tables. Each function gives (figure, default path)."""
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from nanoemo import viz
+from nanoemo.files import read_json
+from nanoemo.training import RunFolder
+
+COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def curves(args):
+    folders = [RunFolder.open(path) for path in args.run]
+    runs = {}
+    for name, folder in named(folders).items():
+        history = history_of(folder)
+        runs[name] = {column: [row[column] for row in history] for column in COLUMNS if history[0][column] is not None}
+    classes = {len(folder.config()["data"]["classes"]) for folder in folders}
+    chance = 1 / classes.pop() if len(classes) == 1 else None
+    return viz.run_curves(runs, chance=chance), default_path(folders[0], "curves")
+
+
+def confusion(args):
+    folder = RunFolder.open(args.run)
+    classes, counts = read_table(folder, args.split, "confusion_matrix.csv")
+    name = "confusion_normalised" if args.normalised else "confusion"
+    title = f"{title_of(folder)}, {args.split} set" + (" (% of true class)" if args.normalised else "")
+    return (viz.confusion_matrix(counts.astype(int), classes, normalised=args.normalised, title=title),
+            default_path(folder, f"{name}_{args.split}"))
+
+
+def classes(args):
+    folders = [RunFolder.open(path) for path in args.run]
+    tables = {name: read_table(folder, args.split, "per_class_accuracy.csv") for name, folder in named(folders).items()}
+    first, (names, _) = next(iter(tables.items()))
+    for run, (others, _) in tables.items():
+        if others != names:
+            raise ValueError(f"{run} knows the classes {', '.join(others)}, but {first} {', '.join(names)}; "
+                             f"a table needs the same")
+    shares = {run: numbers[:, 0] for run, (_, numbers) in tables.items()}
+    title = f"Accuracy of each class, {args.split} set (%)"
+    return viz.class_table(shares, names, title), default_path(folders[0], f"classes_{args.split}")
+
+
+def time(args):
+    """Of runs, their training; of the files of `nanoemo bench`, a step."""
+    files = [path for path in args.run if Path(path).suffix == ".json"]
+    if files and len(files) < len(args.run):
+        raise ValueError("the time of a training and that of a step do not go on one axis: give folders of runs only, or "
+                         "files of `nanoemo bench --json` only")
+    if files:
+        seconds, notes = times_of_steps(files)
+        return viz.times(seconds, notes, "Time of a training step", "time of a step"), Path(files[0]).with_suffix(".png")
+    folders = [RunFolder.open(path) for path in args.run]
+    histories = {name: history_of(folder) for name, folder in named(folders).items()}
+    seconds = {name: sum(row["seconds"] for row in history) for name, history in histories.items()}
+    notes = {name: f"{len(history)} epochs, {history[-1]['images_per_second']:,.0f} images/s"
+             for name, history in histories.items()}
+    return viz.times(seconds, notes, "Time of training"), default_path(folders[0], "time")
+
+
+def times_of_steps(files):
+    """({model: median seconds a step}, {model: batch size in words}) from files of `nanoemo bench --json`."""
+    seconds, notes = {}, {}
+    for path in files:
+        try:
+            for row in read_json(path)["models"]:
+                name = row["model"] + (", TF32" if row.get("tf32") else "")
+                seconds[name] = row["nanoemo"]["median_ms"] / 1000
+                notes[name] = f"batches of {row['batch_size']}"
+        except (KeyError, TypeError):
+            raise ValueError(f"{path}: not what `nanoemo bench --json` writes of timed models") from None
+    return seconds, notes
+
+
+FIGURES = {"curves": curves, "confusion": confusion, "classes": classes, "time": time}
+
+
+def default_path(folder, name):
+    return folder.path / "figures" / f"{name}.png"
+
+
+def title_of(folder):
+    config = folder.config()
+    return f"{config['settings']['model']} on {config['data']['name']}"
+
+
+def named(folders):
+    """{name: folder}: the models' names where they differ, else the folders', else the paths."""
+    for name_of in (lambda folder: folder.config()["settings"]["model"], lambda folder: folder.path.resolve().name,
+                    lambda folder: str(folder.path)):
+        names = [name_of(folder) for folder in folders]
+        if len(set(names)) == len(folders):
+            return dict(zip(names, folders))
+    raise ValueError(f"{', '.join(names)}: the same run twice")
+
+
+def history_of(folder):
+    path = folder.path / "history.json"
+    if not path.exists():
+        raise ValueError(f"{folder.path}: no epoch of it is finished, so there is nothing to draw")
+    return read_json(path)
+
+
+def read_table(folder, split, name):
+    """(names of the rows, numbers (rows, columns)) of a CSV file with a line of names first; NaN where nothing stands."""
+    path = folder.path / split / name
+    if not path.exists():
+        raise ValueError(f"{folder.path} has no {split}/{name}; it is made by: nanoemo evaluate {folder.path} --split {split}")
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+        return [row[0] for row in rows], np.array([[float(cell or "nan") for cell in row[1:]] for row in rows])
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path}: damaged, or not a table of nanoemo's ({error})") from None
