@@ -163,8 +163,8 @@ def test_blocks_of_the_page_on_extras_run(capsys):
     assert "trial 4/4" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "gpu.md", "new_op.md",
-                                  "predict.md"])
+@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "figures.md",
+                                  "gpu.md", "new_op.md", "predict.md"])
 def test_blocks_of_a_page_run(page):
     blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))
               if not target_of(text)]
@@ -199,6 +199,15 @@ def test_figures_are_drawn_by_the_committed_code(tmp_path):
              for name in re.findall(r"\(figures/(\S+?)\)", (DOCS / page).read_text(encoding="utf-8"))}
     assert shown == set(drawn)
     assert all(len(content) < 100_000 for content in drawn.values())
+
+
+def test_pictures_of_figures_md_are_those_of_its_script(tmp_path):
+    """From two runs as small as can be: every picture that the page shows, and no other."""
+    output = run(DOCS / "make_show.py", "--runs", tmp_path / "runs", "--figures", tmp_path / "figures", "--limit", 35,
+                 "--epochs", 1, folder=tmp_path)
+    shown = set(re.findall(r"\(figures/(\S+?)\)", (DOCS / "figures.md").read_text(encoding="utf-8")))
+    assert shown == {path.name for path in (tmp_path / "figures").iterdir()}
+    assert output.count("$ nanoemo show") == len(shown)
 
 
 def test_links_lead_to_files():
