@@ -6,13 +6,15 @@ Two convolutional networks, two auto-encoders, and three architectures made of p
     auto-encoder   encoder  →  decoder
     architecture   extractor of a CNN  →  encoder of an auto-encoder  →  classifier
 
-Each is a `Parts`, so that the paper's procedure (section 4) can take a trained part out, freeze it and put it into the
-next model: `Parts(extractor=cnn.extractor.freeze(), encoder=ae.encoder, classifier=...)`. Classifiers end in logits.
+Each is a `Parts`, so that the paper's procedure (section 4, nanoemo/training/stages.py) can take a trained part out,
+freeze it and put it into the next model: `Parts(extractor=cnn.extractor.freeze(), encoder=ae.encoder, ...)`.
+Classifiers end in logits.
 
 All convolutions and pools pad "same", all activations but the last are ReLU. The paper does not say the size of the
 images (48×48), optimiser and learning rate (Adam, 0.001), batch size (32), number of epochs (50) and how weights
 start (Glorot uniform). Its output layer has 8 units, though JAFFE has 7 expressions.
 """
+import math
 from dataclasses import replace
 
 from nanoemo.models.registry import Recipe, register
@@ -31,8 +33,8 @@ from nanoemo.nn import (
     output_shape,
 )
 
-__all__ = ["Crop", "Parts", "architecture1", "architecture2", "cnn1", "cnn2", "conv_ae", "dense_ae", "perceptron",
-           "speech"]
+__all__ = ["Crop", "Parts", "architecture1", "architecture2", "cnn", "cnn1", "cnn2", "conv_ae", "dense_ae",
+           "perceptron", "speech"]
 
 
 class Parts(Module):
@@ -123,7 +125,30 @@ def extractor2(input_shape):
         *conv(8, 8, 13), *conv(8, 8, 3), pool((2, 1)))
 
 
+def classifier2(input_shape, num_classes=8):
+    size, = output_shape(Flatten(), input_shape)
+    return Sequential(Flatten(), *dense(size, (64, 0.2)), Linear(64, num_classes))
+
+
 EXTRACTORS = {"cnn1": extractor1, "cnn2": extractor2}
+CLASSIFIERS = {"cnn1": perceptron, "cnn2": classifier2}
+
+
+def extractor_of(name, input_shape):
+    """The extractor of CNN `name`, for images, or for the d numbers (d,) of a code, laid out as a square picture."""
+    if name not in EXTRACTORS:
+        raise ValueError(f"cnn is {name!r}; expected one of {', '.join(EXTRACTORS)}")
+    if len(input_shape) == 3:
+        return EXTRACTORS[name](input_shape)
+    side = math.isqrt(*input_shape)
+    return Sequential(Reshape(side, side, 1), *EXTRACTORS[name]((side, side, 1)))
+
+
+def cnn(name, num_classes, input_shape):
+    """Extractor and classifier of the CNN `name`, "cnn1" or "cnn2"."""
+    extractor = extractor_of(name, input_shape)
+    return Parts(extractor=extractor,
+                 classifier=CLASSIFIERS[name](output_shape(extractor, input_shape), num_classes))
 
 
 @register("series.cnn1", IMAGE)
@@ -141,8 +166,7 @@ def cnn1(num_classes=8, input_shape=(48, 48, 1)):
     >>> models.series.cnn1().num_parameters()
     109286
     """
-    extractor = extractor1(input_shape)
-    return Parts(extractor=extractor, classifier=perceptron(output_shape(extractor, input_shape), num_classes))
+    return cnn("cnn1", num_classes, input_shape)
 
 
 @register("series.cnn2", IMAGE)
@@ -160,10 +184,7 @@ def cnn2(num_classes=8, input_shape=(48, 48, 1)):
     >>> models.series.cnn2().num_parameters()
     319088
     """
-    extractor = extractor2(input_shape)
-    flat = Flatten()
-    size, = output_shape(Sequential(extractor, flat), input_shape)
-    return Parts(extractor=extractor, classifier=Sequential(flat, *dense(size, (64, 0.2)), Linear(64, num_classes)))
+    return cnn("cnn2", num_classes, input_shape)
 
 
 # ---- auto-encoders -------------------------------------------------------------------------------------------
@@ -239,41 +260,44 @@ def conv_ae(input_shape=(48, 48, 1)):
 
 # ---- the architectures: a CNN's extractor and an auto-encoder's encoder in series ----------------------------
 
-def in_series(cnn, make_encoder, num_classes, input_shape):
-    """extractor of `cnn` ("cnn1" or "cnn2") → encoder → classifier."""
-    if cnn not in EXTRACTORS:
-        raise ValueError(f"cnn is {cnn!r}; expected one of {', '.join(EXTRACTORS)}")
-    extractor = EXTRACTORS[cnn](input_shape)
-    features = output_shape(extractor, input_shape)
-    encoder = make_encoder(features)
-    return Parts(extractor=extractor, encoder=encoder,
-                 classifier=perceptron(output_shape(encoder, features), num_classes))
+def in_series(cnn, make_encoder, num_classes, input_shape, reverse=False):
+    """extractor of `cnn` ("cnn1" or "cnn2") → encoder → classifier; with `reverse`, encoder → extractor → classifier."""
+    makers = {"extractor": lambda shape: extractor_of(cnn, shape), "encoder": make_encoder,
+              "classifier": lambda shape: perceptron(shape, num_classes)}
+    parts, shape = {}, input_shape
+    for name in ("encoder", "extractor", "classifier") if reverse else makers:
+        parts[name] = makers[name](shape)
+        shape = output_shape(parts[name], shape)
+    return Parts(**parts)
 
 
 @register("series.architecture1", replace(IMAGE, source="section 3.1.1"))
-def architecture1(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2"):
+def architecture1(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2", reverse=False):
     """Extractor of a CNN, encoder of the dense auto-encoder (16 numbers), classifier 256, 126, N.
 
     cnn: "cnn2", the one that section 4 names for this architecture, or "cnn1"
+    reverse: the encoder first, which is said to do very poorly (section 2); the CNN then sees its 16 numbers as
+        a picture 4×4, which is our reading
 
     >>> from nanoemo import models
     >>> [name for name, _ in models.series.architecture1().children()]
     ['extractor', 'encoder', 'classifier']
     """
-    return in_series(cnn, dense_encoder, num_classes, input_shape)
+    return in_series(cnn, dense_encoder, num_classes, input_shape, reverse)
 
 
 @register("series.architecture2", replace(IMAGE, source="section 3.1.2"))
-def architecture2(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2"):
+def architecture2(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2", reverse=False):
     """Extractor of a CNN, encoder of the convolutional auto-encoder, classifier 256, 126, N.
 
     cnn: "cnn2", since section 4 says that all architectures are built like the first, or "cnn1"
+    reverse: the encoder first
 
     >>> from nanoemo import models, nn
     >>> nn.output_shape(models.series.architecture2().encoder, (12, 48, 8))
     (2, 6, 8)
     """
-    return in_series(cnn, conv_encoder, num_classes, input_shape)
+    return in_series(cnn, conv_encoder, num_classes, input_shape, reverse)
 
 
 @register("series.speech", replace(IMAGE, source="section 3.2.1", data="EMO-DB", input_shape=(128, 40, 1)))

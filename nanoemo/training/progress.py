@@ -35,13 +35,26 @@ def duration(seconds):
 
 def epoch_line(row, epochs):
     """One line for a finished epoch, from its row of the history."""
-    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}",
-             f"loss {row['loss']:.4f}  accuracy {100 * row['accuracy']:5.1f} %"]
+    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}", _figures(row, "")]
     if row["val_loss"] is not None:
-        parts.append(f"val_loss {row['val_loss']:.4f}  val_accuracy {100 * row['val_accuracy']:5.1f} %")
+        parts.append(_figures(row, "val_"))
     parts.append(f"{duration(row['seconds'])}, {row['images_per_second']:.0f} images/s, "
                  f"{100 * row['waiting']:.1f} % waiting for them")
     return " | ".join(parts)
+
+
+def _figures(row, prefix):
+    accuracy = row[f"{prefix}accuracy"]             # None of what is no classifier
+    share = "" if accuracy is None else f"  {prefix}accuracy {100 * accuracy:5.1f} %"
+    return f"{prefix}loss {row[f'{prefix}loss']:.4f}{share}"
+
+
+def _so_far(trainer, clock):
+    """The figures of the epoch under way."""
+    tally = trainer.tally
+    accuracy = f"  accuracy {100 * tally.accuracy:.1f} %" if trainer.classifies else ""
+    return (f"loss {tally.loss:.4f}{accuracy}  {tally.images_per_second:.0f} images/s"
+            f"  {duration(clock.seconds_left(trainer))} left")
 
 
 class _Clock:
@@ -74,9 +87,7 @@ class PlainProgress(Callback):
             return
         self.last = now
         print(f"epoch {trainer.epoch + 1}/{trainer.epochs}  step {trainer.step}/{trainer.steps_per_epoch}"
-              f"  loss {trainer.tally.loss:.4f}  accuracy {100 * trainer.tally.accuracy:.1f} %"
-              f"  {trainer.tally.images_per_second:.0f} images/s"
-              f"  {duration(self.clock.seconds_left(trainer))} left", file=self.stream, flush=True)
+              f"  {_so_far(trainer, self.clock)}", file=self.stream, flush=True)
 
     def epoch_end(self, trainer):
         print(epoch_line(trainer.history[-1], trainer.epochs), file=self.stream, flush=True)
@@ -106,12 +117,8 @@ class TerminalProgress(Callback):
 
     def step_end(self, trainer):
         self.clock.steps += 1
-        tally = trainer.tally
-        left = duration(self.clock.seconds_left(trainer))
-        figures = (f"loss {tally.loss:.4f}  accuracy {100 * tally.accuracy:.1f} %  "
-                   f"{tally.images_per_second:.0f} images/s  {left} left")
         self.bar.update(self.task, completed=trainer.step, epoch=f"{trainer.epoch + 1}/{trainer.epochs}",
-                        figures=figures)
+                        figures=_so_far(trainer, self.clock))
 
     def epoch_end(self, trainer):
         self.bar.console.print(epoch_line(trainer.history[-1], trainer.epochs))

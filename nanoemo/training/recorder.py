@@ -11,14 +11,15 @@ def best_epoch(history):
     """The row of the epoch with the highest validation accuracy; of equals, the one of lower loss, then the
     first.
 
-    Without a validation set, the one of lowest training loss.
+    Of what is no classifier, the one of lowest validation loss; without a validation set, of lowest training loss.
 
     >>> best_epoch([{"epoch": 1, "val_accuracy": 0.5, "val_loss": 1.2},
     ...             {"epoch": 2, "val_accuracy": 0.5, "val_loss": 1.1}])["epoch"]
     2
     """
     def merit(row):
-        return (0, -row["loss"]) if row["val_accuracy"] is None else (row["val_accuracy"], -row["val_loss"])
+        loss = row["loss"] if row["val_loss"] is None else row["val_loss"]
+        return row["val_accuracy"] or 0.0, -loss
 
     return max(history, key=merit)
 

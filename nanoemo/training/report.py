@@ -86,7 +86,7 @@ def _history(folder):
     path = folder.path / "history.json"
     if not path.exists():
         return ""
-    rows = [[row["epoch"], f"{row['loss']:.4f}", f"{row['accuracy']:.4f}", _maybe(row["val_loss"]),
+    rows = [[row["epoch"], f"{row['loss']:.4f}", _maybe(row["accuracy"]), _maybe(row["val_loss"]),
              _maybe(row["val_accuracy"]), duration(row["seconds"]), f"{row['images_per_second']:.0f}",
              _per_cent(row.get("waiting")), f"{row['lr']:g}"] for row in read_json(path)]
     header = ["epoch", "loss", "accuracy", "val. loss", "val. accuracy", "time", "images/s", "waiting for them",

@@ -58,7 +58,7 @@ class Tally:
 
 
 class Trainer:
-    """Trains a classifier.
+    """Trains a classifier; a subclass that overrides `measure` trains what is none (`Reconstructor`).
 
     model: a Module that turns images (N, H, W, C), or several inputs, into scores (N, K)
     optimizer: over the model's parameters
@@ -82,6 +82,8 @@ class Trainer:
     >>> history[-1]["accuracy"]
     1.0
     """
+
+    classifies = True               # whether there are right answers, and so an accuracy
 
     def __init__(self, model, optimizer, loss_fn, train, validation=None, *, device="cpu", schedule=None,
                  clip_norm=None, callbacks=()):
@@ -157,19 +159,23 @@ class Trainer:
                 return
             yield batch
 
-    def _learn_from(self, *batch):
-        """One step. Returns (loss, correct answers) as one tensor, which need not have been computed yet."""
+    def measure(self, *batch):
+        """Of one batch, (input, ..., labels): (loss, number of right answers), two tensors of one value."""
         *inputs, labels = batch
         scores = self.model(*inputs)
-        loss = self.loss_fn(scores, labels)
+        truth = labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
+        correct = (scores.array.argmax(axis=-1) == truth).sum()
+        return self.loss_fn(scores, labels), Tensor(correct)
+
+    def _learn_from(self, *batch):
+        """One step. Returns (loss, right answers) as one tensor, which need not have been computed yet."""
+        loss, correct = self.measure(*batch)
         self.optimizer.zero_grad()
         loss.backward()
         if self.clip_norm is not None:
             optim.clip_grad_norm_(self.optimizer.params, self.clip_norm)
         self.optimizer.step()
-        truth = labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
-        correct = (scores.array.argmax(axis=-1) == truth).sum()
-        return Tensor(backend.array_module(scores.array).stack([loss.array, correct.astype(loss.dtype)]))
+        return _together(loss, correct)
 
     def _what_learns(self):
         """What a callback may change between two steps: parameters frozen, modules in `eval` mode."""
@@ -187,18 +193,11 @@ class Trainer:
 
     def _finish_epoch(self, stop):
         before = time.perf_counter()
-        val_loss = val_accuracy = None
-        if self.validation_loader is not None:
-            result = predict(self.model, self.validation_loader, self.loss_fn, self.device, stop)
-            if result is None:
-                return False
-            if not math.isfinite(result.loss):
-                where = f"in the validation after epoch {self.epoch + 1}"
-                raise TrainingDiverged(self._diverged(result.loss, where))
-            val_loss, val_accuracy = result.loss, float((result.truth == result.predicted).mean())
+        validation = self._validate(stop)
+        if validation is None:
+            return False
         self.history.append({
-            "epoch": self.epoch + 1, "loss": self.tally.loss, "accuracy": self.tally.accuracy,
-            "val_loss": val_loss, "val_accuracy": val_accuracy,
+            "epoch": self.epoch + 1, "loss": self.tally.loss, "accuracy": self._accuracy(self.tally), **validation,
             "seconds": round(self.tally.seconds + time.perf_counter() - before, 3),
             "images_per_second": round(self.tally.images_per_second, 1),
             "waiting": round(self.tally.waiting_share, 4), "lr": self.optimizer.lr})
@@ -208,6 +207,26 @@ class Trainer:
         self.epoch, self.step, self.tally = self.epoch + 1, 0, Tally()
         self._tell("epoch_end")
         return not stop
+
+    def _validate(self, stop):
+        """The validation's part of the epoch's row, or None where asked to stop."""
+        if self.validation_loader is None:
+            return {"val_loss": None, "val_accuracy": None}
+        results, tally = [], Tally()
+        with undisturbed(self.model):
+            for batch in on_device(iter(self.validation_loader), self.device):
+                if stop:
+                    return None
+                results.append((len(batch[-1]), _together(*self.measure(*batch))))
+        for images, result in results:          # only now: to read one makes the card wait
+            loss, correct = result.cpu().numpy()
+            tally.add(images, float(loss), int(correct), 0.0)
+        if not math.isfinite(tally.loss):
+            raise TrainingDiverged(self._diverged(tally.loss, f"in the validation after epoch {self.epoch + 1}"))
+        return {"val_loss": tally.loss, "val_accuracy": self._accuracy(tally)}
+
+    def _accuracy(self, tally):
+        return tally.accuracy if self.classifies else None
 
     def _tell(self, event):
         for callback in self.callbacks:
@@ -248,6 +267,12 @@ class Trainer:
             random.set_state(meta["random"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit this run: {error}") from error
+
+
+def _together(loss, correct):
+    """Both as one tensor (2,), so that they come back from the device in one piece."""
+    stack = backend.array_module(loss.array).stack
+    return Tensor(stack([loss.array, correct.array.astype(loss.dtype)]))
 
 
 class Predictions(NamedTuple):
