@@ -11,13 +11,15 @@ from nanoemo.viz.augmentation import augmented
 from nanoemo.viz.classes import class_table, confusion_matrix, per_class_accuracy
 from nanoemo.viz.curves import accuracy_curves, loss_curves, run_curves
 from nanoemo.viz.maps import activation_maps, filters
+from nanoemo.viz.network import network
 from nanoemo.viz.photo import faces_in_photo
 from nanoemo.viz.reasons import dreams, grad_cam, saliency, samples
+from nanoemo.viz.reconstructions import reconstructions
 from nanoemo.viz.search import search_results
 from nanoemo.viz.sheet import contact_sheet
 from nanoemo.viz.style import save, to_png
 from nanoemo.viz.times import times
 
 __all__ = ["accuracy_curves", "activation_maps", "augmented", "class_table", "confusion_matrix", "contact_sheet",
-           "dreams", "faces_in_photo", "filters", "grad_cam", "loss_curves", "per_class_accuracy", "run_curves",
-           "saliency", "samples", "save", "search_results", "times", "to_png"]
+           "dreams", "faces_in_photo", "filters", "grad_cam", "loss_curves", "network", "per_class_accuracy",
+           "reconstructions", "run_curves", "saliency", "samples", "save", "search_results", "times", "to_png"]

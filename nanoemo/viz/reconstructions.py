@@ -1,0 +1,54 @@
+"""What an auto-encoder makes of its input, beside that input."""
+import numpy as np
+
+from nanoemo.viz.style import TICK_SIZE, TITLE_SIZE
+
+__all__ = ["reconstructions"]
+
+CHANNELS = 3            # of features: those that differ most between the images; a code of hundreds would fill the page
+
+
+def reconstructions(images, targets, outputs, title="Reconstructions"):
+    """Figure with a column an image: the image, and below it, for channels of the features, target and reconstruction.
+
+    images: (N, H, W, C), in 0 … 1; targets, outputs: (N, h, w, c), in 0 … 1. Where the targets have one channel and the
+    images' size they are the images, which are not drawn twice. Raises ValueError where shapes do not fit together.
+
+    >>> faces = np.zeros((4, 48, 48, 1), np.float32)
+    >>> [axes.get_ylabel() for axes in reconstructions(faces, faces, faces).axes[::4]]
+    ['image', 'reconstruction']
+    """
+    images, targets, outputs = map(np.asarray, (images, targets, outputs))
+    if images.ndim != 4 or targets.ndim != 4 or targets.shape != outputs.shape or len(images) != len(targets):
+        raise ValueError(f"reconstructions: expected images (N, H, W, C) and targets and outputs of one shape (N, h, w, c), "
+                         f"got shapes {images.shape}, {targets.shape} and {outputs.shape}")
+    if targets.shape == images.shape:
+        rows = [("image", images), ("reconstruction", outputs)]
+    else:
+        rows = [("image", images)]
+        for channel in _liveliest(targets):
+            rows += [(f"feature {channel}", targets[..., [channel]]),
+                     ("reconstruction", outputs[..., [channel]])]
+    return _grid(rows, title)
+
+
+def _liveliest(targets):
+    """The channels whose values differ most from image to image."""
+    spread = targets.std(axis=0).mean(axis=(0, 1))
+    return sorted(np.argsort(-spread, kind="stable")[:CHANNELS].tolist())
+
+
+def _grid(rows, title):
+    from matplotlib.figure import Figure
+
+    columns = len(rows[0][1])
+    figure = Figure(figsize=(1.5 + 1.35 * columns, 0.7 + 1.35 * len(rows)), layout="constrained")
+    figure.suptitle(title, fontsize=TITLE_SIZE - 2)
+    for (label, pictures), line in zip(rows, figure.subplots(len(rows), columns, squeeze=False)):
+        for picture, axes in zip(pictures, line):
+            # Pooling by rows alone makes features far wider than high; stretched, they lie on the face above.
+            axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1,
+                        aspect="auto")
+            axes.set(xticks=[], yticks=[])
+        line[0].set_ylabel(label, fontsize=TICK_SIZE)
+    return figure
