@@ -1,7 +1,7 @@
 """`nanoemo train MODEL`: train, judge and report, in a folder of its own; or go on with a run that was
 broken off."""
 import argparse
-import json
+import ast
 from dataclasses import replace
 
 STOPPED = 130            # the exit status that shells give for Ctrl-C
@@ -41,6 +41,10 @@ def add_settings(parser):
                                                           "on that one")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
     group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    group.add_argument("--option", type=_option, action="append", metavar="NAME=VALUE",
+                       help="an option of the model's own, such as cnn=cnn1 (docs: its file in nanoemo/models); may be repeated")
+    group.add_argument("--stages", action=argparse.BooleanOptionalAction, default=None,
+                       help="train part by part, --epochs each, or all at once (default: as in the paper)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
 
 
@@ -56,17 +60,16 @@ def add_extras(parser):
     group.add_argument("--from", dest="start_from", metavar="RUN", help="start from the best weights of another run")
     group.add_argument("--freeze", metavar="LAYERS", help="layers that do not learn: names or kinds of the summary's table, "
                                                           "such as 0,1 or Conv2d or 'extractor*'")
-    group.add_argument("--option", action="append", type=_option, metavar="NAME=VALUE",
-                       help="an option of the model's, such as hidden=256; may be repeated")
 
 
 def _option(text):
+    """("cnn", "cnn1") of "cnn=cnn1"; what looks like a number, True, False, None or a tuple is one."""
     name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, such as cnn=cnn1, got {text!r}")
     try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:            # a word, such as same
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):       # a word
         return name, value
 
 
@@ -86,9 +89,7 @@ def run(args):
     experiment, folder = _resumed(args) if args.resume else _begun(args)
     with folder, catch_interrupt() as stop:
         if args.resume:
-            experiment.resume(folder)
-            trainer = experiment.trainer
-            say(f"resuming {folder.path}: {trainer.epoch} epochs and {trainer.step} steps are done")
+            say(f"resuming {folder.path}: {experiment.resume(folder)}")
         experiment.begin(folder)
         if args.snapshots:
             folder.snapshots_path.mkdir(exist_ok=True)      # where it is, they are kept, in a resumed run too
@@ -108,12 +109,12 @@ def run(args):
 
 def _begun(args):
     """A new run: its experiment, and its folder, which is made last, when nothing else can be wrong."""
-    from nanoemo.training import Experiment, RunFolder, Settings
+    from nanoemo.training import RunFolder, Settings, experiment_for
 
     if args.model is None:
         raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
     settings = Settings.from_recipe(args.model, args.data, **wanted_settings(args))
-    experiment = Experiment(settings)
+    experiment = experiment_for(settings)
     experiment.check()
     folder = RunFolder.create(args.out, settings.model)
     _introduce(experiment, folder, args)
@@ -122,7 +123,7 @@ def _begun(args):
 
 def _resumed(args):
     """The experiment and folder of an earlier run, made anew from its config.json."""
-    from nanoemo.training import Experiment, RunFolder, Settings
+    from nanoemo.training import RunFolder, Settings, experiment_for
 
     folder = RunFolder.open(args.resume)
     settings = Settings.from_config(folder.config(), folder.config_path)
@@ -135,13 +136,13 @@ def _resumed(args):
                              f"cannot change it to {value!r}; leave it out, or begin a new run")
     changed = {"epochs": args.epochs, "device": args.device, "data": args.data}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
-    return Experiment(settings), folder
+    return experiment_for(settings), folder
 
 
 def wanted_settings(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
-              ("epochs", "batch_size", "lr", "optimizer", "augment", "split_by", "limit", "seed", "device", *EXTRAS)}
+              ("epochs", "batch_size", "lr", "optimizer", "augment", "split_by", "limit", "seed", "stages", "device", *EXTRAS)}
     wanted["options"] = dict(args.option) if args.option else None
     if wanted["augment"] == "none":
         wanted["augment"] = ""
@@ -163,8 +164,9 @@ def _introduce(experiment, folder, args):
         say("drawn faces: the images are drawn by formula and show nobody; --data PATH trains on real ones")
         if args.epochs is None and settings.epochs < paper:
             say(f"drawn faces: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
+    epochs = f"{settings.epochs} epochs{' in each stage' if settings.stages else ''}"
     say(f"{settings.optimizer}, learning rate {settings.lr:g}, batches of {settings.batch_size}, "
-         f"{settings.epochs} epochs, augmentation {settings.augment or 'none'}, seed {settings.seed}")
+        f"{epochs}, augmentation {settings.augment or 'none'}, seed {settings.seed}")
     extras = {name: getattr(settings, name) for name in ("options", *EXTRAS) if getattr(settings, name)}
     if extras:
         say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in extras.items()))

@@ -24,6 +24,7 @@ class Recipe:
     augment: str = ""           # as for nanoemo.data.parse_augment
     subtract_mean: bool = False     # whether the mean training image is taken from every image
     features: str = ""              # name in nanoemo.features: a second input, made of the image
+    stages: bool = False            # whether it is trained part by part (nanoemo/training/stages.py)
 
 
 _models = {}                    # name -> (builder, Recipe), in the order of registration

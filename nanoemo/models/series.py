@@ -260,8 +260,13 @@ def conv_ae(input_shape=(48, 48, 1)):
 
 # ---- the architectures: a CNN's extractor and an auto-encoder's encoder in series ----------------------------
 
+ARCHITECTURE = replace(IMAGE, stages=True)
+
+
 def in_series(cnn, make_encoder, num_classes, input_shape, reverse=False):
     """extractor of `cnn` ("cnn1" or "cnn2") → encoder → classifier; with `reverse`, encoder → extractor → classifier."""
+    if not isinstance(reverse, bool):
+        raise ValueError(f"reverse is {reverse!r}; expected True or False")
     makers = {"extractor": lambda shape: extractor_of(cnn, shape), "encoder": make_encoder,
               "classifier": lambda shape: perceptron(shape, num_classes)}
     parts, shape = {}, input_shape
@@ -271,7 +276,7 @@ def in_series(cnn, make_encoder, num_classes, input_shape, reverse=False):
     return Parts(**parts)
 
 
-@register("series.architecture1", replace(IMAGE, source="section 3.1.1"))
+@register("series.architecture1", replace(ARCHITECTURE, source="section 3.1.1"))
 def architecture1(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2", reverse=False):
     """Extractor of a CNN, encoder of the dense auto-encoder (16 numbers), classifier 256, 126, N.
 
@@ -286,7 +291,7 @@ def architecture1(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2", reverse=Fa
     return in_series(cnn, dense_encoder, num_classes, input_shape, reverse)
 
 
-@register("series.architecture2", replace(IMAGE, source="section 3.1.2"))
+@register("series.architecture2", replace(ARCHITECTURE, source="section 3.1.2"))
 def architecture2(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2", reverse=False):
     """Extractor of a CNN, encoder of the convolutional auto-encoder, classifier 256, 126, N.
 
@@ -300,8 +305,8 @@ def architecture2(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2", reverse=Fa
     return in_series(cnn, conv_encoder, num_classes, input_shape, reverse)
 
 
-@register("series.speech", replace(IMAGE, source="section 3.2.1", data="EMO-DB", input_shape=(128, 40, 1)))
-def speech(num_classes=8, input_shape=(128, 40, 1), cnn="cnn2"):
+@register("series.speech", replace(ARCHITECTURE, source="section 3.2.1", data="EMO-DB", input_shape=(128, 40, 1)))
+def speech(num_classes=8, input_shape=(128, 40, 1), cnn="cnn2", reverse=False):
     """Architecture 1 on speech: (frames, coefficients, 1) in place of (height, width, channels).
 
     The paper does not say which features it takes. Ours are mel-frequency cepstral coefficients, 40 of each of 128
@@ -311,4 +316,4 @@ def speech(num_classes=8, input_shape=(128, 40, 1), cnn="cnn2"):
     >>> nn.output_shape(models.series.speech().extractor, (128, 40, 1))
     (32, 40, 8)
     """
-    return in_series(cnn, dense_encoder, num_classes, input_shape)
+    return in_series(cnn, dense_encoder, num_classes, input_shape, reverse)

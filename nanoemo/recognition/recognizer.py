@@ -66,7 +66,8 @@ class Recognizer:
         self.device = device
         extract = features.BY_NAME[settings.features] if settings.features else None
         self.prepare = data.Compose(preparation(folder.mean_image() if settings.subtract_mean else None, extract))
-        self.model = models.build(settings.model, len(self.classes), input_shape(self.image_shape, extract))
+        self.model = models.build(settings.model, len(self.classes), input_shape(self.image_shape, extract),
+                                  **settings.options)
         self._load(folder.best_path)
         self.model.to(device).eval()
 

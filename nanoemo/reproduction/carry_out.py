@@ -1,7 +1,7 @@
 """One trial: from its settings to a finished run folder. What is finished is kept, what was broken off goes on."""
 from dataclasses import asdict, replace
 
-from nanoemo.training import Experiment, RunFolder, Settings, progress
+from nanoemo.training import RunFolder, Settings, experiment_for, progress
 
 __all__ = ["QUICK", "carry_out", "is_finished", "trial_settings"]
 
@@ -46,7 +46,7 @@ def carry_out(settings, path, stop=None, say=print):
         if is_finished(path):
             say(f"{path}: done before")
             return True
-    experiment = Experiment(settings)
+    experiment = experiment_for(settings)
     experiment.check()
     folder = folder if begun else RunFolder.create(path)
     with folder:

@@ -1,6 +1,7 @@
 """Training: the loop, its checks and checkpoints, the metrics, the run folder and its report.
 
-`Trainer` is the loop alone, for your own model and data; `Experiment` is the whole of `nanoemo train`.
+`Trainer` is the loop alone, for your own model and data; `Experiment` is the whole of `nanoemo train`, `StagedExperiment`
+that of a model trained part by part.
 """
 from nanoemo.training.callbacks import Callback
 from nanoemo.training.checkpoint import CheckpointError
@@ -17,5 +18,5 @@ from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, predict
 
 __all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "Predictions", "Recorder", "RunFolder",
-           "RunFolderError", "Search", "Settings", "Snapshots", "Trainer", "TrainingDiverged", "catch_interrupt",
-           "class_weights", "predict", "progress"]
+           "RunFolderError", "Search", "Settings", "Snapshots", "StagedExperiment", "Trainer", "TrainingDiverged",
+           "catch_interrupt", "class_weights", "experiment_for", "predict", "progress"]

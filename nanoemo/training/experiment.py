@@ -56,17 +56,26 @@ class Experiment:
         self.extract = features.BY_NAME[settings.features] if settings.features else None
 
         nanoemo.manual_seed(settings.seed)
-        self.model = models.build(settings.model, len(self.classes), self.input_shape, **settings.options)
+        self.model = self.make_model()
         pretrained.freeze(self.model, settings.freeze)
         self.model.to(settings.device)
         optimizer = optim.build(settings.optimizer, self.model.parameters(), lr=settings.lr,
                                 weight_decay=settings.weight_decay)
-        weights = class_weights(settings.class_weights, images.counts())
-        loss = nn.CrossEntropyLoss(weights, settings.label_smoothing).to(settings.device)
-        self.trainer = Trainer(self.model, optimizer, loss, self.train_loader(), self.loader("validation"),
-                               device=settings.device, clip_norm=settings.clip_norm,
-                               schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
+        self.trainer = self.trainer_class(self.model, optimizer, self.make_loss(), self.train_loader(),
+                                          self.loader("validation"), device=settings.device, clip_norm=settings.clip_norm,
+                                          schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
         self.ending = [] if settings.patience is None else [EarlyStopping(settings.patience)]
+
+    trainer_class, loss_unit = Trainer, "cross-entropy, nats"
+
+    def make_model(self):
+        """The untrained model."""
+        return models.build(self.settings.model, len(self.classes), self.input_shape, **self.settings.options)
+
+    def make_loss(self):
+        """What training makes small."""
+        weights = class_weights(self.settings.class_weights, self.splits["train"].counts())
+        return nn.CrossEntropyLoss(weights, self.settings.label_smoothing).to(self.settings.device)
 
     @classmethod
     def of_run(cls, folder, data=None, **changed):
@@ -165,21 +174,25 @@ class Experiment:
 
     def resume(self, folder):
         """Take up the run in `folder` where its last checkpoint was saved; from the start where there is
-        none yet.
+        none yet. Returns how much is done, in words.
 
         Raises ValueError where the data is not what the run began with or where more epochs are made than the
         settings ask for, CheckpointError for a bad checkpoint.
         """
-        before, now = folder.config()["data"], self.about_data
-        if before["fingerprint"] != now["fingerprint"]:
-            raise ValueError(f"{folder.path} began on other data ({before['name']}, {before['images']}) than "
-                             f"this ({now['name']}, {now['images']}); give the same data, or begin a new run")
+        self.check_same_data(folder)
         if folder.last_path.exists():
             self._restore(folder.last_path)
         begun = self.trainer.epoch + (self.trainer.step > 0)
         if self.settings.epochs < begun:
             raise ValueError(f"{folder.path} is in epoch {begun} already, so it cannot end after "
                              f"{self.settings.epochs}; give --epochs {begun} or more, or leave it out")
+        return f"{self.trainer.epoch} epochs and {self.trainer.step} steps are done"
+
+    def check_same_data(self, folder):
+        before, now = folder.config()["data"], self.about_data
+        if before["fingerprint"] != now["fingerprint"]:
+            raise ValueError(f"{folder.path} began on other data ({before['name']}, {before['images']}) than "
+                             f"this ({now['name']}, {now['images']}); give the same data, or begin a new run")
 
     def _restore(self, path):
         """Take up the state in a checkpoint; returns its plain data. CheckpointError names the file."""
@@ -203,8 +216,7 @@ class Experiment:
         trainer.callbacks = [*keepers, recorder, display, *self.ending]
         if not folder.last_path.exists():
             self.start(say)
-        if not (folder.path / "sanity.json").exists():
-            self._check(folder, stop, say)
+        self._prepare(folder, stop, say)
         if not stop:
             trainer.fit(self.settings.epochs, stop)
         if stop:
@@ -215,7 +227,10 @@ class Experiment:
         self._draw_curves(folder, trainer.history)
         return self.judge(folder, ("validation", "test"), stop=stop, say=say)
 
-    def _check(self, folder, stop, say):
+    def _prepare(self, folder, stop, say):
+        """What comes before the first step, once: the checks."""
+        if (folder.path / "sanity.json").exists():
+            return
         batch = next(self.train_loader(augment=False).epoch(0))
         report = sanity.check(self.model, batch, len(self.classes), ops.cross_entropy, self.settings.device,
                               stop=stop)
@@ -230,11 +245,12 @@ class Experiment:
         def column(name):
             return [row[name] for row in history]
 
-        loss = viz.loss_curves(column("loss"), column("val_loss"), title=f"{self.title}: loss")
-        accuracy = viz.accuracy_curves(column("accuracy"), column("val_accuracy"),
-                                       title=f"{self.title}: accuracy", chance=1 / len(self.classes))
+        loss = viz.loss_curves(column("loss"), column("val_loss"), title=f"{self.title}: loss", loss=self.loss_unit)
         write_file(folder.path / "loss.png", viz.to_png(loss))
-        write_file(folder.path / "accuracy.png", viz.to_png(accuracy))
+        if self.trainer.classifies:
+            accuracy = viz.accuracy_curves(column("accuracy"), column("val_accuracy"),
+                                           title=f"{self.title}: accuracy", chance=1 / len(self.classes))
+            write_file(folder.path / "accuracy.png", viz.to_png(accuracy))
 
     def load_best(self, folder):
         """Take up the weights of the best epoch of the run in `folder`; returns that epoch's number."""
@@ -285,6 +301,8 @@ class Experiment:
 def check_can_run(settings):
     """Raise ValueError where the model is no classifier of images, or the device is not there."""
     recipe = models.recipe(settings.model)
+    if settings.stages and not recipe.stages:
+        raise ValueError(f"{settings.model} is trained as a whole; its paper knows no stages of training")
     if recipe.num_classes is None:
         raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so it "
                          "cannot be trained as a classifier")

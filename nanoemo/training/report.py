@@ -7,6 +7,7 @@ from nanoemo.files import read_json, write_file
 from nanoemo.training.evaluation import describe_unseen
 from nanoemo.training.metrics import format_report
 from nanoemo.training.progress import duration
+from nanoemo.training.recorder import best_epoch
 from nanoemo.training.sanity import describe
 
 __all__ = ["write_report"]
@@ -44,9 +45,12 @@ def write_report(folder):
     config = folder.config()
     data = config["data"]
     title = f"{config['settings']['model']} on {data['name']}"
+    if "stage" in config:
+        title += f", stage {config['stage']['name']}"
     note = f"<p class='note'>{escape(data['note'])}</p>" if data["note"] else ""
     body = [f"<h1>{escape(title)}</h1>", DRAWN if data["drawn"] else note,
-            _outcome(folder), _sanity(folder), _augmentation(folder, config), _history(folder),
+            _outcome(folder), _stages(folder, config), _sanity(folder), _augmentation(folder, config), _history(folder),
+            _reconstructions(folder),
             *(_split(folder, split) for split in ("validation", "test")),
             _summary(folder), _settings(config)]
     write_file(folder.path / "report.html", PAGE.format(
@@ -67,6 +71,27 @@ def _outcome(folder):
     return ("<h2>Outcome</h2>" + _table(["", "accuracy", "loss", "macro F1", "images"], rows)
             + (f"<ul>{''.join(parts)}</ul>" if parts else "")
             + f"<p>Weights of epoch {report['epoch']}, the best on the validation set.</p>")
+
+
+def _stages(folder, config):
+    """Of a run in stages: a table of them, then for each its network, its plot and its reconstructions."""
+    rows, parts = [], []
+    for number, stage in enumerate(config.get("stages", ()), start=1):
+        place = folder.stage(number, stage["name"])
+        settings, history = place.config()["settings"], read_json(place.path / "history.json")
+        best = best_epoch(history)
+        rows.append([f"{number}: {escape(stage['does'])}", stage["steps"], ", ".join(stage["frozen"]) or "–",
+                     f"{settings['optimizer']}, {settings['lr']:g}", best["epoch"], _maybe(best["val_loss"]),
+                     _maybe(best["val_accuracy"]), duration(sum(row["seconds"] for row in history))])
+        plot = "loss" if best["accuracy"] is None else "accuracy"
+        parts += [f"<h3>Stage {number}: {escape(stage['does'])}</h3>", _drawing(place),
+                  _picture(place.path / f"{plot}.png", f"{plot.capitalize()} of each epoch"), _reconstructions(place)]
+    header = ["stage", "section 4", "frozen", "optimiser, rate", "best epoch", "val. loss", "val. accuracy", "time"]
+    return "<h2>Stages</h2>" + _table(header, rows) + "".join(parts) if rows else ""
+
+
+def _reconstructions(folder):
+    return _picture(folder.path / "reconstructions.png", "Images, and what the auto-encoder makes of their features")
 
 
 def _sanity(folder):
@@ -109,7 +134,11 @@ def _split(folder, split):
 
 def _summary(folder):
     path = folder.path / "summary.txt"
-    return f"<h2>Model</h2><pre>{escape(path.read_text())}</pre>" if path.exists() else ""
+    return f"<h2>Model</h2>{_drawing(folder)}<pre>{escape(path.read_text())}</pre>" if path.exists() else ""
+
+
+def _drawing(folder):
+    return _picture(folder.path / "network.png", "The network: its layers, and which of them learn")
 
 
 def _settings(config):

@@ -13,6 +13,8 @@
       validation/  test/        confusion matrix, classification report and accuracy a class, on that split
       report.html               all of it on one page, in one file
       figures/                  what `nanoemo show` has drawn
+      1-cnn/  2-auto-encoder/   for a model that is trained in stages, such a folder for each of them, and in it also
+                                network.png and, of an auto-encoder, reconstructions.png
 
 One process at a time writes to it: an advisory lock, which the system drops when the process ends, however
 it ends.
@@ -76,6 +78,10 @@ class RunFolder:
         if not (path / "config.json").is_file():
             raise RunFolderError(f"{path} is not a run's folder: it has no config.json" + _known_runs(path))
         return cls(path)
+
+    def stage(self, number, name):
+        """The run folder, inside this one, of a stage; it need not exist."""
+        return RunFolder(self.path / f"{number}-{name}")
 
     config_path = property(lambda self: self.path / "config.json")
     best_path = property(lambda self: self.path / "checkpoints" / "best.safetensors")

@@ -30,6 +30,7 @@ class Settings:
     patience: epochs without a better one after which training ends (`EarlyStopping`); None for never
     start_from: folder of a run whose best weights are the initial ones, as far as they fit; "" for none
     freeze: layers that do not learn, as for `nanoemo.training.pretrained.freeze`; "" for none
+    stages: whether the model is trained part by part, with `epochs` in each stage (`StagedExperiment`)
 
     Raises ValueError for a value that cannot work.
 
@@ -60,6 +61,7 @@ class Settings:
     patience: int | None = None
     start_from: str = ""
     freeze: str = ""
+    stages: bool = False
 
     def __post_init__(self):
         for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 1), ("seed", 0), ("patience", 1)):
@@ -97,7 +99,7 @@ class Settings:
         recipe = models.recipe(model)
         values = {name: getattr(recipe, name) for name in
                   ("epochs", "batch_size", "lr", "optimizer", "weight_decay", "augment", "subtract_mean",
-                   "features")}
+                   "features", "stages")}
         if data is None:
             values.update(epochs=min(DRAWN_EPOCHS, recipe.epochs), augment="")
         values.update({name: value for name, value in wanted.items() if value is not None})
@@ -106,6 +108,8 @@ class Settings:
     @classmethod
     def from_config(cls, config, path):
         """The settings in a run's config.json; ValueError that names `path` where they are not settings."""
+        if "stage" in config:
+            raise ValueError(f"{path.parent} is one stage of the run {path.parent.parent}; give that folder")
         try:
             return cls(**config["settings"])
         except (KeyError, TypeError) as error:

@@ -1,0 +1,167 @@
+"""The series paper's procedure, carried out: an experiment made of experiments, one a stage (nanoemo/training/stages.py).
+
+Each stage is a run with a folder of its own inside that of the whole, which ends when its report is written. It starts
+from the best weights of the stage before. So there is nothing more to save: to resume, finished stages are left as they
+are, and the one under way is resumed like any run.
+"""
+from dataclasses import asdict, replace
+
+from nanoemo import Tensor, ops, viz
+from nanoemo.files import write_file
+from nanoemo.nn import output_shape, undisturbed
+from nanoemo.training import checkpoint
+from nanoemo.training.experiment import Experiment
+from nanoemo.training.reconstruction import Reconstructor
+from nanoemo.training.recorder import best_epoch
+from nanoemo.training.report import write_report
+from nanoemo.training.stages import PAPER, REVERSED, build_stage
+
+__all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
+
+SHOWN = 8           # images whose reconstruction is drawn
+
+
+def experiment_for(settings):
+    """The `Experiment` that `settings` ask for: in stages, or all at once.
+
+    >>> from nanoemo.training import Settings
+    >>> experiment = experiment_for(Settings.from_recipe("series.architecture1", limit=70))
+    >>> [stage.name for stage in experiment.stages]
+    ['cnn', 'auto-encoder', 'auto-encoder-tuned', 'classifier', 'classifier-tuned']
+    """
+    return StagedExperiment(settings) if settings.stages else Experiment(settings)
+
+
+class StagedExperiment(Experiment):
+    """Trains an architecture of the series paper stage by stage; what is left at the end is a run of the architecture.
+
+    settings: with `stages`; the option `reverse` puts the auto-encoder before the CNN
+    splits: the data, where it has been loaded already
+    Raises ValueError like `Experiment`.
+    """
+
+    def __init__(self, settings, splits=None):
+        for name in ("start_from", "freeze"):
+            if getattr(settings, name):
+                raise ValueError(f"{name.replace('_', ' ')} {getattr(settings, name)}: a staged training has its own order of "
+                                 "what is taken over and frozen; leave it out, or train all at once with --no-stages")
+        super().__init__(settings, splits)
+        self.stages = REVERSED if settings.options.get("reverse") else PAPER
+
+    def config(self):
+        return {**super().config(), "stages": [asdict(stage) for stage in self.stages]}
+
+    def resume(self, folder):
+        """As for `Experiment`; ValueError also for another number of epochs."""
+        self.check_same_data(folder)
+        epochs = folder.config()["settings"]["epochs"]
+        if self.settings.epochs != epochs:
+            raise ValueError(f"{folder.path} was begun with {epochs} epochs a stage. Later stages are built on earlier "
+                             "ones, so that cannot change; leave --epochs out, or begin a new run")
+        done = sum(is_done(place) for place in self._places(folder))
+        return f"{done} of {len(self.stages)} stages are done"
+
+    def run(self, folder, display, stop=None, save_every=60.0, say=print):
+        """Carry out the stages that are not done yet, each into its folder; then judge the architecture."""
+        for number, place in enumerate(self._places(folder), start=1):
+            if is_done(place):
+                continue
+            stage = StageExperiment(self, number, folder)
+            say(f"stage {number} of {len(self.stages)}: {stage.describe()}")
+            if place.config_path.exists():
+                say(f"resuming {place.path}: {stage.resume(place)}")
+            place.path.mkdir(exist_ok=True)
+            stage.begin(place)
+            if not stage.run(place, display, stop, save_every, say):
+                return False
+        say("the architecture, with the weights of the last stage:")
+        write_file(folder.best_path, place.best_path.read_bytes())
+        return self.judge(folder, ("validation", "test"), stop=stop, say=say)
+
+    def _places(self, folder):
+        return [folder.stage(number, stage.name) for number, stage in enumerate(self.stages, start=1)]
+
+
+def is_done(place):
+    return (place.path / "report.html").exists()
+
+
+class StageExperiment(Experiment):
+    """Stage `number` (from 1) of `whole`, a `StagedExperiment`, on the same data.
+
+    folder: of the whole run; the stage before, if any, has left its weights there
+    """
+
+    def __init__(self, whole, number, folder):
+        self.whole, self.number, self.folder = whole, number, folder
+        self.stage = whole.stages[number - 1]
+        self.about_data = whole.about_data              # its fingerprint takes time
+        if self.stage.reconstructs:
+            self.trainer_class, self.loss_unit = Reconstructor, "binary cross-entropy"
+        super().__init__(replace(whole.settings, lr=whole.settings.lr * self.stage.rate), whole.splits)
+        self.title = f"{self.settings.model}, stage {number}"
+
+    def make_model(self):
+        """The network of this stage, with the weights that it keeps from the stage before."""
+        settings = self.settings
+        model = build_stage(self.whole.stages, self.number, settings.model, len(self.classes), self.input_shape,
+                            settings.options.get("cnn", "cnn2"))
+        if self.stage.keeps:
+            path = self.folder.stage(self.number - 1, self.whole.stages[self.number - 2].name).best_path
+            arrays, _ = checkpoint.load(path)
+            for name in self.stage.keeps:
+                prefix = f"model.{name}."
+                getattr(model, name).load_state_dict({key.removeprefix(prefix): array for key, array in arrays.items()
+                                                      if key.startswith(prefix)})
+        return model
+
+    def make_loss(self):
+        return ops.binary_cross_entropy if self.stage.reconstructs else super().make_loss()
+
+    def describe(self):
+        """What this stage does, as a line of text."""
+        settings = self.settings
+        return (f"{self.stage.does} (section 4: {self.stage.steps}). Frozen: "
+                f"{', '.join(self.stage.frozen) or 'nothing'}; {settings.optimizer}, learning rate {settings.lr:g}")
+
+    def config(self):
+        return {**super().config(), "stage": asdict(self.stage)}
+
+    def begin(self, folder):
+        super().begin(folder)
+        path = folder.path / "network.png"
+        if not path.exists():
+            figure = viz.network(self.model, self.input_shape, f"{self.title}: {self.stage.does}", target=self._target())
+            write_file(path, viz.to_png(figure, dpi=80))
+
+    def _target(self):
+        if not self.stage.reconstructs:
+            return f"{len(self.classes)} classes"
+        shape = output_shape(self.model.front(), self.input_shape)
+        return f"the encoder's\ninput again\n{'×'.join(map(str, shape))}"
+
+    def _prepare(self, folder, stop, say):
+        """The checks are of use where all is new and classifies; the range of features must be known to reconstruct them."""
+        if self.stage.reconstructs:
+            if self.trainer.epoch == self.trainer.step == 0:        # later the front may have learnt
+                self.model.measure_range(self.loader("train"), self.settings.device, stop)
+        elif not self.stage.keeps:
+            super()._prepare(folder, stop, say)
+
+    def judge(self, folder, splits, place=None, stop=None, say=print):
+        """As for `Experiment`; of an auto-encoder, draw reconstructions, as it knows no classes."""
+        if not self.stage.reconstructs:
+            return super().judge(folder, splits, place, stop, say)
+        history = self._restore(folder.best_path)["history"]
+        epoch = best_epoch(history)
+        say(f"validation set: {self.loss_unit} {epoch['val_loss']:.4f} (weights of epoch {epoch['epoch']})")
+        write_file(folder.path / "reconstructions.png", viz.to_png(self._draw_reconstructions()))
+        write_report(folder)
+        return True
+
+    def _draw_reconstructions(self):
+        images, _ = next(iter(self.loader("validation")))
+        with undisturbed(self.model):
+            target, output = self.trainer.reconstruct(Tensor(images[:SHOWN], device=self.settings.device))
+        return viz.reconstructions(images[:SHOWN], target.cpu().numpy(), output.cpu().numpy(),
+                                   f"{self.title}: validation images, what the auto-encoder is to give, what it gives")

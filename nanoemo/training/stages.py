@@ -1,0 +1,108 @@
+"""The training procedure of the series paper, section 4, as data: what is trained in which stage.
+
+The 17 steps of the text make five stages. Steps 5, 11 and 12, "divide the model", are what a stage `keeps` of the one
+before; steps 6, 7 and 13 what it `adds` behind that; steps 8 and 14 what is `frozen` meanwhile; steps 2, 9, 10, 15 and 16
+the training itself, fine-tuning at a lower `rate`; steps 3, 4 and 17, the plot and the saved weights, belong to every stage.
+Who carries them out is nanoemo/training/staged.py.
+
+The text leaves open what a fine-tuning step changes (here: everything, nothing is frozen) and its rate (a tenth), and
+whether the auto-encoder is trained to make its own input again or to classify (its input, as its decoder is part of the
+model until step 11).
+"""
+from dataclasses import dataclass
+
+from nanoemo.models import series
+from nanoemo.nn import output_shape
+from nanoemo.training.reconstruction import Cascade
+
+__all__ = ["PAPER", "REVERSED", "Stage", "build_stage"]
+
+FINE_TUNING = 0.1           # of the learning rate
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training of the procedure. Each begins its optimiser anew; which one, and for how many epochs, the settings say.
+
+    name: of its folder
+    steps: of section 4 that it carries out
+    does: the same in words
+    keeps: parts of the stage before, with their weights, in the order in which they run
+    adds: new parts behind them, by the name of what they come from: "cnn" (extractor, classifier), "auto-encoder"
+        (encoder, decoder), "perceptron" (classifier) or "" for none
+    frozen: those of the kept parts that do not learn
+    rate: of the learning rate, the share to train with
+    """
+    name: str
+    steps: str
+    does: str
+    keeps: tuple = ()
+    adds: str = ""
+    frozen: tuple = ()
+    rate: float = 1.0
+
+    @property
+    def reconstructs(self):
+        """Whether it ends in a decoder, and so learns to make its features again, not to classify."""
+        return self.adds == "auto-encoder" or "decoder" in self.keeps
+
+
+PAPER = (
+    Stage("cnn", "1–4", "train the CNN",
+          adds="cnn"),
+    Stage("auto-encoder", "5–9", "put the auto-encoder behind its extractor, which is frozen; train",
+          keeps=("extractor",), frozen=("extractor",), adds="auto-encoder"),
+    Stage("auto-encoder-tuned", "10", "fine-tune",
+          keeps=("extractor", "encoder", "decoder"), rate=FINE_TUNING),
+    Stage("classifier", "11–15", "take the decoder off, put a perceptron behind the frozen rest; train",
+          keeps=("extractor", "encoder"), frozen=("extractor", "encoder"), adds="perceptron"),
+    Stage("classifier-tuned", "16–17", "fine-tune; these are the weights of the architecture",
+          keeps=("extractor", "encoder", "classifier"), rate=FINE_TUNING),
+)
+
+# The other way round, which the paper calls very poor (section 2). It does not give the steps; these are the same, with
+# CNN and auto-encoder exchanged.
+REVERSED = (
+    Stage("auto-encoder", "1–4 (reversed)", "train the auto-encoder, on images",
+          adds="auto-encoder"),
+    Stage("cnn", "5–9 (reversed)", "put the CNN behind its encoder, which is frozen; train",
+          keeps=("encoder",), frozen=("encoder",), adds="cnn"),
+    Stage("cnn-tuned", "10 (reversed)", "fine-tune",
+          keeps=("encoder", "extractor", "classifier"), rate=FINE_TUNING),
+    Stage("classifier", "11–15 (reversed)", "take the CNN's classifier off, put a perceptron behind the frozen rest; train",
+          keeps=("encoder", "extractor"), frozen=("encoder", "extractor"), adds="perceptron"),
+    Stage("classifier-tuned", "16–17 (reversed)", "fine-tune; these are the weights of the architecture",
+          keeps=("encoder", "extractor", "classifier"), rate=FINE_TUNING),
+)
+
+AUTO_ENCODERS = {"series.architecture1": series.dense_ae, "series.architecture2": series.conv_ae,
+                 "series.speech": series.dense_ae}
+
+
+def build_stage(stages, number, architecture, num_classes, input_shape, cnn="cnn2"):
+    """The untrained network of stage `number` (from 1) of `stages`, what is frozen in it frozen: `Parts`, or a `Cascade`.
+
+    architecture: "series.architecture1", "series.architecture2" or "series.speech"; it decides the auto-encoder
+    cnn: "cnn2" or "cnn1"
+
+    >>> stage4 = build_stage(PAPER, 4, "series.architecture1", num_classes=7, input_shape=(48, 48, 1))
+    >>> [(name, part.frozen) for name, part in stage4.children()]
+    [('extractor', True), ('encoder', True), ('classifier', False)]
+    """
+    make = {
+        "cnn": lambda shape: series.cnn(cnn, num_classes, shape),
+        "auto-encoder": AUTO_ENCODERS[architecture],
+        "perceptron": lambda shape: series.Parts(classifier=series.perceptron(shape, num_classes)),
+    }
+    parts = {}
+    for stage in stages[:number]:
+        parts = {name: parts[name] for name in stage.keeps}
+        if stage.adds:
+            reached = output_shape(series.Parts(**parts), input_shape)
+            parts |= dict(make[stage.adds](reached).children())
+    for name in stage.frozen:
+        parts[name].freeze()
+    if not stage.reconstructs:
+        return series.Parts(**parts)
+    front = {name: part for name, part in parts.items() if name not in ("encoder", "decoder")}
+    return Cascade(output_shape(series.Parts(**front), input_shape)[-1], **parts)

@@ -1,0 +1,319 @@
+"""The series paper's procedure: its recipe, what frozen parts cost, and that a run broken off ends with the same bits."""
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from nanoemo import Tensor, backend, data, models, ops
+from nanoemo.cli import main
+from nanoemo.training import Callback, RunFolder, Settings, StagedExperiment, checkpoint
+from nanoemo.training.stages import PAPER, REVERSED, build_stage
+
+ARCHITECTURES = ("series.architecture1", "series.architecture2", "series.speech")
+
+
+# ---- the recipe -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stages", [PAPER, REVERSED], ids=["paper", "reversed"])
+@pytest.mark.parametrize("cnn", ["cnn1", "cnn2"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_last_stage_is_the_architecture(name, cnn, stages):
+    shape = (24, 16, 1)
+    last = build_stage(stages, len(stages), name, 7, shape, cnn)
+    built = models.build(name, 7, shape, cnn=cnn, reverse=stages is REVERSED)
+    assert {k: v.shape for k, v in last.state_dict().items()} == {k: v.shape for k, v in built.state_dict().items()}
+    assert not any(part.frozen for _, part in last.named_modules())
+
+
+@pytest.mark.parametrize("stages", [PAPER, REVERSED], ids=["paper", "reversed"])
+def test_each_stage_has_what_it_keeps_and_freezes(stages):
+    before = set()
+    for number, stage in enumerate(stages, start=1):
+        model = build_stage(stages, number, "series.architecture2", 7, (24, 24, 1), "cnn1")
+        parts = dict(model.children())
+        assert set(stage.keeps) <= before and set(stage.frozen) <= set(stage.keeps)
+        assert {name for name, part in parts.items() if part.frozen} == set(stage.frozen)
+        assert {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad} == \
+            parts.keys() - set(stage.frozen)
+        assert list(parts)[-1] == ("decoder" if stage.reconstructs else "classifier")
+        assert stage.rate == (0.1 if "tuned" in stage.name else 1)
+        before = set(parts)
+
+
+def test_every_step_of_the_text_belongs_to_a_stage():
+    ranges = [tuple(map(int, stage.steps.split("–"))) for stage in PAPER]
+    assert [step for start, *end in ranges for step in range(start, (end or [start])[0] + 1)] == list(range(1, 18))
+
+
+# ---- what is frozen costs nothing ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch):
+    """Names of the kernels called, in order."""
+    calls, find = [], backend.kernel
+
+    def find_and_watch(name, device):
+        kernel = find(name, device)
+
+        def watched(*args, **kwargs):
+            calls.append(name)
+            return kernel(*args, **kwargs)
+        return watched
+
+    monkeypatch.setattr(backend, "kernel", find_and_watch)
+    return calls
+
+
+def stage4(name, device="cpu", frozen=True):
+    model = build_stage(PAPER, 4, name, 7, (16, 16, 1), "cnn1").to(device).train()
+    return model if frozen else model.unfreeze()
+
+
+def test_no_gradient_is_computed_for_what_is_frozen(kernel_calls, rng, device):
+    """Extractor and encoder of architecture 2 are convolutions and pools; the perceptron has neither."""
+    model = stage4("series.architecture2", device)
+    kernel_calls.clear()
+    images = Tensor(rng.random((2, 16, 16, 1), dtype=np.float32), device=device)
+    loss = ops.cross_entropy(model(images), Tensor(np.array([0, 6]), device=device))
+    assert sum("conv2d" in name for name in kernel_calls) == 6
+    kernel_calls.clear()
+    loss.backward()
+    assert kernel_calls and not any("conv" in name or "pool" in name for name in kernel_calls)
+    assert sum(name == "linear_backward" for name in kernel_calls) == 3
+    assert {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None} == {"classifier"}
+
+
+def test_no_gradient_is_computed_through_a_frozen_part_in_front(kernel_calls, rng):
+    model = build_stage(PAPER, 2, "series.architecture1", 7, (16, 16, 1), "cnn1").train()
+    images = Tensor(rng.random((2, 16, 16, 1), dtype=np.float32))
+    loss = ops.mse_loss(model(images), np.zeros((2, 2, 2, 8), np.float32))
+    kernel_calls.clear()
+    loss.backward()
+    assert kernel_calls and not any("conv" in name or "pool" in name for name in kernel_calls)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_no_activation_is_kept_for_what_is_frozen(rng, frozen):
+    """What a forward pass leaves in memory until its backward: without a graph, less than the first activation."""
+    model = stage4("series.architecture2", frozen=frozen)
+    images = Tensor(rng.random((32, 16, 16, 1), dtype=np.float32))
+    first_activation = 32 * 8 * 8 * 16 * 4                      # after the first pool, float32
+    model(images)                                               # threads, scratch memory
+    tracemalloc.start()
+    try:
+        scores = model(images)
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert (kept < first_activation) == frozen
+    assert scores.shape == (32, 7)
+
+
+# ---- a run ------------------------------------------------------------------------------------------------
+
+
+SETTINGS = {"epochs": 2, "batch_size": 4, "lr": 1e-3, "optimizer": "adam", "stages": True}
+
+
+def experiment(name="series.architecture2", device="cpu", **options):
+    """Twelve noisy images a split, in two classes, one darker: 3 steps an epoch, 30 in all."""
+    splits = {}
+    for number, split in enumerate(("train", "validation", "test")):
+        labels = np.arange(12) % 2
+        images = np.random.default_rng(number).integers(0, 120, (12, 12, 12, 1)) + 120 * labels[:, None, None, None]
+        splits[split] = data.ImageSet(images.astype(np.uint8), labels, ("dark", "light"), name=f"noise {split}")
+    settings = Settings(name, options={"cnn": "cnn1", **options}, device=device, **SETTINGS)
+    return StagedExperiment(settings, splits)
+
+
+class Stop(Callback):
+    """Asks to stop after so many steps; is itself the flag."""
+
+    def __init__(self, steps=None):
+        self.left = steps
+
+    def __bool__(self):
+        return self.left == 0
+
+    def step_end(self, trainer):
+        if self.left:
+            self.left -= 1
+
+
+def carry_out(path, stop=None, say=lambda line: None, **how):
+    """Begin the run in `path`, or go on with it, until `stop`; whether it is done."""
+    made, folder, stop = experiment(**how), RunFolder(path), Stop() if stop is None else stop
+    if folder.config_path.exists():
+        made.resume(folder)
+    else:
+        path.mkdir()
+    with folder:
+        made.begin(folder)
+        return made.run(folder, stop, stop, say=say)
+
+
+def left_behind(path):
+    """All weights and histories of a run, without what depends on the clock."""
+    states = {}
+    for file in sorted(path.rglob("*.safetensors")):
+        arrays, meta = checkpoint.load(file)
+        clock = {"seconds", "images_per_second", "waiting"}
+        history = [{key: value for key, value in row.items() if key not in clock} for row in meta["history"]]
+        states[file.relative_to(path)] = {k: v.tobytes() for k, v in arrays.items()}, history, meta["random"]
+    return states
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run"
+    lines = []
+    assert carry_out(path, say=lines.append)
+    return path, lines
+
+
+def test_a_run_leaves_a_folder_a_stage(whole_run):
+    path, lines = whole_run
+    assert sorted(p.name for p in path.iterdir() if (p / "config.json").exists()) == [
+        "1-cnn", "2-auto-encoder", "3-auto-encoder-tuned", "4-classifier", "5-classifier-tuned"]
+    for number, stage in enumerate(PAPER, start=1):
+        place = path / f"{number}-{stage.name}"
+        plot = "loss" if stage.reconstructs else "accuracy"
+        for name in ("network.png", f"{plot}.png", "checkpoints/best.safetensors", "report.html", "summary.txt"):
+            assert (place / name).stat().st_size > 0, (stage.name, name)
+        assert (place / "reconstructions.png").exists() == stage.reconstructs
+        assert (place / "test" / "confusion_matrix.png").exists() == (not stage.reconstructs)
+        assert json.loads((place / "config.json").read_text())["settings"]["lr"] == pytest.approx(1e-3 * stage.rate)
+        assert any(line.startswith(f"stage {number} of 5: {stage.does}") for line in lines)
+    page = (path / "report.html").read_text()
+    assert page.count("<h3>Stage ") == 5 and "5–9" in page and "Total params" in page
+    assert page.count("data:image/png;base64,") == 5 + 5 + 2 + 6       # networks, plots, reconstructions, two splits
+
+
+def test_frozen_weights_are_those_of_the_stage_before(whole_run):
+    path, _ = whole_run
+
+    def part(stage, name, which="best"):
+        arrays, _ = checkpoint.load(path / stage / "checkpoints" / f"{which}.safetensors")
+        return {k: v.tobytes() for k, v in arrays.items() if k.startswith(f"model.{name}.")}
+
+    assert part("1-cnn", "extractor") == part("2-auto-encoder", "extractor", "last")
+    assert part("2-auto-encoder", "extractor") != part("3-auto-encoder-tuned", "extractor")
+    for name in ("extractor", "encoder"):
+        assert part("3-auto-encoder-tuned", name) == part("4-classifier", name, "last")
+        assert part("4-classifier", name) != part("5-classifier-tuned", name)
+
+
+def test_what_is_left_is_a_run_of_the_architecture(whole_run):
+    path, _ = whole_run
+    arrays, _ = checkpoint.load(path / "checkpoints" / "best.safetensors")
+    model = models.build("series.architecture2", 2, (12, 12, 1), cnn="cnn1")
+    model.load_state_dict({k.removeprefix("model."): v for k, v in arrays.items() if k.startswith("model.")})
+
+
+def test_stopped_again_and_again_it_ends_with_the_same_bits(whole_run, tmp_path):
+    """Every fourth step of 30: within an epoch, at the end of one, and at the end of a stage."""
+    times = 0
+    while not carry_out(tmp_path / "run", Stop(4)):
+        times += 1
+    assert times == 7
+    assert left_behind(tmp_path / "run") == left_behind(whole_run[0])
+
+
+def test_stopped_while_it_measures_the_features_it_ends_with_the_same_bits(whole_run, tmp_path):
+    stop = Stop()
+
+    def say(line):
+        if line.startswith("stage 2"):
+            stop.left = 0
+
+    assert not carry_out(tmp_path / "run", stop, say)
+    assert carry_out(tmp_path / "run")
+    assert left_behind(tmp_path / "run") == left_behind(whole_run[0])
+
+
+def test_broken_off_while_it_writes_it_ends_with_the_same_bits(whole_run, tmp_path, monkeypatch):
+    """An exception in place of a kill: when a stage is judged, and before another has saved anything."""
+    from nanoemo.training import staged
+
+    with monkeypatch.context() as broken:
+        broken.setattr(staged.StageExperiment, "_draw_reconstructions", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            carry_out(tmp_path / "run")
+    with monkeypatch.context() as broken:
+        broken.setattr(staged.StageExperiment, "begin", lambda self, folder: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            carry_out(tmp_path / "run")
+    assert carry_out(tmp_path / "run")
+    assert left_behind(tmp_path / "run") == left_behind(whole_run[0])
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES[:2])
+def test_the_ablation_trains_the_auto_encoder_first(tmp_path, name):
+    assert carry_out(tmp_path / "run", name=name, reverse=True)
+    model = build_stage(REVERSED, 5, name, 2, (12, 12, 1), "cnn1")
+    arrays, _ = checkpoint.load(tmp_path / "run" / "checkpoints" / "best.safetensors")
+    assert [k for k in arrays if k.startswith("model.")] == sorted(f"model.{k}" for k in model.state_dict())
+    assert (tmp_path / "run" / "1-auto-encoder" / "reconstructions.png").exists()
+
+
+def test_all_stages_on_the_card(tmp_path, card):
+    assert carry_out(tmp_path / "run", device="cuda")
+    histories = {place.parent.name: json.loads(place.read_text()) for place in (tmp_path / "run").glob("*/history.json")}
+    assert len(histories) == 5 and all(len(rows) == 2 for rows in histories.values())
+    assert histories["2-auto-encoder"][-1]["loss"] < histories["2-auto-encoder"][0]["loss"]
+
+
+# ---- from the command line ----------------------------------------------------------------------------------
+
+
+def train(*args):
+    return main(["train", *map(str, args)])
+
+
+def test_from_the_command_line(tmp_path, capsys):
+    run = tmp_path / "run"
+    small = ("--limit", 7, "--batch-size", 7, "--epochs", 1)
+    assert train("series.architecture1", *small, "--option", "cnn=cnn1", "--out", run) == 0
+    out = capsys.readouterr().out
+    assert "1 epochs in each stage" in out and "stage 5 of 5" in out and out.rstrip().endswith("report.html")
+    assert main(["evaluate", str(run), "--split", "test"]) == 0
+    assert "series.architecture1 on drawn faces, test set" in capsys.readouterr().out
+    assert train("--resume", run) == 0
+    assert "5 of 5 stages are done" in capsys.readouterr().out
+    for args, message in (
+            (("--resume", run / "2-auto-encoder"), f"is one stage of the run {run}; give that folder"),
+            (("--resume", run, "--epochs", 2), "was begun with 1 epochs a stage"),
+            (("--resume", run, "--option", "cnn=cnn2"), "cannot change it to {'cnn': 'cnn2'}"),
+            (("--resume", run, "--no-stages"), "was begun with stages True")):
+        assert train(*args) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("args, message", [
+    (("njoku.cnn", "--stages"), "njoku.cnn is trained as a whole"),
+    (("series.architecture1", "--option", "cnn=cnn9"), "cnn is 'cnn9'; expected one of cnn1, cnn2"),
+    (("series.architecture1", "--option", "depth=2"), "no option depth; its options are cnn, reverse"),
+    (("series.architecture1", "--option", "reverse=perhaps"), "reverse is 'perhaps'; expected True or False"),
+])
+def test_what_cannot_be_trained_is_refused_in_one_line(args, message, capsys, tmp_path):
+    assert train(*args, "--limit", 7, "--out", tmp_path / "run") == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_option_without_a_value_is_refused(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train("series.architecture1", "--option", "cnn1")
+    assert stopped.value.code == 2
+    assert "expected NAME=VALUE, such as cnn=cnn1, got 'cnn1'" in capsys.readouterr().err
+
+
+def test_all_at_once_is_one_training(tmp_path, capsys):
+    assert train("series.architecture1", "--no-stages", "--limit", 7, "--batch-size", 7, "--epochs", 1,
+                 "--option", "cnn=cnn1", "--out", tmp_path / "run") == 0
+    assert "stage 1" not in capsys.readouterr().out
+    assert not list((tmp_path / "run").glob("*/config.json"))
