@@ -122,6 +122,17 @@ def test_cross_validation(device, trains_a_paper, tmp_path):
     assert rate in (1e-5, 1e-3) and hidden in (16, 64) and accuracy > 10
 
 
+def test_series_staged(device, trains_a_paper, tmp_path):
+    """On one face in six: fine-tuning goes on where the training before it ended."""
+    output = run(ROOT / "examples" / "series_staged.py", "--limit", 700, "--epochs", 2, "--device", device, folder=tmp_path)
+    steps = [line.split(":")[0] for line in output.splitlines()]
+    assert steps == ["steps 1–4", "steps 5–9", "steps 10", "steps 11–15", "steps 16–17"]
+    before, after = map(float, re.findall(r"made again with a loss of (\S+)$", output, re.MULTILINE))
+    assert after < before < 0.6931                      # ln 2: what an answer of 0.5 everywhere costs
+    *_, last = re.findall(r"(\S+) % of 700 drawn test faces are right$", output, re.MULTILINE)
+    assert 0 <= float(last) <= 100
+
+
 def test_every_example_says_how_to_run_it():
     for script in (ROOT / "examples").glob("*.py"):
         header = script.read_text(encoding="utf-8").split('"""')[1]

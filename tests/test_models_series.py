@@ -1,5 +1,7 @@
 """The series paper's models: layers and parameters of each, where they start, that they learn, parts and all."""
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +54,14 @@ def test_the_table_layer_by_layer(name):
     table = summarize(models.build(name), models.recipe(name).input_shape)
     assert [(row.output_shape, row.params) for row in table.rows] == rows
     assert (table.total, table.trainable) == (total, total)
+
+
+def test_the_page_says_what_the_models_are():
+    folder = Path(__file__).parent.parent
+    rows = re.findall(r"^\| `(series\.\w+)` \|.*\| ([\d,]+) \| (.*) \|$", (folder / "docs" / "series.md").read_text(), re.MULTILINE)
+    assert {name: int(params.replace(",", "")) for name, params, _ in rows} == {name: total for name, (total, _) in TABLES.items()}
+    code = {name for *_, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert code and all(hasattr(series, name) for name in code)
 
 
 def layers(module, kind):

@@ -15,6 +15,7 @@ from nanoemo.training.runfolder import RunFolder, RunFolderError
 from nanoemo.training.search import Search
 from nanoemo.training.settings import Settings
 from nanoemo.training.snapshots import Snapshots
+from nanoemo.training.staged import StagedExperiment, experiment_for
 from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, predict
 
 __all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "Predictions", "Recorder", "RunFolder",
