@@ -55,7 +55,7 @@ def test_at_random_warns_and_tells_both_accuracies(capsys):
     report = json.loads(Path("run/test/classification_report.json").read_text())
     part = report["unseen"]["sequence"]
     assert 0 < part["images"] < report["macro average"]["support"]
-    line = f"accuracy {100 * part['accuracy']:.2f} % on the {part['images']} of its images whose sequence is not in the"
+    line = f"accuracy {100 * part['accuracy']:.2f} % on {part['images']} of them, whose sequence is not in the"
     assert f"test set: {line}" in out and line in Path("run/test/classification_report.txt").read_text()
     page = Path("run/report.html").read_text()
     assert line in page and "are of a sequence that is also trained on" in page

@@ -97,7 +97,7 @@ def test_run_folder_holds_everything(whole_run):
                      "classification_report.json", "per_class_accuracy.csv", "per_class_accuracy.png"))):
         assert (folder / name).stat().st_size > 0, name
     assert "\x1b" not in out, "no control codes in a pipe"
-    assert "initial loss" in out and "ln(7) = 1.9459" in out and "over-fitting 7 images" in out
+    assert "initial loss" in out and "ln(7) = 1.9459" in out and "over-fitting 7 examples" in out
     assert "drawn" not in out
     config = json.loads((folder / "config.json").read_text())
     assert config["settings"]["batch_size"] == 7 and config["settings"]["optimizer"] == "adam"
@@ -276,7 +276,7 @@ def error_of(capsys, *args):
     (["train", MODEL, "--resume", "absent"], "no such folder"),
     (["train", MODEL, "--save-every", "-1"], "save-every: expected a number of seconds, 0 or more, got '-1'"),
     (["train", MODEL, "--save-every", "soon"], "save-every: expected a number of seconds"),
-    (["train", "chater.lstm"], "chater.lstm reads arrays of shape .* and cannot be trained on images"),
+    (["train", "series.dense_ae"], "is an auto-encoder"),
     (["evaluate", "absent"], "no such folder"),
     (["summary", "njoku"], "njoku.cnn"),
     (["trian"], "did you mean train?"),

@@ -81,9 +81,9 @@ def test_too_little_to_divide(films):
     bare = ImageSet(films.images[:2], films.labels[:2], films.class_names)
     with pytest.raises(DataError, match="2 images cannot be divided"):
         data.divide(bare)
-    with pytest.raises(DataError, match="nothing tells the subject of an image.*expected random"):
+    with pytest.raises(DataError, match="nothing tells the subject of the images.*expected random"):
         data.divide(bare, "subject")
-    with pytest.raises(DataError, match="nothing tells the subject of an image, so none can be left out"):
+    with pytest.raises(DataError, match="nothing tells the subject of the images, so none can be left out"):
         next(data.leave_one_out({"train": bare}))
 
 

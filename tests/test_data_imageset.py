@@ -26,7 +26,7 @@ def test_indexing_and_subset():
 @pytest.mark.parametrize("images, labels, message", [
     (np.zeros((2, 4, 4, 1)), np.zeros(2, np.int64), "expected images of dtype uint8.*got float64"),
     (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), r"shape \(N, H, W, C\), got uint8 \(2, 4, 4\)"),
-    (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"shape \(2,\), one an image, got .*\(3,\)"),
+    (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(3, np.int64), r"shape \(2,\), one for each of the images, got .*\(3,\)"),
     (np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.int32), "dtype int64 .* got int32"),
     (np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 2]), r"labels run from 0 to 2, but there are 2 classes"),
     (np.zeros((2, 4, 4, 1), np.uint8), np.array([-1, 0]), "labels run from -1 to 0"),
@@ -44,7 +44,7 @@ def test_take_is_balanced_nested_and_seeded():
     assert len(few) == 10 and few < more
     assert not np.array_equal(shuffled.take(21, seed=1).images, shuffled.take(21, seed=2).images)
     assert shuffled.take(71) is shuffled
-    with pytest.raises(ValueError, match="at least 1 image, got 0"):
+    with pytest.raises(ValueError, match="n of at least 1, got 0"):
         shuffled.take(0)
 
 

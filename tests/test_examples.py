@@ -175,7 +175,7 @@ def test_blocks_of_the_page_on_extras_run(capsys):
 
 
 @pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "figures.md",
-                                  "gpu.md", "new_op.md", "predict.md"])
+                                  "gpu.md", "new_op.md", "predict.md", "speech.md"])
 def test_blocks_of_a_page_run(page):
     blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))
               if not target_of(text)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nanoemo
-from nanoemo import Tensor, data, models, nn, no_grad, ops, optim
+from nanoemo import Tensor, data, features, models, nn, no_grad, ops, optim
 from nanoemo.models.alizadeh import ConvSpec, DenseSpec, family
 from nanoemo.summary import summarize
 
@@ -161,7 +161,7 @@ def test_recipes_can_be_used_as_they_are(name):
     recipe = models.recipe(name)
     assert recipe.optimizer in optim.optimizer.BY_NAME
     assert recipe.num_classes == 7 and recipe.epochs >= 1 and recipe.batch_size >= 1 and recipe.lr > 0
-    data.parse_augment(recipe.augment)
+    (data.parse_changes if recipe.features in features.OF_CLIPS else data.parse_augment)(recipe.augment)
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.lr = 1
 

@@ -88,7 +88,7 @@ def test_command_trains_goes_on_and_judges(tmp_path, capsys, monkeypatch):
     run = tmp_path / "run"
     begin = ["train", "alizadeh.hybrid_shallow", "--batch-size", "10", "--out", str(run), "--epochs"]
     assert main([*begin, "1"]) == 0
-    assert "over-fitting 10 images: 100 %" in capsys.readouterr().out
+    assert "over-fitting 10 examples: 100 %" in capsys.readouterr().out
     assert json.loads((run / "config.json").read_text())["settings"]["features"] == "hog"
     assert f"{(8 * 8 * 64 + 36 + 1) * 512:,}" in (run / "summary.txt").read_text()
     assert main(["train", "--resume", str(run), "--epochs", "2"]) == 0

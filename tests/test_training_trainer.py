@@ -284,7 +284,7 @@ def test_plain_progress_has_no_control_codes(capsys):
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\r" not in out
     assert len([line for line in out.splitlines() if line.startswith("epoch 1/2  step")]) == 8
-    assert "val_accuracy" in out and "images/s" in out and "left" in out
+    assert "val_accuracy" in out and "examples/s" in out and "left" in out
     assert duration(3725) == "1 h 02 min"
 
 
@@ -309,7 +309,7 @@ def test_no_figure_is_lost_on_a_narrow_terminal(monkeypatch, columns):
     display.bar.console.print(display.bar.get_renderable())
     lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
     shown = " ".join(" ".join(lines).split())
-    for figure in ("epoch 12/12", "step 8/8", "loss ", "accuracy ", "images/s", "0 s left"):
+    for figure in ("epoch 12/12", "step 8/8", "loss ", "accuracy ", "examples/s", "0 s left"):
         assert figure in shown
     assert all(len(line) <= columns for line in lines) and "…" not in shown
 

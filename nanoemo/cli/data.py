@@ -1,4 +1,4 @@
-"""`nanoemo data inspect PATH`: what a data set holds, and a sheet of examples to look at."""
+"""`nanoemo data inspect PATH`: what a data set holds, and a sheet of examples, or what a voice looks like."""
 from pathlib import Path
 
 
@@ -9,29 +9,48 @@ def add_arguments(parser):
     inspect.add_argument("--split-by", default="", metavar="HOW", help="as for `nanoemo train`")
     inspect.add_argument("--seed", type=int, default=0, metavar="N", help="of the division and the examples (default 0)")
     inspect.add_argument("--out", metavar="DIR", help="folder for contact_sheet.png, which shows faces of the data set, "
-                                                      "and inspection.json (default runs/inspect-NAME)")
+                                                      "or class_counts.png and voice.png for a data set of speech, and "
+                                                      "inspection.json (default runs/inspect-NAME)")
 
 
 def run(args):
     from nanoemo import data
-    from nanoemo.data import inspection
+    from nanoemo.data import clips, inspection
+    from nanoemo.files import write_file, write_json
 
-    splits = data.load(args.path, seed=args.seed, split_by=args.split_by)
+    listens = args.path and clips.holds_recordings(args.path)
+    splits = (data.load_clips if listens else data.load)(args.path, seed=args.seed, split_by=args.split_by)
     facts = inspection.inspect(splits)
     print(inspection.describe(facts))
-    _write(Path(args.out or f"runs/inspect-{facts['name'].replace(' ', '-')}"), splits, facts, args.seed)
+    figures = _clip_figures(splits, facts) if listens else _image_figures(splits, facts, args.seed)
+    folder = Path(args.out or f"runs/inspect-{facts['name'].replace(' ', '-')}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, png in figures.items():
+        write_file(folder / name, png)
+    write_json(folder / "inspection.json", facts)
+    print(f"\nwritten to {folder}: {', '.join(figures)}, inspection.json")
     return 0
 
 
-def _write(folder, splits, facts, seed):
+def _image_figures(splits, facts, seed):
     import numpy as np
 
     from nanoemo import viz
-    from nanoemo.files import write_file, write_json
 
-    folder.mkdir(parents=True, exist_ok=True)
     images, labels = (np.concatenate([getattr(part, kind) for part in splits.values()]) for kind in ("images", "labels"))
     sheet = viz.contact_sheet(images, labels, list(facts["classes"]), title=facts["name"], seed=seed)
-    write_file(folder / "contact_sheet.png", viz.to_png(sheet))
-    write_json(folder / "inspection.json", facts)
-    print(f"\nwritten to {folder}: contact_sheet.png, inspection.json")
+    return {"contact_sheet.png": viz.to_png(sheet)}
+
+
+def _clip_figures(splits, facts):
+    from nanoemo import viz
+    from nanoemo.data.clipset import RATE
+    from nanoemo.features import speech
+
+    counts = viz.class_counts({name: part.counts() for name, part in splits.items()}, title=f"{facts['name']}: clips")
+    train = splits["train"]
+    wave = train.wave(0)
+    power = speech.power_spectrum(wave)
+    voice = viz.voice(wave, RATE, power, speech.chroma(power), speech.mfcc(speech.mel_spectrogram(power), 20),
+                      title=f"{facts['name']}: {train.class_names[train.labels[0]]}")
+    return {"class_counts.png": viz.to_png(counts), "voice.png": viz.to_png(voice)}

@@ -7,7 +7,7 @@ SPLITS = ("train", "validation", "test")
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--data", metavar="PATH", help="the data set (default: the one it was trained on)")
-    parser.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N images or clips of each split")
     parser.add_argument("--split", choices=SPLITS, action="append", metavar="NAME",
                         help="train, validation or test; may be repeated (default validation and test)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute")

@@ -27,19 +27,23 @@ def add_arguments(parser):
 def add_settings(parser):
     """Data, device and what a paper's recipe says."""
     parser.add_argument("--data", metavar="PATH", help="FER2013, CK+, JAFFE, or a folder for each class with pictures: "
-                                                       "a CSV file, a folder or a zip (default: faces drawn by formula)")
+                                                       "a CSV file, a folder or a zip; for a model that listens EMO-DB, "
+                                                       "SAVEE, CREMA-D, RAVDESS or a folder for each class, several "
+                                                       "joined by + (default: faces or voices made by formula)")
     group = parser.add_argument_group("settings (by default those of the model's paper)")
     group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
-    group.add_argument("--batch-size", type=int, metavar="N", help="images a step")
+    group.add_argument("--batch-size", type=int, metavar="N", help="images or clips a step")
     group.add_argument("--optimizer", metavar="NAME", help="sgd, rmsprop, adam or adamw")
+    group.add_argument("--features", metavar="NAME", help="what a model reads of clips of voices: vector162, mfcc or log_mel")
     group.add_argument("--augment", metavar="LIST", help="random changes to the training images, any of flip, vflip, "
                                                          "rotate=10, zoom=0.1, shift=0.1, brightness=0.2, contrast=0.2, "
-                                                         "noise=5, cutout=12, mixup=0.2, cutmix=1, joined by commas; "
+                                                         "noise=5, cutout=12, mixup=0.2, cutmix=1, joined by commas; or "
+                                                         "copies of the training clips, such as noise,stretch+pitch; "
                                                          "none for none")
     group.add_argument("--split-by", metavar="HOW", help="divide a data set that comes undivided: random, sequence, "
                                                           "subject (default where it is known), or subject=KA to test "
                                                           "on that one")
-    group.add_argument("--limit", type=int, metavar="N", help="use at most N images of each split")
+    group.add_argument("--limit", type=int, metavar="N", help="use at most N images or clips of each split")
     group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
     group.add_argument("--option", type=_option, action="append", metavar="NAME=VALUE",
                        help="an option of the model's own, such as cnn=cnn1 (docs: its file in nanoemo/models); may be repeated")
@@ -142,7 +146,8 @@ def _resumed(args):
 def wanted_settings(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
-              ("epochs", "batch_size", "lr", "optimizer", "augment", "split_by", "limit", "seed", "stages", "device", *EXTRAS)}
+              ("epochs", "batch_size", "lr", "optimizer", "features", "augment", "split_by", "limit", "seed", "stages",
+               "device", *EXTRAS)}
     wanted["options"] = dict(args.option) if args.option else None
     if wanted["augment"] == "none":
         wanted["augment"] = ""
@@ -152,18 +157,18 @@ def wanted_settings(args):
 def _introduce(experiment, folder, args):
     from nanoemo import __version__, models
 
-    settings, splits = experiment.settings, experiment.splits
-    height, width, channels = splits["train"].image_shape
-    counts = ", ".join(f"{len(images):,} {name}" for name, images in splits.items())
+    settings = experiment.settings
+    about = experiment.about_data
+    counts = ", ".join(f"{number:,} {name}" for name, number in about["images"].items())
     say(f"nanoemo {__version__}: {experiment.title}, {experiment.model.num_parameters():,} parameters")
-    say(f"images: {counts}; {height}×{width}×{channels}, {len(experiment.classes)} classes")
-    if splits["train"].note and not splits["train"].drawn:
-        say(splits["train"].note)
-    if splits["train"].drawn:
+    say(f"{about['noun']}: {counts}; {'×'.join(map(str, about['image_shape']))}, {len(about['classes'])} classes")
+    if about["note"]:
+        say(about["note"])
+    if about["drawn"]:
         paper = models.recipe(settings.model).epochs
-        say("drawn faces: the images are drawn by formula and show nobody; --data PATH trains on real ones")
+        say(f"{about['name']}: --data PATH trains on real ones")
         if args.epochs is None and settings.epochs < paper:
-            say(f"drawn faces: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
+            say(f"{about['name']}: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
     epochs = f"{settings.epochs} epochs{' in each stage' if settings.stages else ''}"
     say(f"{settings.optimizer}, learning rate {settings.lr:g}, batches of {settings.batch_size}, "
         f"{epochs}, augmentation {settings.augment or 'none'}, seed {settings.seed}")

@@ -1,9 +1,13 @@
 """Data sets, loaders and transforms. All of it deals in NumPy arrays and knows nothing of tensors."""
 from nanoemo.data.augment import augmented_samples, parse_augment
 from nanoemo.data.catalogue import load
+from nanoemo.data.changes import parse_changes, with_copies
+from nanoemo.data.clips import combine, load_clips, read_clips
+from nanoemo.data.clipset import ClipSet
 from nanoemo.data.detection import Face, crop_face, find_faces
 from nanoemo.data.division import divide, leave_one_out, unseen
 from nanoemo.data.faces import drawn_faces
+from nanoemo.data.featureset import FeatureSet, Standardise
 from nanoemo.data.folds import k_folds
 from nanoemo.data.geometry import RandomHorizontalFlip, RandomRotation, RandomShift, RandomVerticalFlip, RandomZoom
 from nanoemo.data.imageset import ImageSet
@@ -13,9 +17,11 @@ from nanoemo.data.photo import read_photo
 from nanoemo.data.pixels import CutOut, RandomBrightness, RandomContrast, RandomNoise
 from nanoemo.data.source import DataError
 from nanoemo.data.transforms import Compose, Scale, SubtractMean, WithFeatures
+from nanoemo.data.voices import drawn_voices
 
-__all__ = ["Compose", "CutMix", "CutOut", "DataError", "DataLoader", "Face", "ImageSet", "MixOneOf", "MixUp",
-           "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise", "RandomRotation", "RandomShift",
-           "RandomVerticalFlip", "RandomZoom", "Scale", "SubtractMean", "WithFeatures", "augmented_samples",
-           "crop_face", "divide", "drawn_faces", "find_faces", "k_folds", "leave_one_out", "load", "one_hot",
-           "parse_augment", "read_photo", "unseen"]
+__all__ = ["ClipSet", "Compose", "CutMix", "CutOut", "DataError", "DataLoader", "Face", "FeatureSet", "ImageSet",
+           "MixOneOf", "MixUp", "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise",
+           "RandomRotation", "RandomShift", "RandomVerticalFlip", "RandomZoom", "Scale", "Standardise", "SubtractMean",
+           "WithFeatures", "augmented_samples", "combine", "crop_face", "divide", "drawn_faces", "drawn_voices",
+           "find_faces", "k_folds", "leave_one_out", "load", "load_clips", "one_hot", "parse_augment", "parse_changes",
+           "read_clips", "read_photo", "unseen", "with_copies"]

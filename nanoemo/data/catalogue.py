@@ -8,6 +8,7 @@ import numpy as np
 from nanoemo.data import cache, ckplus, faces, fer2013, folders, jaffe
 from nanoemo.data.division import divide
 from nanoemo.data.imageset import ImageSet
+from nanoemo.data.recordings import is_recording
 from nanoemo.data.source import DataError, open_source
 
 __all__ = ["READERS", "Reader", "load"]
@@ -123,5 +124,7 @@ def _find_reader(source):
             return reader, names
     some = ", ".join(source.names[:3])
     found = f"{len(source.names)} files, such as {some}" if some else "no files"
+    hint = ("; these are recordings: models that listen are chater.conv1d, chater.lstm and series.speech, others read "
+            "clips as pictures with the features log_mel" if any(map(is_recording, source.names)) else "")
     raise DataError(f"{source.path}: no data set found in it: {found}. Expected "
-                    f"{', or '.join(reader.expects for reader in READERS)}, or a zip of one")
+                    f"{', or '.join(reader.expects for reader in READERS)}, or a zip of one{hint}")

@@ -21,7 +21,7 @@ HELD_OUT = f"validation is {HELD_OUT_SHARE:.0%} of each class of the folder trai
 
 
 def divide(images, split_by="", seed=0):
-    """The splits of an ImageSet, `SHARES` of the images of each class as nearly as can be.
+    """The splits of an ImageSet, `SHARES` of the images of each class as nearly as can be; or of a ClipSet, of the clips.
 
     split_by :
         "random", each image on its own;
@@ -49,7 +49,7 @@ def divide(images, split_by="", seed=0):
     splits = {split: images.subset(places == split) for split in SHARES}
     empty = [split for split, part in splits.items() if not len(part)]
     if empty:
-        what = f"{len(images)} images" if group == "random" else f"{len(set(units))} {group}s"
+        what = f"{len(images)} {images.NOUN}" if group == "random" else f"{len(set(units))} {group}s"
         raise DataError(f"{what} cannot be divided into {', '.join(SHARES)}: none would be left for {empty[0]}")
     notes = images.note, _described(splits, group, one_out, seed), _on_both_sides(splits, group)
     note = " ".join(filter(None, notes))
@@ -65,7 +65,7 @@ def _parsed(split_by, images):
         raise ValueError(f"split_by is {split_by!r}; expected random, {', '.join(GROUPS)}, or one group to be tested "
                          "on, such as subject=KA")
     if group not in ("random", *images.groups):
-        raise DataError(f"nothing tells the {group} of an image, so the data cannot be divided by it; "
+        raise DataError(f"nothing tells the {group} of the {images.NOUN}, so the data cannot be divided by it; "
                         f"expected {' or '.join(('random', *images.groups))}")
     return group, bool(one_out), name
 
@@ -106,10 +106,10 @@ def _on_both_sides(splits, group):
     known = len(test) - int(unseen(train, test)[finest].sum())
     if not known:
         return ""
-    warnings.warn(f"the random division puts images of one {finest} on both sides, so the accuracy will be too good; "
+    warnings.warn(f"the random division puts {test.NOUN} of one {finest} on both sides, so the accuracy will be too good; "
                   f"dividing by {next(group for group in GROUPS if group in test.groups)} does not", stacklevel=3)
-    return (f"Of {len(test)} test images {known} are of a {finest} that is also trained on: the accuracy over all of "
-            "them says little about new faces.")
+    return (f"Of {len(test)} test {test.NOUN} {known} are of a {finest} that is also trained on: the accuracy over all of "
+            f"them says little about a new {finest}.")
 
 
 def unseen(train, other):
@@ -134,12 +134,12 @@ def leave_one_out(splits, group="subject", seed=0):
     [('KA', 20), ('KL', 20), ('KM', 20), ('KR', 20)]
     """
     parts = list(splits.values())
-    images = replace(parts[0], images=np.concatenate([part.images for part in parts]),
-                     labels=np.concatenate([part.labels for part in parts]),
-                     name=parts[0].name.removesuffix(" train"), note="",
-                     groups={key: np.concatenate([part.groups[key] for part in parts]) for key in parts[0].groups})
-    if group not in images.groups:
-        raise DataError(f"{images.name or 'the data'}: nothing tells the {group} of an image, so none can be left out")
+    first = parts[0]
+    if group not in first.groups:
+        raise DataError(f"{first.name or 'the data'}: nothing tells the {group} of the {first.NOUN}, so none can be left out")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*first.ARRAYS, "labels")}
+    groups = {key: np.concatenate([part.groups[key] for part in parts]) for key in first.groups}
+    images = replace(first, **arrays, name=first.name.removesuffix(" train"), note="", groups=groups)
     for name in sorted(set(images.groups[group].tolist())):
         yield name, divide(images, f"{group}={name}", seed)
 

@@ -9,22 +9,23 @@ from itertools import combinations
 
 import numpy as np
 
+from nanoemo.data.clipset import ClipSet
 from nanoemo.data.division import unseen
 
 __all__ = ["describe", "inspect"]
 
 
 def inspect(splits):
-    """Facts about the sets by split, as plain data (ready for JSON).
+    """Facts about the sets by split, ImageSets or ClipSets, as plain data (ready for JSON).
 
     classes : {class: {split: images}}
-    image_shape : (H, W, C), after resizing
+    image_shape : (H, W, C), after resizing; of clips seconds : the shortest, the mean, the longest
     groups : {"subject": {split: how many}}, where the data tell them
     shared_groups : {"subject": {split: images of it whose subject is in train}}, of the other splits
     duplicates : images that are an exact copy, pixel for pixel, of an earlier one
     conflicting : groups of equal images that have more than one label
     across : {"train, test": images of the second that stand in the first too}, of each pair of splits
-    constant : {split: images of one gray value}
+    constant : {split: images of one gray value}; not of clips, whose silent ones are left out when they are read
 
     >>> from nanoemo.data import ImageSet
     >>> grays = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1) * np.ones((8, 8, 1), np.uint8)
@@ -36,14 +37,14 @@ def inspect(splits):
     first = next(iter(splits.values()))
     labels_of, hashes = defaultdict(set), {}
     for split, images in splits.items():
-        hashes[split] = [hashlib.blake2b(image, digest_size=16).digest() for image in images.images]
+        hashes[split] = [hashlib.blake2b(thing, digest_size=16).digest() for thing in images.things()]
         for digest, label in zip(hashes[split], images.labels.tolist()):
             labels_of[digest].add(label)
     counts = {split: images.counts() for split, images in splits.items()}
     return {
         "name": first.name.removesuffix(" train"),
         "note": first.note,
-        "image_shape": list(first.image_shape),
+        "noun": first.NOUN,
         "classes": {name: {split: counts[split][name] for split in splits} for name in first.class_names},
         "groups": {group: {split: len(set(images.groups[group])) for split, images in splits.items()}
                    for group in first.groups},
@@ -53,36 +54,46 @@ def inspect(splits):
         "conflicting": sum(len(labels) > 1 for labels in labels_of.values()),
         "across": {f"{one}, {other}": sum(map(set(hashes[one]).__contains__, hashes[other]))
                    for one, other in combinations(splits, 2)},
-        "constant": {split: _constant(images.images) for split, images in splits.items()},
+        **(_of_clips(splits) if isinstance(first, ClipSet) else _of_images(splits)),
     }
 
 
-def _constant(images):
-    """How many images have the same value everywhere."""
-    return sum(int((image == image[:1, :1]).all()) for image in images)
+def _of_images(splits):
+    constant = {split: sum(int((image == image[:1, :1]).all()) for image in images.images) for split, images in splits.items()}
+    return {"image_shape": list(splits["train"].image_shape), "constant": constant}
+
+
+def _of_clips(splits):
+    seconds = np.concatenate([clips.seconds for clips in splits.values()])
+    return {"seconds": [round(float(value), 2) for value in (seconds.min(), seconds.mean(), seconds.max())]}
 
 
 def describe(facts):
     """What `inspect` returns, as text for people."""
-    splits = list(facts["constant"])
-    names = list(facts["classes"])
+    names, noun = list(facts["classes"]), facts["noun"]
+    splits = list(facts["classes"][names[0]])
     table = np.array([[facts["classes"][name][split] for split in splits] for name in names])
     table = np.vstack([table, table.sum(axis=0)])
-    width = max(map(len, [*names, "images"]))
-    lines = [f"{facts['name']}: {' × '.join(map(str, facts['image_shape']))} (height, width, channels)",
+    width = max(map(len, [*names, noun]))
+    if "seconds" in facts:
+        form = "{} to {} s, {} s on average".format(*(facts["seconds"][place] for place in (0, 2, 1)))
+    else:
+        form = f"{' × '.join(map(str, facts['image_shape']))} (height, width, channels)"
+    lines = [f"{facts['name']}: {form}",
              *filter(None, [facts["note"]]), "", " " * width + "".join(f"{head:>12}" for head in [*splits, "together"])]
-    for name, row in zip([*names, "images"], table.tolist()):
+    for name, row in zip([*names, noun], table.tolist()):
         lines.append(f"{name:{width}}" + "".join(f"{number:>12,}" for number in [*row, sum(row)]))
     lines.append("")
     for group, count in facts["groups"].items():
         known = ", ".join(f"{number:,} of {split}" for split, number in facts["shared_groups"][group].items())
         lines.append(f"{group}s: {', '.join(f'{number:,} in {split}' for split, number in count.items())}; "
-                     f"images whose {group} is trained on: {known}")
-    lines.append(f"exact duplicates: {facts['duplicates']:,}; equal images with different labels: "
+                     f"{noun} whose {group} is trained on: {known}")
+    lines.append(f"exact duplicates: {facts['duplicates']:,}; equal {noun} with different labels: "
                  f"{facts['conflicting']:,} groups")
     for pair, number in facts["across"].items():
         one, other = pair.split(", ")
-        lines.append(f"images of {other} that stand in {one} too: {number:,}")
-    constant = ", ".join(f"{number:,} in {split}" for split, number in facts["constant"].items())
-    lines.append(f"constant images, of one gray value: {constant}")
+        lines.append(f"{noun} of {other} that stand in {one} too: {number:,}")
+    if "constant" in facts:
+        constant = ", ".join(f"{number:,} in {split}" for split, number in facts["constant"].items())
+        lines.append(f"constant images, of one gray value: {constant}")
     return "\n".join(lines)

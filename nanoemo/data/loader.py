@@ -14,7 +14,7 @@ class DataLoader:
 
     Parameters
     ----------
-    dataset : ImageSet
+    dataset : ImageSet, or FeatureSet, whose features then stand for the images
     batch_size : images a batch; the last batch of an epoch may hold fewer
     shuffle : a new order each epoch; else the order of the data set
     seed : of the order and of the random numbers of the transform and the mixing

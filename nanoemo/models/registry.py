@@ -23,7 +23,7 @@ class Recipe:
     weight_decay: float = 0.0   # L2
     augment: str = ""           # as for nanoemo.data.parse_augment
     subtract_mean: bool = False     # whether the mean training image is taken from every image
-    features: str = ""              # name in nanoemo.features: a second input, made of the image
+    features: str = ""              # name in nanoemo.features: a second input made of the image, or what is made of a clip
     stages: bool = False            # whether it is trained part by part (nanoemo/training/stages.py)
 
 

@@ -305,7 +305,8 @@ def architecture2(num_classes=8, input_shape=(48, 48, 1), cnn="cnn2", reverse=Fa
     return in_series(cnn, conv_encoder, num_classes, input_shape, reverse)
 
 
-@register("series.speech", replace(ARCHITECTURE, source="section 3.2.1", data="EMO-DB", input_shape=(128, 40, 1)))
+@register("series.speech", replace(ARCHITECTURE, source="section 3.2.1", data="EMO-DB", input_shape=(128, 40, 1),
+                                   features="mfcc"))
 def speech(num_classes=8, input_shape=(128, 40, 1), cnn="cnn2", reverse=False):
     """Architecture 1 on speech: (frames, coefficients, 1) in place of (height, width, channels).
 

@@ -155,9 +155,9 @@ def _classes(result):
     theirs = result.trial.classes
     with open(result.path / "test" / "per_class_accuracy.csv", newline="", encoding="utf-8") as file:
         rows = [[row["class"], *([f"{100 * theirs[row['class']]:.1f} %" if row["class"] in theirs else "–"] if theirs else []),
-                 f"{100 * float(row['accuracy']):.1f} %" if row["accuracy"] else "–", row["images"]]
+                 f"{100 * float(row['accuracy']):.1f} %" if row["accuracy"] else "–", row["examples"]]
                 for row in csv.DictReader(file)]
-    return _table(["class", *(["paper"] if theirs else []), "ours", "images"], rows)
+    return _table(["class", *(["paper"] if theirs else []), "ours", "examples"], rows)
 
 
 def _copy(folder, result, source, kind):

@@ -23,7 +23,7 @@ def write_evaluation(folder, predictions, classes, title, about, unseen=None):
 
     write_csv(folder / "confusion_matrix.csv", ["true class", *classes],
               [[name, *row] for name, row in zip(classes, matrix.tolist())])
-    write_csv(folder / "per_class_accuracy.csv", ["class", "accuracy", "images"],
+    write_csv(folder / "per_class_accuracy.csv", ["class", "accuracy", "examples"],
               [[name, "" if value != value else value, sum(row)]            # NaN: a class without images
                for name, value, row in zip(classes, recalls.tolist(), matrix.tolist())])
     text = "\n".join([title, "", metrics.format_report(report), *describe_unseen(report)])
@@ -51,14 +51,14 @@ def describe_unseen(report):
     """A line for people for each group of images that a report tells apart, as a list.
 
     >>> describe_unseen({"macro average": {"support": 30}, "unseen": {"subject": {"images": 21, "accuracy": 2 / 3}}})
-    ['accuracy 66.67 % on the 21 of its images whose subject is not in the training set']
+    ['accuracy 66.67 % on 21 of them, whose subject is not in the training set']
     """
     lines = []
     for group, part in report.get("unseen", {}).items():
         if part["images"] == report["macro average"]["support"]:
             lines.append(f"no {group} of it is in the training set")
         elif part["images"]:
-            lines.append(f"accuracy {100 * part['accuracy']:.2f} % on the {part['images']} of its images whose {group} "
+            lines.append(f"accuracy {100 * part['accuracy']:.2f} % on {part['images']} of them, whose {group} "
                          "is not in the training set")
         else:
             lines.append(f"each {group} of it is in the training set too")

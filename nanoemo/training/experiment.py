@@ -16,7 +16,7 @@ from nanoemo import backend, data, features, models, nn, ops, optim, viz
 from nanoemo.files import write_file, write_json
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
-from nanoemo.training import checkpoint, pretrained, sanity
+from nanoemo.training import checkpoint, listening, pretrained, sanity
 from nanoemo.training.class_weights import class_weights
 from nanoemo.training.early_stopping import EarlyStopping
 from nanoemo.training.evaluation import describe_unseen, write_evaluation
@@ -44,16 +44,23 @@ class Experiment:
 
     def __init__(self, settings, splits=None):
         self.settings = settings
-        self.changes, self.mix = data.parse_augment(settings.augment)     # before the data, which may take long to read
         check_can_run(settings)
-        image_shape = shapes_of_inputs(models.recipe(settings.model).input_shape)[0]
-        self.splits = splits or data.load(settings.data, limit=settings.limit, seed=settings.seed,
-                                          split_by=settings.split_by, image_shape=image_shape)
-        images = self.splits["train"]
-        self.classes = images.class_names
-        self.title = f"{settings.model} on {images.name.removesuffix(' train')}"
-        self.mean_image = data.SubtractMean.fit(images).mean_image if settings.subtract_mean else None
-        self.extract = features.BY_NAME[settings.features] if settings.features else None
+        self.mean_image = self.extract = self.standardise = self.mix = None
+        self.changes = []                                       # made to each batch of images
+        if settings.listens:
+            self.splits = splits or listening.load_features(settings, data.parse_changes(settings.augment))
+            self.standardise = listening.standardisation(settings, self.splits["train"])
+        else:
+            self.changes, self.mix = data.parse_augment(settings.augment)    # before the data, which may take long to read
+            image_shape = shapes_of_inputs(models.recipe(settings.model).input_shape)[0]
+            self.splits = splits or data.load(settings.data, limit=settings.limit, seed=settings.seed,
+                                              split_by=settings.split_by, image_shape=image_shape)
+            if settings.subtract_mean:
+                self.mean_image = data.SubtractMean.fit(self.splits["train"]).mean_image
+            self.extract = features.BY_NAME[settings.features] if settings.features else None
+        train = self.splits["train"]
+        self.classes, self.noun = train.class_names, train.NOUN
+        self.title = f"{settings.model} on {train.name.removesuffix(' train')}"
 
         nanoemo.manual_seed(settings.seed)
         self.model = self.make_model()
@@ -99,7 +106,7 @@ class Experiment:
         for what in ("classes", "image_shape"):
             if now[what] != config["data"][what]:
                 raise ValueError(f"{folder.path} was trained on {what} {config['data'][what]}, but "
-                                 f"{settings.data or 'drawn faces'} has {now[what]}")
+                                 f"{settings.data or now['name']} has {now[what]}")
         if now["name"] != config["data"]["name"]:
             experiment.title = f"{settings.model}, trained on {config['data']['name']}, on {now['name']}"
         return experiment
@@ -113,23 +120,26 @@ class Experiment:
         lonely = settings.batch_size > 1 and len(images) % settings.batch_size == 1
         changes, mix = (self.changes, self.mix) if augment else ([], None)
         ahead = 8 if settings.device == "cuda" else 1       # a card is done with a batch sooner than a thread makes one
-        prepare = data.Compose([*changes, *preparation(self.mean_image, self.extract)])
+        prepare = data.Compose([*changes, *self._preparation()])
         return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed, prefetch=ahead,
                                drop_last=lonely, transform=prepare, mix=mix)
 
     def loader(self, split):
         """Batches of a split to measure with: in order, not augmented."""
         return data.DataLoader(self.splits[split], self.settings.batch_size,
-                               transform=data.Compose(preparation(self.mean_image, self.extract)))
+                               transform=data.Compose(self._preparation()))
 
-    def inputs(self, images):
-        """What the model is given for uint8 images (N, H, W, C): a tuple of arrays, one an input."""
-        prepared = data.Compose(preparation(self.mean_image, self.extract))(images.astype(np.float32), None)
+    def inputs(self, examples):
+        """What the model is given for uint8 images (N, H, W, C) or features of clips: a tuple of arrays, one an input."""
+        prepared = data.Compose(self._preparation())(examples.astype(np.float32), None)
         return prepared if isinstance(prepared, tuple) else (prepared,)
+
+    def _preparation(self):
+        return preparation(self.mean_image, self.extract) if self.standardise is None else [self.standardise]
 
     @property
     def input_shape(self):
-        return input_shape(self.splits["train"].image_shape, self.extract)
+        return input_shape(self.splits["train"][:1][0].shape[1:], self.extract)
 
     # ---- the run -------------------------------------------------------------------------------------------
 
@@ -137,7 +147,7 @@ class Experiment:
         """Raise ValueError where training cannot begin."""
         images, batch = len(self.splits["train"]), self.settings.batch_size
         if batch > images:
-            raise ValueError(f"the batch size is {batch}, but there are only {images} training images; "
+            raise ValueError(f"the batch size is {batch}, but there are only {images} training {self.noun}; "
                              f"give --batch-size {images} or less")
         next(self.train_loader().epoch(0))          # augmentation may not fit images of this size
         if self.settings.start_from:
@@ -166,10 +176,12 @@ class Experiment:
         folder.write_config(self.config())
         if self.mean_image is not None:
             folder.write_mean_image(self.mean_image)
-        if self.settings.augment:
+        if self.settings.augment and not self.settings.listens:
             samples = data.augmented_samples(self.splits["train"], self.settings.augment, seed=self.settings.seed)
             figure = viz.augmented(*samples, self.classes, title=f"{self.title}: augmentation")
             write_file(folder.path / "augmentation.png", viz.to_png(figure))
+        if self.standardise is not None:
+            folder.write_standardisation(self.standardise)
         write_file(folder.path / "summary.txt", str(summarize(self.model, self.input_shape)) + "\n")
 
     def resume(self, folder):
@@ -257,6 +269,8 @@ class Experiment:
         meta = self._restore(folder.best_path)
         if self.mean_image is not None:
             self.mean_image = folder.mean_image()
+        if self.standardise is not None:
+            self.standardise = folder.standardisation()
         return best_epoch(meta["history"])["epoch"]
 
     def judge(self, folder, splits, place=None, stop=None, say=print):
@@ -276,7 +290,7 @@ class Experiment:
             unseen = data.unseen(self.splits["train"], self.splits[split]) if known else {}
             report = write_evaluation((place or folder.path) / split, predictions, self.classes, title, about, unseen)
             say(f"{split} set: accuracy {100 * report['accuracy']:.2f} %, loss {predictions.loss:.4f}, "
-                f"{len(predictions.truth)} images (weights of epoch {epoch})")
+                f"{len(predictions.truth)} {self.noun} (weights of epoch {epoch})")
             for line in describe_unseen(report):
                 say(f"{split} set: {line}")
         if trained_on_this:
@@ -290,37 +304,39 @@ class Experiment:
 
     @functools.cached_property
     def about_data(self):
-        """What the data is, as plain data, with a fingerprint of every image."""
-        images = self.splits["train"]
-        return {"name": images.name.removesuffix(" train"), "drawn": images.drawn, "note": images.note,
-                "classes": list(self.classes), "image_shape": list(images.image_shape),
+        """What the data is, as plain data, with a fingerprint of every image or clip."""
+        train = self.splits["train"]
+        return {"name": train.name.removesuffix(" train"), "drawn": train.drawn, "note": train.note, "noun": self.noun,
+                "classes": list(self.classes), "image_shape": list(train[:1][0].shape[1:]),
                 "images": {name: len(split) for name, split in self.splits.items()},
                 "fingerprint": fingerprint(self.splits)}
 
 
 def check_can_run(settings):
-    """Raise ValueError where the model is no classifier of images, or the device is not there."""
+    """Raise ValueError where the model is no classifier or does not read what it would get, or the device is not there."""
     recipe = models.recipe(settings.model)
     if settings.stages and not recipe.stages:
         raise ValueError(f"{settings.model} is trained as a whole; its paper knows no stages of training")
     if recipe.num_classes is None:
         raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so it "
                          "cannot be trained as a classifier")
-    if len(shapes_of_inputs(recipe.input_shape)[0]) != 3:
-        raise ValueError(f"{settings.model} reads arrays of shape {recipe.input_shape} from {recipe.data}, "
-                         "and cannot be trained on images")
+    given = features.OF_CLIPS[settings.features].shape if settings.listens else ("height", "width", "channels")
+    if len(given) != len(shapes_of_inputs(recipe.input_shape)[0]):
+        what = f"features {settings.features} of a clip" if settings.listens else "images"
+        raise ValueError(f"{settings.model} reads arrays of shape {recipe.input_shape}, but {what} have the shape "
+                         f"({', '.join(map(str, given))})")
     if settings.device == "cuda" and backend.why_no_cuda():
         raise ValueError(backend.why_no_cuda())
 
 
 def fingerprint(splits):
-    """SHA-256 over every image and label of every split, in order: equal for equal data, whatever file it
+    """SHA-256 over every image (or features of a clip) and label of every split, in order: equal for equal data, whatever file it
     came in."""
     digest = hashlib.sha256()
     for name in sorted(splits):
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(splits[name].images))
-        digest.update(np.ascontiguousarray(splits[name].labels))
+        for array in splits[name][:]:
+            digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 

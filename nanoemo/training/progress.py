@@ -38,7 +38,7 @@ def epoch_line(row, epochs):
     parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}", _figures(row, "")]
     if row["val_loss"] is not None:
         parts.append(_figures(row, "val_"))
-    parts.append(f"{duration(row['seconds'])}, {row['images_per_second']:.0f} images/s, "
+    parts.append(f"{duration(row['seconds'])}, {row['images_per_second']:.0f} examples/s, "
                  f"{100 * row['waiting']:.1f} % waiting for them")
     return " | ".join(parts)
 
@@ -53,7 +53,7 @@ def _so_far(trainer, clock):
     """The figures of the epoch under way."""
     tally = trainer.tally
     accuracy = f"  accuracy {100 * tally.accuracy:.1f} %" if trainer.classifies else ""
-    return (f"loss {tally.loss:.4f}{accuracy}  {tally.images_per_second:.0f} images/s"
+    return (f"loss {tally.loss:.4f}{accuracy}  {tally.images_per_second:.0f} examples/s"
             f"  {duration(clock.seconds_left(trainer))} left")
 
 

@@ -34,11 +34,6 @@ img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
 .note { background: #fff3cd; border: 2px solid #D55E00; padding: 0.7rem 1rem; }
 """
 
-DRAWN = ("<p class='note'><strong>Drawn faces.</strong> The images of this run are faces drawn by formula; "
-         "they show nobody. What follows shows that the network learns, and says nothing about how well "
-         "it reads real faces.</p>")
-
-
 def write_report(folder):
     """Write report.html of a run folder (`RunFolder`) from what lies in it; parts that are missing are left
     out."""
@@ -47,8 +42,9 @@ def write_report(folder):
     title = f"{config['settings']['model']} on {data['name']}"
     if "stage" in config:
         title += f", stage {config['stage']['name']}"
-    note = f"<p class='note'>{escape(data['note'])}</p>" if data["note"] else ""
-    body = [f"<h1>{escape(title)}</h1>", DRAWN if data["drawn"] else note,
+    drawn = f"<strong>{data['name'].capitalize()}.</strong> What follows shows that the network learns. " if data["drawn"] else ""
+    note = f"<p class='note'>{drawn}{escape(data['note'])}</p>" if data["note"] else ""
+    body = [f"<h1>{escape(title)}</h1>", note,
             _outcome(folder), _stages(folder, config), _sanity(folder), _augmentation(folder, config), _history(folder),
             _reconstructions(folder),
             *(_split(folder, split) for split in ("validation", "test")),
@@ -68,7 +64,7 @@ def _outcome(folder):
                          f"{report['macro average']['f1']:.3f}", report["macro average"]["support"]])
     if not rows:
         return ""
-    return ("<h2>Outcome</h2>" + _table(["", "accuracy", "loss", "macro F1", "images"], rows)
+    return ("<h2>Outcome</h2>" + _table(["", "accuracy", "loss", "macro F1", "examples"], rows)
             + (f"<ul>{''.join(parts)}</ul>" if parts else "")
             + f"<p>Weights of epoch {report['epoch']}, the best on the validation set.</p>")
 
@@ -114,7 +110,7 @@ def _history(folder):
     rows = [[row["epoch"], f"{row['loss']:.4f}", _maybe(row["accuracy"]), _maybe(row["val_loss"]),
              _maybe(row["val_accuracy"]), duration(row["seconds"]), f"{row['images_per_second']:.0f}",
              _per_cent(row.get("waiting")), f"{row['lr']:g}"] for row in read_json(path)]
-    header = ["epoch", "loss", "accuracy", "val. loss", "val. accuracy", "time", "images/s", "waiting for them",
+    header = ["epoch", "loss", "accuracy", "val. loss", "val. accuracy", "time", "examples/s", "waiting for them",
               "learning rate"]
     return ("<h2>History</h2>" + _picture(folder.path / "loss.png", "Loss of each epoch")
             + _picture(folder.path / "accuracy.png", "Accuracy of each epoch") + _table(header, rows))
@@ -126,7 +122,7 @@ def _split(folder, split):
     if not path.exists():
         return ""
     return (f"<h2>On the {split} set</h2>"
-            + _picture(place / "confusion_matrix.png", f"Confusion matrix, {split} set: numbers of images")
+            + _picture(place / "confusion_matrix.png", f"Confusion matrix, {split} set: numbers")
             + _picture(place / "confusion_matrix_normalised.png", f"Confusion matrix, {split} set: per cent")
             + _picture(place / "per_class_accuracy.png", f"Accuracy of each class, {split} set")
             + f"<pre>{escape(format_report(read_json(path)))}</pre>")

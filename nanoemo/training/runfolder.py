@@ -5,6 +5,7 @@
       summary.txt               the model's table
       mean_image.npy            the mean training image, where the run takes it from every image
       augmentation.png          some training images, and what augmentation makes of them
+      standardisation.npy       of features of voices: mean and standard deviation in the training set
       sanity.json               the two checks made before training
       history.csv  history.json a line an epoch
       checkpoints/              best.safetensors (weights of the best epoch), last.safetensors (to go on from)
@@ -25,13 +26,15 @@ from pathlib import Path
 
 import numpy as np
 
+from nanoemo.data import Standardise
 from nanoemo.files import next_free, read_json, write_csv, write_file, write_json
 
 __all__ = ["RunFolder", "RunFolderError"]
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy",
                    "seconds", "images_per_second", "waiting", "lr")
-ABOUT_DATA = {"name", "classes", "image_shape", "images", "fingerprint"}     # what config.json says of the data
+# What config.json says of the data; image_shape is that of one example, and images how many there are, of clips too.
+ABOUT_DATA = {"name", "classes", "image_shape", "images", "fingerprint"}
 
 
 class RunFolderError(ValueError):
@@ -129,16 +132,29 @@ class RunFolder:
 
     def mean_image(self):
         """The mean training image (H, W, C), float32, that the run takes from every image."""
-        path = self.path / "mean_image.npy"
+        return self._array("mean_image.npy")
+
+    def write_mean_image(self, image):
+        self._write_array("mean_image.npy", image)
+
+    def standardisation(self):
+        """The `nanoemo.data.Standardise` that the run brings the features of every clip through."""
+        return Standardise(*self._array("standardisation.npy"))
+
+    def write_standardisation(self, standardise):
+        self._write_array("standardisation.npy", np.stack([standardise.mean, standardise.std]))
+
+    def _array(self, name):
+        path = self.path / name
         try:
             return np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:
             raise RunFolderError(f"{path}: damaged or cut short, not readable as an array ({error})") from None
 
-    def write_mean_image(self, image):
+    def _write_array(self, name, array):
         file = io.BytesIO()
-        np.save(file, image)
-        write_file(self.path / "mean_image.npy", file.getvalue())
+        np.save(file, array)
+        write_file(self.path / name, file.getvalue())
 
     def write_history(self, history):
         """Write history.csv and history.json from the trainer's list of rows (dictionaries)."""

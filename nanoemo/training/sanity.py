@@ -56,7 +56,7 @@ def check(model, batch, num_classes, loss_fn, device="cpu", handful=20, max_step
 def describe(report):
     """The checks as lines of text, each with a verdict; none on an initial loss of which nothing was expected."""
     learnt = "ok" if report["overfit_accuracy"] == 1.0 else "SUSPICIOUS: the network may be unable to learn"
-    overfit = (f"over-fitting {report['overfit_images']} images: {100 * report['overfit_accuracy']:.0f} % after "
+    overfit = (f"over-fitting {report['overfit_images']} examples: {100 * report['overfit_accuracy']:.0f} % after "
                f"{report['overfit_steps']} steps: {learnt}")
     if report["expected_loss"] is None:
         return [f"initial loss {report['initial_loss']:.4f}, with the weights of another run", overfit]

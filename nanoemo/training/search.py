@@ -202,8 +202,8 @@ def _divided(splits, folds, seed):
     """
     parts = [splits["train"], splits["validation"]]
     groups = {kind: np.concatenate([part.groups[kind] for part in parts]) for kind in parts[0].groups}
-    images = replace(parts[0], images=np.concatenate([part.images for part in parts]),
-                     labels=np.concatenate([part.labels for part in parts]), groups=groups)
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*parts[0].ARRAYS, "labels")}
+    images = replace(parts[0], **arrays, groups=groups)
     if folds == 1:
         return images, np.repeat([1, 0], [len(part) for part in parts])
     return images, data.k_folds(images.labels, folds, seed, groups.get("subject", groups.get("sequence")))

@@ -2,6 +2,7 @@
 import math
 from dataclasses import dataclass, field
 
+from nanoemo import features
 from nanoemo.optim import parse_schedule
 
 __all__ = ["Settings", "DRAWN_EPOCHS"]
@@ -15,11 +16,12 @@ class Settings:
     """Everything that decides how a run ends, besides the data itself, the machine and the library versions.
 
     model: a name of `nanoemo.models.names()`
-    data: path of the data set; None for drawn faces
+    data: path of the data set; None for drawn faces or voices
     split_by: how a data set that comes undivided is divided, as for `nanoemo.data.load`; "" for its usual way
-    augment: as for `nanoemo.data.parse_augment`, "" for none
+    augment: as for `nanoemo.data.parse_augment`, of voices for `nanoemo.data.parse_changes`; "" for none
     subtract_mean: whether the mean training image is taken from every image
-    features: name in `nanoemo.features` of a second input made of the image; "" for none
+    features: name in `nanoemo.features.BY_NAME` of a second input made of the image, or in `nanoemo.features.OF_CLIPS`
+        of what is made of a clip for a model that listens; "" for images alone
     limit: most images of each split; None for all
     seed: of the initial weights, the order of the images, dropout, augmentation, the drawn faces and the division
     options: the model's own, as for `nanoemo.models.build`
@@ -64,6 +66,8 @@ class Settings:
     stages: bool = False
 
     def __post_init__(self):
+        if self.features and self.features not in (known := {**features.BY_NAME, **features.OF_CLIPS}):
+            raise ValueError(f"features is {self.features!r}; expected one of {', '.join(known)}")
         for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 1), ("seed", 0), ("patience", 1)):
             value = getattr(self, name)
             if value is None and name in ("limit", "patience"):
@@ -84,11 +88,16 @@ class Settings:
             raise ValueError(f"clip_norm is {self.clip_norm}; expected a positive number like 1")
         parse_schedule(self.schedule)
 
+    @property
+    def listens(self):
+        """Whether the data are clips of voices, made into features, and not images."""
+        return self.features in features.OF_CLIPS
+
     @classmethod
     def from_recipe(cls, model, data=None, **wanted):
         """The paper's settings for `model`, except those given in `wanted` (None means: as in the paper).
 
-        On drawn faces there are `DRAWN_EPOCHS` epochs without augmentation (each face is drawn in a pose of
+        On drawn faces and voices there are `DRAWN_EPOCHS` epochs without augmentation (each is drawn in a way of
         its own), unless given. Raises ValueError for an unknown model.
 
         >>> Settings.from_recipe("njoku.cnn", data="fer2013.csv", lr=0.01).epochs

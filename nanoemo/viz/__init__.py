@@ -8,7 +8,7 @@ by itself.
 They need matplotlib, which is imported on the first call.
 """
 from nanoemo.viz.augmentation import augmented
-from nanoemo.viz.classes import class_table, confusion_matrix, per_class_accuracy
+from nanoemo.viz.classes import class_counts, class_table, confusion_matrix, per_class_accuracy
 from nanoemo.viz.curves import accuracy_curves, loss_curves, run_curves
 from nanoemo.viz.maps import activation_maps, filters
 from nanoemo.viz.network import network
@@ -19,7 +19,9 @@ from nanoemo.viz.search import search_results
 from nanoemo.viz.sheet import contact_sheet
 from nanoemo.viz.style import save, to_png
 from nanoemo.viz.times import times
+from nanoemo.viz.voice import voice
 
-__all__ = ["accuracy_curves", "activation_maps", "augmented", "class_table", "confusion_matrix", "contact_sheet",
-           "dreams", "faces_in_photo", "filters", "grad_cam", "loss_curves", "network", "per_class_accuracy",
-           "reconstructions", "run_curves", "saliency", "samples", "save", "search_results", "times", "to_png"]
+__all__ = ["accuracy_curves", "activation_maps", "augmented", "class_counts", "class_table", "confusion_matrix",
+           "contact_sheet", "dreams", "faces_in_photo", "filters", "grad_cam", "loss_curves", "network",
+           "per_class_accuracy", "reconstructions", "run_curves", "saliency", "samples", "save", "search_results", "times",
+           "to_png", "voice"]

@@ -1,9 +1,9 @@
-"""Figures a class at a time: confusion matrices and per-class accuracy."""
+"""Figures a class at a time: confusion matrices, per-class accuracy, how many examples there are."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, TICK_SIZE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, TICK_SIZE, new_axes, remove_box
 
-__all__ = ["class_table", "confusion_matrix", "per_class_accuracy"]
+__all__ = ["class_counts", "class_table", "confusion_matrix", "per_class_accuracy"]
 
 
 def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"):
@@ -52,7 +52,7 @@ def per_class_accuracy(values, classes, title="Accuracy of each class"):
     values = np.asarray(values, dtype=float)
     if values.shape != (len(classes),):
         raise ValueError(f"per_class_accuracy: {len(classes)} classes but values have shape {values.shape}")
-    figure, axes = new_axes(title, "accuracy (% of the class's images)", "",
+    figure, axes = new_axes(title, "accuracy (% of the class)", "",
                             size=(8, 1.8 + 0.5 * len(classes)))
     axes.barh(range(len(classes)), 100 * np.nan_to_num(values), color=BLUE, height=0.7)
     axes.set_yticks(range(len(classes)), classes)
@@ -94,4 +94,34 @@ def class_table(values, classes, title="Accuracy of each class (%)"):
         axes.text(column, row, f"{100 * share:.1f}" if np.isfinite(share) else "–", ha="center", va="center",
                   fontsize=TICK_SIZE + 1, fontweight="bold" if share == best[row] else "normal",
                   color="white" if share > 0.55 else "black")
+    return figure
+
+
+def class_counts(sets, title="Examples of each class"):
+    """Figure of how many examples of each class several sets have, the sets' bars one on the other.
+
+    sets: {name of the set: {class: number}}, as `ImageSet.counts` and `ClipSet.counts` give them; at most four sets
+    Chater, figure 7.
+
+    >>> figure = class_counts({"SAVEE": {"sad": 60, "neutral": 120}, "EMO-DB": {"sad": 62, "boredom": 81}})
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['122', '120', '81']
+    """
+    if not 1 <= len(sets) <= 4:
+        raise ValueError(f"class_counts: {len(sets)} sets; expected 1 to 4")
+    classes = list(dict.fromkeys(name for counts in sets.values() for name in counts))
+    below = np.zeros(len(classes))
+    figure, axes = new_axes(title, "", "number", size=(2 + 0.9 * max(5, len(classes)), 5))
+    for (name, counts), color in zip(sets.items(), (BLUE, ORANGE, GREY, "#F0E442")):
+        heights = np.array([counts.get(each, 0) for each in classes])
+        axes.bar(range(len(classes)), heights, bottom=below, color=color, width=0.7, label=name)
+        below += heights
+    for place, height in enumerate(below):
+        axes.text(place, height, f"{height:.0f}", ha="center", va="bottom", fontsize=TICK_SIZE)
+    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", rotation_mode="anchor")
+    if len(sets) > 1:
+        axes.legend(fontsize=LABEL_SIZE)
+    remove_box(axes)
+    axes.grid(False, axis="x")
+    axes.margins(y=0.1)
     return figure

@@ -1,0 +1,81 @@
+"""What all labelled sets share, whatever is labelled: counting classes, choosing some, keeping groups in step."""
+from dataclasses import replace
+
+import numpy as np
+
+__all__ = ["Labelled"]
+
+
+class Labelled:
+    """Base of frozen dataclasses with `labels` int64 (N,), `class_names` and `groups`, such as `ImageSet`.
+
+    A subclass names in `ARRAYS` its other arrays of N rows, the first of which holds the things that are labelled, and
+    in `NOUN` what people call them.
+    """
+    ARRAYS = ()
+    NOUN = "examples"
+
+    def _check(self):
+        """ValueError where labels or groups do not fit the things, or labels the names of the classes."""
+        kind, count = type(self).__name__, len(getattr(self, self.ARRAYS[0]))
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        if self.labels.shape != (count,) or self.labels.dtype != np.int64:
+            raise ValueError(f"{kind}: expected labels of dtype int64 and shape ({count},), one for each of the "
+                             f"{self.NOUN}, got {self.labels.dtype} {self.labels.shape}")
+        if count and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+            raise ValueError(f"{kind}: labels run from {self.labels.min()} to {self.labels.max()}, but "
+                             f"there are {len(self.class_names)} classes (0 to {len(self.class_names) - 1})")
+        for group, names in self.groups.items():
+            if names.shape != self.labels.shape:
+                raise ValueError(f"{kind}: expected a {group} for each of {count} {self.NOUN}, got an array of "
+                                 f"shape {names.shape}")
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        """`(things, labels)` at an integer, a slice or an array of indices, as NumPy indexes."""
+        return getattr(self, self.ARRAYS[0])[index], self.labels[index]
+
+    def things(self):
+        """Each labelled thing in turn, as an array."""
+        return iter(getattr(self, self.ARRAYS[0]))
+
+    def counts(self):
+        """How many there are of each class, by name, in the order of the labels."""
+        numbers = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, numbers.tolist()))
+
+    def subset(self, indices):
+        """The set of only these: a view for a slice, a copy for an array of indices or of truth values.
+
+        >>> from nanoemo.data import ImageSet
+        >>> faces = ImageSet(np.zeros((4, 8, 8, 1), np.uint8), np.array([0, 1, 1, 0]), ("sad", "happy"))
+        >>> faces.subset([0, 3]).counts()
+        {'sad': 2, 'happy': 0}
+        """
+        chosen = {name: getattr(self, name)[indices] for name in (*self.ARRAYS, "labels")}
+        groups = {group: names[indices] for group, names in self.groups.items()}
+        return replace(self, **chosen, groups=groups)
+
+    def take(self, n, seed=0):
+        """At most `n` of them, the classes in turn, so that even a small handful shows every class.
+
+        Each class is shuffled by `seed`; a larger `n` adds to what a smaller one gives.
+
+        >>> from nanoemo.data import ImageSet
+        >>> faces = ImageSet(np.zeros((9, 8, 8, 1), np.uint8), np.arange(9) // 6, ("sad", "happy"))
+        >>> faces.take(4).counts(), faces.take(100).counts()
+        ({'sad': 2, 'happy': 2}, {'sad': 6, 'happy': 3})
+        """
+        if n < 1:
+            raise ValueError(f"{type(self).__name__}.take: expected n of at least 1, got {n}")
+        if n >= len(self):
+            return self
+        shuffled = np.random.default_rng(seed).permutation(len(self))
+        turn = np.empty(len(self), np.int64)         # place of each within its class
+        for label in range(len(self.class_names)):
+            of_class = self.labels[shuffled] == label
+            turn[of_class] = np.arange(of_class.sum())
+        chosen = shuffled[np.argsort(turn, kind="stable")[:n]]
+        return self.subset(chosen)

@@ -1,0 +1,148 @@
+"""Audio files of any rate, width and number of channels, made into clips of one form: mono, 16 bits, at `RATE`.
+
+A collection of thousands of recordings has a few that cannot be used: CREMA-D has a silent one. They are left out, and
+counted by what is wrong with them, with their names; nothing is left out unsaid.
+"""
+import io
+import os
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from nanoemo.data.clipset import RATE
+from nanoemo.data.source import DataError
+
+__all__ = ["Recording", "Unusable", "is_recording", "read_recording", "read_recordings", "say_left_out"]
+
+SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
+LONGEST, SHORTEST = 60.0, 0.1           # seconds: an utterance is not longer; its features need a few frames
+SILENT = 1e-4                           # of full scale: three steps of a 16-bit file
+CLIPPED = 1e-3                          # share of samples at full scale from which on a clip counts as distorted
+LFS_POINTER = b"version https://git-lfs"
+
+
+class Unusable(DataError):
+    """A recording that no features can be made of; the message says what is wrong, without its name."""
+
+
+class Recording(NamedTuple):
+    """samples: int16 (n,), mono at `RATE`; rate, channels: of the file; clipped: distorted; cut: only its beginning."""
+    samples: np.ndarray
+    rate: int
+    channels: int
+    clipped: bool
+    cut: bool
+
+
+def is_recording(name):
+    """Whether a file's name is that of a recording."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def read_recording(source, name):
+    """The recording in a file of `source` as a `Recording`. Raises Unusable, or DataError where it cannot be opened."""
+    import soundfile
+    import soxr
+
+    with source.open(name) as file:
+        if not file.seekable():                                    # inside a zip
+            file = io.BytesIO(file.read())
+        _check_file(file)
+        try:
+            with soundfile.SoundFile(file) as sound:
+                rate, channels, length = sound.samplerate, sound.channels, sound.frames
+                wanted = min(length, int(LONGEST * rate))
+                wave = sound.read(wanted, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, TypeError, ValueError) as error:      # TypeError: a raw format
+            raise Unusable("not readable as audio; expected WAV, FLAC, OGG, MP3, AIFF or AU") from error
+    if len(wave) < wanted:
+        raise Unusable("cut short: they end before their headers say")
+    if not np.isfinite(wave).all():
+        raise Unusable("with samples that are no numbers (NaN or infinite)")
+    if len(wave) < SHORTEST * rate:
+        raise Unusable(f"shorter than {SHORTEST} s")
+    clipped = bool((np.abs(wave) > 0.999).mean() > CLIPPED)
+    wave = wave.mean(axis=1)
+    if np.abs(wave - wave.mean()).max() < SILENT:
+        raise Unusable("silent")
+    if rate != RATE:
+        wave = soxr.resample(wave, rate, RATE)
+    samples = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
+    return Recording(samples, rate, channels, clipped, cut=wanted < length)
+
+
+def _check_file(file):
+    """Raise Unusable for what libsndfile would not notice, or not explain. Leaves `file` at its beginning."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    start = file.read(24)
+    file.seek(0)
+    if size == 0:
+        raise Unusable("empty (0 bytes)")
+    if start.startswith(LFS_POINTER):
+        raise Unusable("Git LFS pointers in place of audio (run `git lfs pull` where they come from)")
+    declared = int.from_bytes(start[4:8], "little") + 8
+    streamed = declared in (8, 0xFFFFFFFF + 8)                     # whoever wrote it did not know the length yet
+    if start.startswith(b"RIFF") and not streamed and size < declared:
+        raise Unusable("cut short: they end before their headers say")
+
+
+def read_recordings(source, names):
+    """All that can be used of `names`: (recordings, a dict by name; what was left out, {reason: names}; a note)."""
+    try:
+        import soundfile  # noqa: F401
+        import soxr  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"recordings are read by soundfile and soxr ({error}); pip install 'nanoemo[speech]'") from error
+
+    def read(name):
+        try:
+            return read_recording(source, name)
+        except Unusable as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:                             # decoding and resampling let other threads run
+        results = dict(zip(names, pool.map(read, names)))
+    left_out = defaultdict(list)
+    for name, result in results.items():
+        if isinstance(result, str):
+            left_out[result].append(name)
+    recordings = {name: result for name, result in results.items() if not isinstance(result, str)}
+    return recordings, dict(left_out), _note(recordings.values())
+
+
+def say_left_out(left_out):
+    """What was left out and why, in one sentence; "" for nothing.
+
+    >>> say_left_out({"silent": ["a.wav", "b.wav"], "empty (0 bytes)": ["c.wav"]})
+    'Left out 3 files: 2 silent (a.wav, b.wav); 1 empty (0 bytes) (c.wav).'
+    """
+    if not left_out:
+        return ""
+    parts = (f"{len(names)} {reason} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+             for reason, names in left_out.items())
+    total = sum(map(len, left_out.values()))
+    return f"Left out {total} file{'s' if total > 1 else ''}: {'; '.join(parts)}."
+
+
+def _note(recordings):
+    """What was done to the recordings to bring them to one form; "" where they had it already."""
+    forms = Counter((recording.rate, recording.channels) for recording in recordings)
+    parts = []
+    if set(forms) - {(RATE, 1)}:
+        found = ", ".join(f"{rate:,} Hz {_channels(channels)}" for (rate, channels), _ in forms.most_common(4))
+        parts.append(f"Recorded at {found}{' and others' if len(forms) > 4 else ''}; brought to {RATE:,} Hz mono.")
+    cut = sum(recording.cut for recording in recordings)
+    if cut:
+        parts.append(f"{cut} longer than {LONGEST:.0f} s: of those the first {LONGEST:.0f} s are used.")
+    clipped = sum(recording.clipped for recording in recordings)
+    if clipped:
+        parts.append(f"{clipped} clipped (more than one sample in {1 / CLIPPED:.0f} at full scale), used all the same.")
+    return " ".join(parts)
+
+
+def _channels(number):
+    return {1: "mono", 2: "stereo"}.get(number, f"with {number} channels")

@@ -1,0 +1,126 @@
+"""Features of every clip of a set: made in parallel, each kept on disk as soon as it is made.
+
+A clip's features are found again by a hash of its samples, of what is to be made of them and of the change made to it
+before, so a second run reads them, a run that was broken off goes on where it stopped, and two sets that share clips
+share features. They lie in the folder `features` of the cache (`nanoemo.data.cache.cache_folder`), one file a clip.
+"""
+import hashlib
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from nanoemo.data.cache import cache_folder
+from nanoemo.data.changes import changed
+from nanoemo.data.featureset import FeatureSet
+from nanoemo.features import speech
+from nanoemo.files import write_file
+
+__all__ = ["OF_CLIPS", "Kind", "extract"]
+
+VERSION = 1          # goes into every file's name: raise it when what is made of a clip changes
+
+
+class Kind(NamedTuple):
+    """What can be made of a clip. `axes`: those of the features (N, ...) along which a standardisation is shared."""
+    make: Callable
+    shape: tuple
+    axes: tuple
+
+
+OF_CLIPS = {"vector162": Kind(speech.vector162, (162, 1), (0,)),
+            "mfcc": Kind(speech.mfcc_frames, (128, 40, 1), (0, 1)),
+            "log_mel": Kind(speech.log_mel, (128, 128, 1), (0, 1))}
+
+
+def extract(clips, kind, seed=0):
+    """The features of a ClipSet as a FeatureSet, in the same order.
+
+    kind : name in `OF_CLIPS`
+    seed : of the changes; the random numbers of one are a function of the seed, the change and the clip's samples alone
+
+    It shows a bar on a terminal. Raises ImportError where librosa is not installed, ValueError for an unknown kind and
+    for a clip whose features are not finite.
+
+    >>> from nanoemo.data import drawn_voices
+    >>> extract(drawn_voices(2), "vector162").features.shape
+    (2, 162, 1)
+    """
+    if kind not in OF_CLIPS:
+        raise ValueError(f"extract: kind is {kind!r}; expected one of {', '.join(OF_CLIPS)}")
+    _import_librosa()
+    folder = cache_folder() / "features"
+    features = np.empty((len(clips), *OF_CLIPS[kind].shape), np.float32)
+    missing = []
+    for index, key in enumerate(_keys(clips, seed)):
+        kept = _load(folder / f"{kind}{VERSION}-{key}", features[index].shape)
+        if kept is None:
+            missing.append((index, key))
+        else:
+            features[index] = kept
+    for index, key, made in _make_all(clips, kind, missing):
+        features[index] = made
+        _save(folder / f"{kind}{VERSION}-{key}", made)
+    return FeatureSet(features, clips.labels, clips.class_names, clips.name, clips.drawn, clips.note, clips.groups)
+
+
+def _import_librosa():
+    """Now, and once: it takes a second, and threads that import it at the same time get in each other's way."""
+    try:
+        import librosa.effects
+        import librosa.feature  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"features of voices need librosa ({error}); pip install 'nanoemo[speech]'") from error
+
+
+def _keys(clips, seed):
+    """A hash of each clip's samples, its change, and the seed of that."""
+    for index in range(len(clips)):
+        start, stop = clips.spans[index]
+        change = str(clips.changes[index])
+        about = f"{change}|{seed if change else ''}|"
+        yield hashlib.blake2b(about.encode() + clips.samples[start:stop].tobytes(), digest_size=16).hexdigest()
+
+
+def _make_all(clips, kind, missing):
+    """Yield (index, key, features) of the clips that are `missing`, in the order they are done."""
+    from rich.console import Console
+    from rich.progress import track
+
+    def make(index, key):
+        rng = np.random.default_rng(int(key, 16))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)           # of a frame longer than a stretched clip
+            return index, key, OF_CLIPS[kind].make(changed(clips.wave(index), str(clips.changes[index]), rng))
+
+    pool = ThreadPoolExecutor()                                    # NumPy lets other threads run while it computes
+    try:
+        waiting = [pool.submit(make, index, key) for index, key in missing]
+        for future in track(waiting, f"features of {clips.name}", console=Console(stderr=True), transient=True,
+                            disable=not (missing and sys.stderr.isatty())):
+            index, key, made = future.result()
+            if not np.isfinite(made).all():
+                raise ValueError(f"{clips.name}: clip {index} has features that are not finite numbers")
+            yield index, key, made
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _load(path, shape):
+    """Features kept in a file, None where there are none or they are damaged."""
+    try:
+        kept = np.frombuffer(path.read_bytes(), np.float32)
+        return kept.reshape(shape) if np.isfinite(kept).all() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _save(path, features):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, features.tobytes())
+    except OSError as error:
+        warnings.warn(f"features cannot be kept in {path.parent} ({error.strerror or error}), so they are made anew each "
+                      "time; set NANOEMO_CACHE to a folder that can be written", stacklevel=3)
