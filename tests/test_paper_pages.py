@@ -51,3 +51,11 @@ def test_code_in_a_table_stands_in_the_file(page):
     for row in sum(tables(page), []):
         for code in re.findall(r"`(.*?)(?:, …\))?`", row.get("code", "")):
             assert code in source, code
+
+
+def test_figures_told_of_a_reproduction_stand_on_its_page():
+    told = (DOCS / "reproduction" / "README.md").read_text(encoding="utf-8")
+    pages = "".join(page.read_text(encoding="utf-8") for page in (*DOCS.glob("reproduction/*/README.md"), DOCS / "njoku.md"))
+    shares = {float(share) for share in re.findall(r"0\.\d{4}", pages)}
+    for figure in re.findall(r"\d+\.\d\d(?= %)", told):
+        assert f"{figure} %" in pages or float(figure) / 100 in shares, figure
