@@ -1,8 +1,9 @@
 // What nanoemo calls of cuBLAS, on the host. Every call is handed to the stand-in's queue, which runs it at once or, where
-// a stream is being captured, at each launch of the graph. Products are three plain loops: the address sanitizer sees a
-// leading dimension or a size that is wrong.
+// a stream is being captured, at each launch of the graph. Every number is read and written under the address
+// sanitizer, which sees a leading dimension or a size that is wrong; the sums between are left to the compiler's best.
 
 #include <cstddef>
+#include <vector>
 
 struct Product {
     bool is_double;
@@ -18,17 +19,31 @@ struct Product {
 static void (*queue)(Product*);
 static bool has_workspace;
 
+// An operand as `rows` contiguous runs of k numbers.
+template <typename T> static std::vector<T> in_runs(const T* x, int rows, int k, long long row_step, long long step) {
+    std::vector<T> runs(size_t(rows) * k);
+    for (int row = 0; row < rows; row++)
+        for (int l = 0; l < k; l++) runs[size_t(row) * k + l] = x[row * row_step + l * step];
+    return runs;
+}
+
+template <typename T>
+__attribute__((noinline, optimize("O3", "fast-math"), no_sanitize("address", "undefined")))
+static T dot(const T* a, const T* b, int k) {
+    T sum = 0;
+    for (int l = 0; l < k; l++) sum += a[l] * b[l];
+    return sum;
+}
+
 template <typename T> static void multiply(const Product& p) {
     for (int batch = 0; batch < p.batch; batch++) {
-        const T* a = static_cast<const T*>(p.a) + batch * p.stride_a;
-        const T* b = static_cast<const T*>(p.b) + batch * p.stride_b;
+        auto a = in_runs(static_cast<const T*>(p.a) + batch * p.stride_a, p.m, p.k, p.transpose_a ? p.lda : 1, p.transpose_a ? 1 : p.lda);
+        auto b = in_runs(static_cast<const T*>(p.b) + batch * p.stride_b, p.n, p.k, p.transpose_b ? 1 : p.ldb, p.transpose_b ? p.ldb : 1);
         T* c = static_cast<T*>(p.c) + batch * p.stride_c;
         for (int j = 0; j < p.n; j++) {
             for (int i = 0; i < p.m; i++) {
-                T sum = 0;
-                for (int l = 0; l < p.k; l++)
-                    sum += a[p.transpose_a ? l + i * p.lda : i + l * p.lda] * b[p.transpose_b ? j + l * p.ldb : l + j * p.ldb];
                 T& out = c[i + j * p.ldc];
+                T sum = dot(a.data() + size_t(i) * p.k, b.data() + size_t(j) * p.k, p.k);
                 out = T(p.alpha) * sum + (p.beta != 0 ? T(p.beta) * out : T(0));
             }
         }
