@@ -77,7 +77,7 @@ def test_convolution_relu_pooling(rng, device, monkeypatch, shape, window, out, 
         x = Tensor(images, requires_grad=needs_dx, device=device)
         model.zero_grad()
         y = forward(x)
-        y.backward(np.cos(np.arange(y.size, dtype=np.float32)).reshape(y.shape))
+        y.backward(Tensor(np.cos(np.arange(y.size, dtype=np.float32)).reshape(y.shape), device=device))
         results.append([y, *(p.grad for p in model.parameters()), *([x.grad] if needs_dx else [])])
     for fused, plain in zip(*results):
         np.testing.assert_allclose(fused.cpu().numpy(), plain.cpu().numpy(), atol=2e-5)
