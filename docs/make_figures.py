@@ -1,4 +1,4 @@
-"""Draws the figures of docs/autograd.md, docs/convolution.md and docs/augmentation.md into docs/figures/.
+"""Draws the figures of docs/autograd.md, docs/convolution.md, docs/augmentation.md and docs/lstm.md into docs/figures/.
 
     python docs/make_figures.py [FOLDER]
 
@@ -14,10 +14,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from nanoemo import Tensor, data, viz
+import nanoemo
+from nanoemo import Tensor, data, nn, ops, viz
 from nanoemo.files import write_file
 from nanoemo.kernels.conv import COLUMN_BYTES
-from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, TICK_SIZE, TITLE_SIZE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, TITLE_SIZE, new_axes, remove_box
 
 CELL = {"ha": "center", "va": "center"}
 PALE_BLUE, PALE_ORANGE = "#cfe6f5", "#fbdcc8"
@@ -199,8 +200,48 @@ def augmentation():
                          title="Drawn faces, with every augmentation but vflip")
 
 
+# ---- lstm.md -----------------------------------------------------------------------------------------------
+
+
+def reach(last_state, *weights, steps=60):
+    """Mean size of ∂(sum of the last state)/∂x at 0, 1, 2 … steps before the end."""
+    x = Tensor(np.random.default_rng(0).standard_normal((8, steps, 1)), requires_grad=True)
+    last_state(x, *(Tensor(array.astype(np.float64)) for array in weights)).sum().backward()
+    return np.abs(x.grad.numpy()).mean(axis=(0, 2))[::-1]
+
+
+def no_gates(x, w, u):
+    h = Tensor(np.zeros((len(x), len(u))))
+    for t in range(x.shape[1]):
+        h = ops.tanh(x[:, t] @ w + h @ u)
+    return h
+
+
+def reaches():
+    """How far back the gradient of the last state reaches, without gates and in LSTMs."""
+    units = 32
+    figure, axes = new_axes("How much the last state depends on earlier inputs", "steps before the end",
+                            "mean |∂ last state / ∂ input|", size=(9, 5.4))
+    nanoemo.manual_seed(0)
+    w, u = nn.init.glorot_uniform((1, units)), nn.init.orthogonal((units, units))
+    for scale, color in ((0.5, ORANGE), (2, GREY)):
+        axes.semilogy(reach(no_gates, w, scale * u), color=color, linestyle="--", linewidth=2.5,
+                      label=f"no gates, {scale:g} u")
+    for bias, color in ((0, SEVERAL[3]), (1, SEVERAL[4]), (3, BLUE)):
+        nanoemo.manual_seed(0)
+        layer = nn.LSTM(1, units)
+        layer.bias.array[units:2 * units] = bias
+        values = reach(lambda *args: ops.lstm(*args, return_sequences=False),
+                       *(parameter.numpy() for parameter in layer.parameters()))
+        axes.semilogy(values, color=color, linewidth=2.5, label=f"LSTM, forget bias {bias}")
+    axes.set_ylim(1e-20, 1e5)
+    axes.legend(fontsize=TICK_SIZE, frameon=False, loc="lower left")
+    remove_box(axes)
+    return figure
+
+
 FIGURES = {"graph": graph, "window_to_row": window_to_row, "column_memory": column_memory,
-           "minimal_filtering": minimal_filtering}
+           "minimal_filtering": minimal_filtering, "reach": reaches}
 PICTURES = {"augmentation": augmentation}       # of pixels: an SVG of them would be larger, and no sharper
 
 

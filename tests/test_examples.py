@@ -175,7 +175,7 @@ def test_blocks_of_the_page_on_extras_run(capsys):
 
 
 @pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "figures.md",
-                                  "gpu.md", "new_op.md", "predict.md", "speech.md"])
+                                  "gpu.md", "lstm.md", "new_op.md", "predict.md", "speech.md"])
 def test_blocks_of_a_page_run(page):
     blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))
               if not target_of(text)]
@@ -206,7 +206,7 @@ def test_figures_are_drawn_by_the_committed_code(tmp_path):
         run(DOCS / "make_figures.py", tmp_path / folder, folder=tmp_path)
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert drawn == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
-    shown = {name for page in ("autograd.md", "convolution.md", "augmentation.md")
+    shown = {name for page in ("autograd.md", "convolution.md", "augmentation.md", "lstm.md")
              for name in re.findall(r"\(figures/(\S+?)\)", (DOCS / page).read_text(encoding="utf-8"))}
     assert shown == set(drawn)
     assert all(len(content) < 100_000 for content in drawn.values())

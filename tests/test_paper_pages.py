@@ -1,4 +1,5 @@
-"""The pages about the papers: their tables say what the models are, and every line of code in them stands in the model's file."""
+"""The pages about the papers: their tables say what the models are, and every line of code in them stands in the model's file.
+The page about the LSTM's equations likewise."""
 import re
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def number(text):
 
 
 @pytest.mark.parametrize("page, place, name", [
-    ("chater.md", 0, "chater.dcnn"), ("alizadeh.md", 0, "alizadeh.shallow"), ("alizadeh.md", 1, "alizadeh.deep"),
-    ("njoku.md", 0, "njoku.cnn")])
+    ("chater.md", 0, "chater.dcnn"), ("chater.md", 1, "chater.conv1d"), ("chater.md", 2, "chater.lstm"),
+    ("alizadeh.md", 0, "alizadeh.shallow"), ("alizadeh.md", 1, "alizadeh.deep"), ("njoku.md", 0, "njoku.cnn")])
 def test_a_table_is_the_model(page, place, name):
     *rows, total = tables(page)[place]
     model = models.build(name)
@@ -59,3 +60,12 @@ def test_figures_told_of_a_reproduction_stand_on_its_page():
     shares = {float(share) for share in re.findall(r"0\.\d{4}", pages)}
     for figure in re.findall(r"\d+\.\d\d(?= %)", told):
         assert f"{figure} %" in pages or float(figure) / 100 in shares, figure
+
+
+def test_code_beside_the_equations_of_an_lstm_stands_in_the_kernel():
+    page = (DOCS / "lstm.md").read_text(encoding="utf-8")
+    kernel = " ".join((DOCS.parent / "kernels" / "recurrent.py").read_text(encoding="utf-8").split())
+    lines = re.findall(r"^\|.* \| `(.*)` \|$", page, re.MULTILINE)
+    assert len(lines) == 11
+    for line in lines:
+        assert line in kernel, line
