@@ -133,6 +133,35 @@ def test_series_staged(device, trains_a_paper, tmp_path):
     assert 0 <= float(last) <= 100
 
 
+def test_voice_features(device, tmp_path):
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    output = run(ROOT / "examples" / "voice_features.py", "--device", device, folder=tmp_path)
+    groups = re.findall(r"^([A-Za-z -]+?) +(\d+) +(?:\S+ … )?(\S+) +(?:\S+ … )?(\S+)$", output, re.MULTILINE)
+    assert [name for name, *_ in groups] == ["zero-crossing rate", "chroma", "MFCC", "RMS", "mel spectrogram"]
+    assert sum(int(count) for _, count, *_ in groups) == 162
+    angry, sad = map(float, groups[3][2:])
+    assert angry > 5 * sad                              # loudness
+    assert len(re.findall(r"\d+%", output.splitlines()[-1])) == 7
+
+
+def test_chater_conv1d(device, trains_a_paper, tmp_path):
+    """With five steps in each training: that all three are carried out, on as many clips as the experiment has."""
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    output = run(ROOT / "examples" / "chater_conv1d.py", "--voices", 16, "--steps", 5, "--device", device, folder=tmp_path)
+    assert re.findall(r"(\d+) clips", output) == ["16", "48", "80"]
+    accuracies = re.findall(r"(\d+\.\d) %", output.splitlines()[-1])
+    assert len(accuracies) == 3 and all(0 < float(accuracy) <= 100 for accuracy in accuracies)
+
+
+def test_chater_lstm(device, trains_a_paper, tmp_path):
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    output = run(ROOT / "examples" / "chater_lstm.py", "--voices", 32, "--epochs", 3, "--device", device, folder=tmp_path)
+    assert "1,368,071" in output
+    losses = list(map(float, re.findall(r"^epoch \d: loss (\S+),", output, re.MULTILINE)))
+    assert losses[2] < losses[1] < losses[0] < 2.1      # ln 7 = 1.95 at the start
+    assert re.search(r"^\S+ % of 105 other voices are right", output, re.MULTILINE)
+
+
 def test_every_example_says_how_to_run_it():
     for script in (ROOT / "examples").glob("*.py"):
         header = script.read_text(encoding="utf-8").split('"""')[1]
