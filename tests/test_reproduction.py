@@ -1,5 +1,6 @@
 """`nanoemo reproduce`: the page says what the runs say; what is done is kept, what was broken off goes on."""
 import re
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,10 +9,11 @@ import pytest
 
 from nanoemo import models
 from nanoemo.cli import main
+from nanoemo.data import voices
 from nanoemo.files import read_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, carry_out, trial_settings, write_page
 from nanoemo.reproduction.page import run_path
-from nanoemo.training import RunFolder
+from nanoemo.training import RunFolder, sanity
 
 TRIALS = (Trial("plain, first", "chater.dcnn", {"test": 0.5, "training": 0.25}, {"augment": ""}, {"angry": 0.125}),
           Trial("second", "chater.dcnn", {"validation": 0.75}))
@@ -96,6 +98,7 @@ def test_a_folder_with_other_settings_is_left_alone(small, capsys):
 @pytest.mark.parametrize("arguments, message", [
     (["marugat"], "did you mean marrugat?"),
     (["marrugat"], "needs its data set, FER2013"),
+    (["chater-audio"], "or --quick to see it run on clips made by formula"),
     (["marrugat", "--quick", "--only", "model 7"], "the trials are 'model 1', 'model 2'"),
     (["marrugat", "--data", "nowhere.csv"], "nowhere.csv")])
 def test_bad_input_is_one_line(small, capsys, arguments, message):
@@ -111,3 +114,31 @@ def test_drawn_faces_are_called_so(tmp_path, monkeypatch):
     assert carry_out(trial_settings(paper.trials[0]), run_path(tmp_path, paper.trials[0]), say=lambda line: None)
     assert "Drawn faces: the images are drawn by formula and show nobody" in \
         write_page(tmp_path, paper, "nanoemo").read_text()
+
+
+def test_made_voices_are_called_so_and_stages_are_counted_together(tmp_path, monkeypatch):
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sanity, "check", partial(sanity.check, max_steps=1))     # learning by heart takes long, and 560 voices
+    monkeypatch.setattr(voices, "drawn_voice_splits", lambda seed: {
+        split: voices.drawn_voices(14, seed) for seed, split in enumerate(("train", "validation", "test"))})
+    trial = Trial("split", "series.speech", {"test": 0.5},
+                  {"epochs": 1, "limit": 14, "batch_size": 7, "options": {"cnn": "cnn1"}})
+    paper = Paper("A paper", "EMO-DB", (trial,), "")
+    assert carry_out(trial_settings(trial), run_path(tmp_path, trial), say=lambda line: None)
+    page = write_page(tmp_path, paper, "nanoemo").read_text()
+    assert "Made voices: the clips are made by formula" in page and "faces" not in page and "images" not in page
+    assert "made voices: 14 + 14 + 14" in page and "epoch 1 of 1 of the last stage" in page
+    assert re.search(r"\| split \| test \| 50.00 % \| [\d.]+ % \| \S+ \| 5 \|", page)
+
+
+def test_quick_runs_of_voices_are_of_few_clips():
+    settings = trial_settings(PAPERS["chater-audio"].trials[0], quick=True)
+    assert (settings.epochs, settings.limit, settings.split_by) == (2, 35, "")
+    assert trial_settings(PAPERS["chater"].trials[0], "CK+48", quick=True).limit == 700
+
+
+def test_the_three_experiments_on_voices_are_run_both_ways():
+    trials = [trial_settings(trial, "savee") for trial in PAPERS["chater-audio"].trials]
+    assert [settings.split_by for settings in trials] == 3 * ["random", "subject"]
+    assert [settings.augment for settings in trials[::2]] == ["noise,stretch+pitch", *2 * ["noise,shift,pitch,stretch"]]

@@ -5,9 +5,11 @@ STOPPED = 130
 
 
 def add_arguments(parser):
-    parser.add_argument("paper", metavar="PAPER", help="chater, marrugat, njoku or alizadeh")
-    parser.add_argument("--data", metavar="PATH", help="the paper's data set (default: faces drawn by formula, with --quick)")
-    parser.add_argument("--quick", action="store_true", help="two epochs on 700 images: shows that all of it runs")
+    parser.add_argument("paper", metavar="PAPER", help="chater, chater-audio, series-speech, marrugat, njoku or alizadeh")
+    parser.add_argument("--data", metavar="PATH", help="the paper's data set (default: faces or voices made "
+                                                         "by formula, with --quick)")
+    parser.add_argument("--quick", action="store_true", help="two epochs on 700 images or 35 clips: shows that all of it "
+                                                               "runs")
     parser.add_argument("--only", metavar="TRIAL", action="append", help="one of the paper's trials; may be repeated "
                                                                           "(default: all)")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the paper's number")
@@ -18,14 +20,14 @@ def add_arguments(parser):
 
 
 def run(args):
-    from nanoemo.reproduction import carry_out, paper, trial_settings, write_page
+    from nanoemo.reproduction import carry_out, noun, paper, trial_settings, write_page
     from nanoemo.reproduction.page import run_path
     from nanoemo.training import catch_interrupt
 
     chosen = paper(args.paper)
     if args.data is None and not args.quick:
         raise ValueError(f"reproducing {args.paper} needs its data set, {chosen.data}: give --data PATH, or --quick to see "
-                         "it run on drawn faces")
+                         f"it run on {noun(chosen.trials[0])} made by formula")
     folder = Path(args.out or f"reproduction/{args.paper}{'-quick' if args.quick else ''}")
     plan = [(trial, trial_settings(trial, args.data, args.quick, epochs=args.epochs, seed=args.seed, device=args.device))
             for trial in _chosen_trials(chosen, args.only)]

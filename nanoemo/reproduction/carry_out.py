@@ -1,18 +1,30 @@
 """One trial: from its settings to a finished run folder. What is finished is kept, what was broken off goes on."""
 from dataclasses import asdict, replace
 
+from nanoemo import features, models
 from nanoemo.training import RunFolder, Settings, experiment_for, progress
 
-__all__ = ["QUICK", "carry_out", "is_finished", "trial_settings"]
+__all__ = ["QUICK_EPOCHS", "QUICK_LIMIT", "carry_out", "is_finished", "noun", "trial_settings"]
 
-QUICK = {"epochs": 2, "limit": 700}         # shows that a trial runs; its figures say nothing
+QUICK_EPOCHS, QUICK_LIMIT = 2, {"images": 700, "clips": 35}         # show that a trial runs; its figures say nothing
 MAY_DIFFER = ("device", "data")             # between the runs of one trial: the data's fingerprint is compared instead
+
+
+def noun(trial):
+    """What a trial's model is trained on: "images" or "clips".
+
+    >>> from nanoemo.reproduction import PAPERS
+    >>> noun(PAPERS["chater"].trials[0]), noun(PAPERS["chater-audio"].trials[0])
+    ('images', 'clips')
+    """
+    given = trial.changes.get("features", models.recipe(trial.model).features)
+    return "clips" if given in features.OF_CLIPS else "images"
 
 
 def trial_settings(trial, data=None, quick=False, **wanted):
     """The `Settings` of a trial.
 
-    data: path of the data set; None for drawn faces, which come divided, so nothing is said of a split
+    data: path of the data set; None for drawn faces or voices, which come divided, so nothing is said of a split
     wanted: settings that go before the trial's own (None: as in the trial)
 
     >>> from nanoemo.reproduction import PAPERS
@@ -23,7 +35,7 @@ def trial_settings(trial, data=None, quick=False, **wanted):
     if data is None:
         changes.pop("split_by", None)
     if quick:
-        changes.update(QUICK)
+        changes.update(epochs=QUICK_EPOCHS, limit=QUICK_LIMIT[noun(trial)])
     changes.update({name: value for name, value in wanted.items() if value is not None})
     return Settings.from_recipe(trial.model, data, **changes)
 

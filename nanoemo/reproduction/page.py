@@ -10,7 +10,8 @@ from pathlib import Path
 
 from nanoemo import models
 from nanoemo.files import read_json, write_file
-from nanoemo.reproduction.carry_out import QUICK, is_finished
+from nanoemo.reproduction.carry_out import QUICK_EPOCHS, QUICK_LIMIT, is_finished, noun
+from nanoemo.training import RunFolder
 from nanoemo.training.progress import duration
 from nanoemo.training.recorder import best_epoch
 
@@ -40,17 +41,29 @@ judged: the best on the validation set. "difference" is ours less the paper's, i
 
 @dataclass(frozen=True)
 class _Result:
-    """What a finished run folder says."""
+    """What a finished run folder says.
+
+    histories: of each stage of its training; of the whole where it has none
+    last: the folder of the last stage; `path` where there are none
+    """
     trial: object
     path: Path
     config: dict
-    history: list
+    histories: list
+    last: Path
     reports: dict
 
     @classmethod
     def read(cls, trial, path):
         reports = {split: read_json(path / split / "classification_report.json") for split in SETS[1:]}
-        return cls(trial, path, read_json(path / "config.json"), read_json(path / "history.json"), reports)
+        config = read_json(path / "config.json")
+        stages = enumerate(config.get("stages", ()), start=1)
+        places = [RunFolder(path).stage(number, stage["name"]).path for number, stage in stages] or [path]
+        return cls(trial, path, config, [read_json(place / "history.json") for place in places], places[-1], reports)
+
+    @property
+    def history(self):
+        return self.histories[-1]
 
     @property
     def accuracies(self):
@@ -59,7 +72,11 @@ class _Result:
 
     @property
     def seconds(self):
-        return sum(row["seconds"] for row in self.history)
+        return sum(row["seconds"] for history in self.histories for row in history)
+
+    @property
+    def epochs(self):
+        return sum(map(len, self.histories))
 
 
 def write_page(folder, paper, command, quick=False):
@@ -85,14 +102,15 @@ def run_path(folder, trial):
 
 
 def _warnings(paper, results, quick):
-    lines = []
+    lines, kind = [], noun(paper.trials[0])
     if quick:
-        lines.append(f"**Quick runs: {QUICK['epochs']} epochs on at most {QUICK['limit']} images of each split. They show that "
+        lines.append(f"**Quick runs: {QUICK_EPOCHS} epochs on at most {QUICK_LIMIT[kind]} {kind} of each split. They show that "
                      "everything runs; their figures mean nothing.**")
     names = {result.config["data"]["name"] for result in results}
     if any(result.config["data"]["drawn"] for result in results):
-        lines.append("**Drawn faces: the images are drawn by formula and show nobody. The paper's figures are for "
-                     f"{paper.data}, and no comparison with them is meant.**")
+        said = {"images": "Drawn faces: the images are drawn by formula and show nobody.",
+                "clips": "Made voices: the clips are made by formula and are nobody's."}
+        lines.append(f"**{said[kind]} The paper's figures are for {paper.data}, and no comparison with them is meant.**")
     elif other := {name for name in names if name.lower() != paper.data.lower()}:
         lines.append(f"**Other data: these runs are on {', '.join(sorted(other))}, the paper's on {paper.data}.**")
     return "".join(f"\n{line}\n" for line in lines)
@@ -105,7 +123,7 @@ def _outcome(results, missing):
             theirs = result.trial.says.get(split)
             difference = "" if theirs is None else f"{100 * (ours - theirs):+.1f}"
             rows.append([result.trial.name, split, "–" if theirs is None else f"{100 * theirs:.2f} %", f"{100 * ours:.2f} %",
-                         difference, len(result.history), duration(result.seconds)])
+                         difference, result.epochs, duration(result.seconds)])
     rows += [[trial.name, split, f"{100 * theirs:.2f} %", "not run", "", "", ""]
              for trial in missing for split, theirs in trial.says.items()]
     return _table(["", "set", "paper", "ours", "difference", "epochs", "time"], rows)
@@ -134,17 +152,18 @@ def _detail(folder, result):
     trial = result.trial
     parts = [f"## {trial.name[0].upper()}{trial.name[1:]}"]
     best = best_epoch(result.history)["epoch"]
-    note = f"Judged with the weights of epoch {best} of {len(result.history)}. {result.config['data']['note']}".strip()
+    stage = " of the last stage" if result.last != result.path else ""
+    note = f"Judged with the weights of epoch {best} of {len(result.history)}{stage}. {result.config['data']['note']}".strip()
     parts.append(textwrap.fill(note, WIDTH))
     for split in SETS[1:]:
         for group, part in result.reports[split].get("unseen", {}).items():
             if part["accuracy"] is not None:
-                parts.append(f"{split} set: {part['images']} images of a {group} that is not in the training set, accuracy "
+                parts.append(f"{split} set: {part['images']} {noun(trial)} of a {group} that is not in the training set, accuracy "
                              f"{100 * part['accuracy']:.2f} %.")
     for name, text in (("loss", "Loss"), ("accuracy", "Accuracy")):
-        figure = _copy(folder, result, f"{name}.png", name)
+        figure = _copy(folder, result, result.last / f"{name}.png", name)
         parts.append(f"![{text} of each epoch: {trial.name}]({figure})")
-    figure = _copy(folder, result, "test/confusion_matrix_normalised.png", "confusion")
+    figure = _copy(folder, result, result.path / "test" / "confusion_matrix_normalised.png", "confusion")
     parts.append(f"![Confusion matrix on the test set: {trial.name}]({figure})")
     parts.append(_classes(result))
     return "\n\n".join(parts)
@@ -161,10 +180,10 @@ def _classes(result):
 
 
 def _copy(folder, result, source, kind):
-    """Copy a picture of a run beside the page; its path from there."""
+    """Copy the picture `source` of a run beside the page; its path from there."""
     target = folder / "figures" / f"{result.path.name}-{kind}.png"
     target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(result.path / source, target)
+    shutil.copyfile(source, target)
     return target.relative_to(folder).as_posix()
 
 
