@@ -158,8 +158,8 @@ def _detail(folder, result):
     for split in SETS[1:]:
         for group, part in result.reports[split].get("unseen", {}).items():
             if part["accuracy"] is not None:
-                parts.append(f"{split} set: {part['images']} {noun(trial)} of a {group} that is not in the training set, accuracy "
-                             f"{100 * part['accuracy']:.2f} %.")
+                parts.append(f"{split} set: {part['images']} {noun(trial)} of a {group} that is not in the training set, "
+                             f"accuracy {100 * part['accuracy']:.2f} %.")
     for name, text in (("loss", "Loss"), ("accuracy", "Accuracy")):
         figure = _copy(folder, result, result.last / f"{name}.png", name)
         parts.append(f"![{text} of each epoch: {trial.name}]({figure})")
