@@ -39,6 +39,9 @@ FIGURES = {
     "grad_cam": lambda: viz.grad_cam(IMAGES.repeat(3, axis=-1), MAPS[:, :3, :4], CAPTIONS),
     "dreams": lambda: viz.dreams(IMAGES, IMAGES / 255, CAPTIONS),
     "samples": lambda: viz.samples(IMAGES, [[0.7, 0.3], [0.6, 0.4], [0.2, 0.8]], [0, 1, 1], ["sad", "happy"]),
+    "timeline": lambda: viz.timeline([(0, 3), (1, 4), (2, 5)], [[0.7, 0.3], [np.nan, np.nan], [0.2, 0.8]], ["sad", "happy"],
+                                     "talk.wav: chater.lstm, trained on SAVEE"),
+    "timeline of hours": lambda: viz.timeline(np.arange(7200)[:, None] + (0, 3), np.full((7200, 8), 1 / 8), list("abcdefgh")),
     "samples unknown": lambda: viz.samples(IMAGES[:1], [[1.0, 0.0]], None, ["sad", "happy"]),
 }
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "ensemble": "judge several trained models together",
     "data": "look into a data set: numbers, duplicates, examples",
     "reproduce": "run the experiments of a paper again and compare the figures",
-    "predict": "find the faces in pictures and read their emotions with a trained model",
+    "predict": "read emotions in the faces of pictures, or in recordings, with a trained model",
     "webcam": "read emotions from this computer's camera, on a local page",
     "show": "draw figures of runs: curves, tables, what a network sees",
     "summary": "print a model's table of layers",

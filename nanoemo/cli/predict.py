@@ -1,18 +1,17 @@
-"""`nanoemo predict RUN PICTURE...`: the faces in pictures, and the emotion that a trained model reads in each."""
+"""`nanoemo predict RUN FILE...`: the emotion that a trained model reads in the faces of pictures, or in recorded voices."""
 import argparse
 import sys
 from collections import Counter
 from pathlib import Path
 
-SHOWN = 1600            # pixels of the longer side in the pictures that are written
-
 
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
-    parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="a picture, or a folder of pictures")
+    parser.add_argument("files", metavar="FILE", nargs="+",
+                        help="a picture, or a recording where the run was trained on voices; or a folder of them")
     parser.add_argument("--out", metavar="DIR", help="a new folder for what is written (default predictions/RUN-N)")
     parser.add_argument("--whole", action="store_true", help="each picture is a face already: search for none in it")
-    parser.add_argument("--search", type=_pixels, default=400, metavar="PIXELS",
+    parser.add_argument("--search", type=_pixels, metavar="PIXELS",
                         help="search in pictures scaled down to this size (default 400); more finds smaller faces, slowly")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
 
@@ -24,75 +23,60 @@ def _pixels(text):
 
 
 def run(args):
-    from nanoemo import data
-    from nanoemo.data.photo import find_photos
-    from nanoemo.recognition import Recognizer
+    from nanoemo.cli.predict_kinds import Faces, Voices
+    from nanoemo.data import DataError
+    from nanoemo.recognition import listens
 
-    photos = [photo for path in args.pictures for photo in find_photos(path)]
-    recognizer = Recognizer(args.run, args.device)
-    results = Results(args, recognizer)
-    if recognizer.drawn:
-        print("this run was trained on drawn faces: what it says of photographs means nothing", flush=True)
-    failed = empty = 0
+    kind = Voices(args) if listens(args.run) else Faces(args)
+    files = [file for path in args.files for file in kind.find(path)]
+    kind.load()
+    results = Results(args, kind)
+    if kind.trained.drawn:
+        print(f"this run was trained on {kind.DRAWN} means nothing", flush=True)
+    failed = 0
     try:
-        for photo in photos:
+        for file in files:
             try:
-                picture = data.read_photo(photo)
-            except (ValueError, OSError) as error:          # the others shall not suffer
-                results.failed(photo, error)
+                line, found, figure = kind.answer(file)
+            except (DataError, OSError) as error:          # the others shall not suffer
+                results.failed(file, error)
                 failed += 1
                 continue
-            found = recognizer(picture, args.whole, longest=args.search)
-            results.write(photo, picture, found)
-            print(f"{photo}: {_describe(found)}", flush=True)
-            empty += not found
+            results.write(file, found, figure)
+            print(f"{file}: {line}", flush=True)
     finally:
         results.close()
-    if empty:
-        print(f"no face found in {empty} of {len(photos)} pictures; for smaller faces: --search 1000; where a picture is a "
-              "face and nothing else: --whole")
+    if kind.advice(len(files)):
+        print(kind.advice(len(files)))
     if results.folder:
-        print(f"pictures and predictions.json: {results.folder}")
+        print(f"figures and predictions.json: {results.folder}")
     return 2 if failed else 0
 
 
-def _describe(found):
-    if not found:
-        return "no face found"
-    faces = ", ".join(f"{one.label} {100 * one.probabilities[one.label]:.0f} %" for one in found)
-    return f"{len(found)} face{'s' * (len(found) > 1)}: {faces}"
-
-
 class Results:
-    """The folder of one call, made when there is something to write: a figure a picture, and predictions.json."""
+    """The folder of one call, made when there is something to write: figures, and predictions.json."""
 
-    def __init__(self, args, recognizer):
-        self.args, self.recognizer = args, recognizer
-        self.folder, self.pictures, self.names = None, [], Counter()
+    def __init__(self, args, kind):
+        self.args, self.kind = args, kind
+        self.folder, self.entries, self.names = None, [], Counter()
         if args.out is not None and Path(args.out).exists() and (not Path(args.out).is_dir() or any(Path(args.out).iterdir())):
             raise ValueError(f"{args.out} exists already, and nothing is overwritten; give a new folder with --out")
 
-    def failed(self, photo, error):
-        reason = str(error) if not isinstance(error, OSError) else f"{photo}: {error.strerror or error}"
+    def failed(self, file, error):
+        reason = str(error) if not isinstance(error, OSError) else f"{file}: {error.strerror or error}"
         print(f"nanoemo predict: error: {reason}", file=sys.stderr, flush=True)
-        self.pictures.append({"file": str(photo), "error": reason})
+        self.entries.append({"file": str(file), "error": reason})
 
-    def write(self, photo, picture, found):
+    def write(self, file, found, figure):
+        """Keep what was found in a file, plain data, and its figure where it has one."""
         from nanoemo import viz
-        from nanoemo.data.photo import shrunk
-        from nanoemo.files import write_file
 
         self._make_folder()
-        name = self._free_name(photo.stem)
-        small, scale = shrunk(picture, SHOWN)
-        squares = [(x * scale, y * scale, side * scale, tilt) for x, y, side, tilt, _ in (one.face for one in found)]
-        rows = [list(one.probabilities.values()) for one in found]
-        title = f"{photo.name}: {_describe(found) if not found else self.recognizer.title}"
-        figure = viz.faces_in_photo(small, squares, rows, self.recognizer.classes, title)
-        write_file(self.folder / name, viz.to_png(figure))
-        height, width, _ = picture.shape
-        self.pictures.append({"file": str(photo), "width": width, "height": height, "figure": name,
-                              "faces": [one.as_json() for one in found]})
+        entry = {"file": str(file)}
+        if figure is not None:
+            entry["figure"] = self._free_name(file.stem)
+            viz.save(figure, self.folder / entry["figure"])
+        self.entries.append({**entry, **found})
 
     def _make_folder(self):
         from nanoemo.files import next_free
@@ -104,7 +88,7 @@ class Results:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def _free_name(self, stem):
-        """Of two pictures with one name in different folders the second is name-2.png."""
+        """Of two files with one name in different folders the second's figure is name-2.png."""
         self.names[stem.lower()] += 1
         number = self.names[stem.lower()]
         return f"{stem}.png" if number == 1 else self._free_name(f"{stem}-{number}")
@@ -113,7 +97,7 @@ class Results:
         from nanoemo.files import write_json
 
         if self.folder is not None:
-            recognizer = self.recognizer
+            trained = self.kind.trained
             write_json(self.folder / "predictions.json", {
-                "run": str(self.args.run), "model": recognizer.title, "drawn": recognizer.drawn,
-                "classes": list(recognizer.classes), "pictures": self.pictures})
+                "run": str(self.args.run), "model": trained.title, "drawn": trained.drawn,
+                "classes": list(trained.classes), self.kind.PLURAL: self.entries})

@@ -3,6 +3,7 @@
 A collection of thousands of recordings has a few that cannot be used: CREMA-D has a silent one. They are left out, and
 counted by what is wrong with them, with their names; nothing is left out unsaid.
 """
+import contextlib
 import io
 import os
 from collections import Counter, defaultdict
@@ -15,12 +16,15 @@ import numpy as np
 from nanoemo.data.clipset import RATE
 from nanoemo.data.source import DataError
 
-__all__ = ["Recording", "Unusable", "is_recording", "read_recording", "read_recordings", "say_left_out"]
+__all__ = ["Recording", "Unusable", "as_samples", "is_recording", "is_silent", "opened_sound", "read_recording",
+           "read_recordings", "require_libraries", "say_left_out"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 LONGEST, SHORTEST = 60.0, 0.1           # seconds: an utterance is not longer; its features need a few frames
 SILENT = 1e-4                           # of full scale: three steps of a 16-bit file
 CLIPPED = 1e-3                          # share of samples at full scale from which on a clip counts as distorted
+CUT_SHORT = "cut short: less in it than its header says"
+NO_NUMBERS = "with samples that are no numbers (NaN or infinite)"
 LFS_POINTER = b"version https://git-lfs"
 
 
@@ -44,8 +48,31 @@ def is_recording(name):
 
 def read_recording(source, name):
     """The recording in a file of `source` as a `Recording`. Raises Unusable, or DataError where it cannot be opened."""
-    import soundfile
     import soxr
+
+    with opened_sound(source, name) as sound:
+        rate, channels, length = sound.samplerate, sound.channels, sound.frames
+        wanted = min(length, int(LONGEST * rate))
+        wave = sound.read(wanted, dtype="float32", always_2d=True)
+    if len(wave) < wanted:
+        raise Unusable(CUT_SHORT)
+    if not np.isfinite(wave).all():
+        raise Unusable(NO_NUMBERS)
+    if len(wave) < SHORTEST * rate:
+        raise Unusable(f"shorter than {SHORTEST} s")
+    clipped = bool((np.abs(wave) > 0.999).mean() > CLIPPED)
+    wave = wave.mean(axis=1)
+    if is_silent(wave):
+        raise Unusable("silent")
+    if rate != RATE:
+        wave = soxr.resample(wave, rate, RATE)
+    return Recording(as_samples(wave), rate, channels, clipped, cut=wanted < length)
+
+
+@contextlib.contextmanager
+def opened_sound(source, name):
+    """A file of `source` as a `soundfile.SoundFile`, for a `with` statement; Unusable where it is, or proves to be, none."""
+    import soundfile
 
     with source.open(name) as file:
         if not file.seekable():                                    # inside a zip
@@ -53,25 +80,25 @@ def read_recording(source, name):
         _check_file(file)
         try:
             with soundfile.SoundFile(file) as sound:
-                rate, channels, length = sound.samplerate, sound.channels, sound.frames
-                wanted = min(length, int(LONGEST * rate))
-                wave = sound.read(wanted, dtype="float32", always_2d=True)
+                yield sound
+        except Unusable:
+            raise
         except (soundfile.SoundFileError, TypeError, ValueError) as error:      # TypeError: a raw format
-            raise Unusable("not readable as audio; expected WAV, FLAC, OGG, MP3, AIFF or AU") from error
-    if len(wave) < wanted:
-        raise Unusable("cut short: they end before their headers say")
-    if not np.isfinite(wave).all():
-        raise Unusable("with samples that are no numbers (NaN or infinite)")
-    if len(wave) < SHORTEST * rate:
-        raise Unusable(f"shorter than {SHORTEST} s")
-    clipped = bool((np.abs(wave) > 0.999).mean() > CLIPPED)
-    wave = wave.mean(axis=1)
-    if np.abs(wave - wave.mean()).max() < SILENT:
-        raise Unusable("silent")
-    if rate != RATE:
-        wave = soxr.resample(wave, rate, RATE)
-    samples = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
-    return Recording(samples, rate, channels, clipped, cut=wanted < length)
+            raise Unusable("not readable as audio, or damaged; expected WAV, FLAC, OGG, MP3, AIFF or AU") from error
+
+
+def is_silent(wave):
+    """Whether a wave (samples,), -1 to 1, stays where it is, be that beside 0.
+
+    >>> is_silent(np.full(100, 0.2, np.float32)), is_silent(np.float32([0, 0.01]))
+    (True, False)
+    """
+    return bool(np.abs(wave - wave.mean()).max() < SILENT)
+
+
+def as_samples(wave):
+    """A wave, -1 to 1, in the 16 bits that clips are kept in."""
+    return np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
 
 
 def _check_file(file):
@@ -87,16 +114,12 @@ def _check_file(file):
     declared = int.from_bytes(start[4:8], "little") + 8
     streamed = declared in (8, 0xFFFFFFFF + 8)                     # whoever wrote it did not know the length yet
     if start.startswith(b"RIFF") and not streamed and size < declared:
-        raise Unusable("cut short: they end before their headers say")
+        raise Unusable(CUT_SHORT)
 
 
 def read_recordings(source, names):
     """All that can be used of `names`: (recordings, a dict by name; what was left out, {reason: names}; a note)."""
-    try:
-        import soundfile  # noqa: F401
-        import soxr  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f"recordings are read by soundfile and soxr ({error}); pip install 'nanoemo[speech]'") from error
+    require_libraries()
 
     def read(name):
         try:
@@ -112,6 +135,15 @@ def read_recordings(source, names):
             left_out[result].append(name)
     recordings = {name: result for name, result in results.items() if not isinstance(result, str)}
     return recordings, dict(left_out), _note(recordings.values())
+
+
+def require_libraries():
+    """Raise ImportError, which says what to install, where recordings cannot be read."""
+    try:
+        import soundfile  # noqa: F401
+        import soxr  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"recordings are read by soundfile and soxr ({error}); pip install 'nanoemo[speech]'") from error
 
 
 def say_left_out(left_out):

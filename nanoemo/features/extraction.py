@@ -18,7 +18,7 @@ from nanoemo.data.featureset import FeatureSet
 from nanoemo.features import speech
 from nanoemo.files import write_file
 
-__all__ = ["OF_CLIPS", "Kind", "extract"]
+__all__ = ["OF_CLIPS", "Kind", "extract", "of_wave", "require_librosa"]
 
 VERSION = 1          # goes into every file's name: raise it when what is made of a clip changes
 
@@ -50,7 +50,7 @@ def extract(clips, kind, seed=0):
     """
     if kind not in OF_CLIPS:
         raise ValueError(f"extract: kind is {kind!r}; expected one of {', '.join(OF_CLIPS)}")
-    _import_librosa()
+    require_librosa()
     folder = cache_folder() / "features"
     features = np.empty((len(clips), *OF_CLIPS[kind].shape), np.float32)
     missing = []
@@ -66,8 +66,22 @@ def extract(clips, kind, seed=0):
     return FeatureSet(features, clips.labels, clips.class_names, clips.name, clips.drawn, clips.note, clips.groups)
 
 
-def _import_librosa():
-    """Now, and once: it takes a second, and threads that import it at the same time get in each other's way."""
+def of_wave(wave, kind):
+    """The features of one wave, float32 (samples,) at `nanoemo.data.clipset.RATE`; neither kept nor looked up.
+
+    >>> of_wave(np.sin(np.arange(22050, dtype=np.float32)), "mfcc").shape
+    (128, 40, 1)
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)               # of a frame longer than a short clip
+        return OF_CLIPS[kind].make(wave)
+
+
+def require_librosa():
+    """Import librosa now, and once; ImportError, which says what to install, where it is not there.
+
+    It takes a second, and threads that import it at the same time get in each other's way.
+    """
     try:
         import librosa.effects
         import librosa.feature  # noqa: F401
@@ -91,9 +105,7 @@ def _make_all(clips, kind, missing):
 
     def make(index, key):
         rng = np.random.default_rng(int(key, 16))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)           # of a frame longer than a stretched clip
-            return index, key, OF_CLIPS[kind].make(changed(clips.wave(index), str(clips.changes[index]), rng))
+        return index, key, of_wave(changed(clips.wave(index), str(clips.changes[index]), rng), kind)
 
     pool = ThreadPoolExecutor()                                    # NumPy lets other threads run while it computes
     try:

@@ -1,8 +1,10 @@
-"""From a picture to an emotion: a trained run, and photographs with faces in them.
+"""From a picture or a recording to an emotion: a trained run, and photographs with faces or clips of voices.
 
-`Recognizer` is what `nanoemo predict` and `nanoemo webcam` use; `Server` is the local page of the latter.
+`Recognizer` and `Listener` are what `nanoemo predict` uses; `Server` is the local page of `nanoemo webcam`.
 """
+from nanoemo.recognition.listener import Heard, Listener
 from nanoemo.recognition.recognizer import Recognized, Recognizer
 from nanoemo.recognition.server import Server
+from nanoemo.recognition.trained import listens
 
-__all__ = ["Recognized", "Recognizer", "Server"]
+__all__ = ["Heard", "Listener", "Recognized", "Recognizer", "Server", "listens"]

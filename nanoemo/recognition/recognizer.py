@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoemo import Tensor, data, features, models, no_grad, ops
+from nanoemo import data, features
 from nanoemo.data.photo import gray
-from nanoemo.training import CheckpointError, RunFolder, Settings, checkpoint
+from nanoemo.recognition.trained import Trained
 from nanoemo.training.preparation import input_shape, preparation
 
 __all__ = ["Recognized", "Recognizer"]
@@ -30,8 +30,8 @@ class Recognized:
                 "probabilities": {name: round(value, 4) for name, value in self.probabilities.items()}}
 
 
-class Recognizer:
-    """The network of the run in folder `run`, with the weights of its best epoch.
+class Recognizer(Trained):
+    """The network of the run in folder `run`, trained on faces, with the weights of its best epoch.
 
     device: where to compute, wherever it was trained
 
@@ -44,40 +44,20 @@ class Recognizer:
             print(found.label, found.probabilities, found.face)
     """
 
-    def __init__(self, run, device="cpu"):
-        folder = RunFolder.open(run)
-        if not folder.best_path.exists():
-            raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to use; "
-                             f"go on with it: nanoemo train --resume {folder.path}")
-        config = folder.config()
-        settings = Settings.from_config(config, folder.config_path)
-        if models.recipe(settings.model).num_classes is None:
-            raise ValueError(f"{folder.path}: {settings.model} is an auto-encoder, which knows no emotions; give the run "
-                             "of a classifier")
-        about = config["data"]
-        self.classes = tuple(about["classes"])
-        self.image_shape = tuple(about["image_shape"])
-        height, width, _ = self.image_shape
+    def _check(self, folder, settings):
+        super()._check(folder, settings)
+        if settings.listens:
+            raise ValueError(f"{folder.path}: {settings.model} was trained on voices and sees no faces; `nanoemo predict "
+                             f"{folder.path} clip.wav` lets it hear a recording")
+
+    def _prepare_for(self, folder, settings):
+        height, width, _ = self.example_shape
         if height != width:
             raise ValueError(f"{folder.path}: its network reads images of {height}×{width} pixels, but a face is cut out as a "
                              "square")
-        self.drawn = bool(about.get("drawn"))
-        self.title = f"{settings.model}, trained on {about['name']}"
-        self.device = device
         extract = features.BY_NAME[settings.features] if settings.features else None
         self.prepare = data.Compose(preparation(folder.mean_image() if settings.subtract_mean else None, extract))
-        self.model = models.build(settings.model, len(self.classes), input_shape(self.image_shape, extract),
-                                  **settings.options)
-        self._load(folder.best_path)
-        self.model.to(device).eval()
-
-    def _load(self, path):
-        arrays, _ = checkpoint.load(path)
-        try:
-            self.model.load_state_dict({name.removeprefix("model."): array for name, array in arrays.items()
-                                        if name.startswith("model.")})
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(f"{path}: the weights do not fit the run's settings: {error}") from error
+        return input_shape(self.example_shape, extract)
 
     def __call__(self, picture, whole=False, **search):
         """The faces in a picture, largest first, as a list of `Recognized`.
@@ -90,19 +70,16 @@ class Recognizer:
         faces = [_whole(picture)] if whole else data.find_faces(picture, **search)
         if not faces:
             return []
-        size, _, channels = self.image_shape
+        size, _, channels = self.example_shape
         tones = gray(picture) if channels == 1 else picture
         crops = np.stack([data.crop_face(tones, face, size) for face in faces])
         return [Recognized(face, dict(zip(self.classes, row.tolist())))
                 for face, row in zip(faces, self.probabilities(crops))]
 
     def probabilities(self, images):
-        """float32 (N, K), the softmax of the network's scores, for images uint8 (N, *image_shape)."""
+        """float32 (N, K), the softmax of the network's scores, for images uint8 (N, *example_shape)."""
         inputs = self.prepare(images.astype(np.float32), None)
-        inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-        with no_grad():
-            scores = self.model(*(Tensor(array, device=self.device) for array in inputs))
-            return ops.softmax(scores).cpu().numpy()
+        return self._ask(*(inputs if isinstance(inputs, tuple) else (inputs,)))
 
 
 def _whole(picture):

@@ -1,0 +1,98 @@
+"""What `nanoemo predict` does with a file: look for faces in a picture, or listen to a recording.
+
+Each kind finds the files for a path, loads the run, and answers for a file with a line for people, plain data, and a figure
+or None. It raises DataError for a file that it can do nothing with.
+"""
+import functools
+import sys
+
+from nanoemo import data, viz
+from nanoemo.data.photo import find_photos, shrunk
+from nanoemo.data.pictures import is_picture
+from nanoemo.data.recordings import is_recording
+from nanoemo.data.windows import find_recordings
+from nanoemo.recognition import Listener, Recognizer
+
+__all__ = ["Faces", "Voices"]
+
+SHOWN = 1600            # pixels of the longer side in the pictures that are written
+
+
+class Faces:
+    """Pictures, for a run that was trained on faces."""
+    PLURAL, DRAWN = "pictures", "drawn faces: what it says of photographs"
+
+    def __init__(self, args):
+        self.args, self.empty = args, 0
+
+    find = staticmethod(find_photos)
+
+    def load(self):
+        self.trained = Recognizer(self.args.run, self.args.device)
+
+    def answer(self, photo):
+        if is_recording(photo.name):
+            raise data.DataError(f"{photo}: a recording, but {self.args.run} was trained on faces; give pictures, or a run "
+                                 "that was trained on voices")
+        picture = data.read_photo(photo)
+        found = self.trained(picture, self.args.whole, longest=self.args.search or 400)
+        self.empty += not found
+        height, width, _ = picture.shape
+        line = _describe(found)
+        figure = self._figure(picture, found, f"{photo.name}: {self.trained.title if found else line}")
+        return line, {"width": width, "height": height, "faces": [one.as_json() for one in found]}, figure
+
+    def _figure(self, picture, found, title):
+        small, scale = shrunk(picture, SHOWN)
+        squares = [(x * scale, y * scale, side * scale, tilt) for x, y, side, tilt, _ in (one.face for one in found)]
+        rows = [list(one.probabilities.values()) for one in found]
+        return viz.faces_in_photo(small, squares, rows, self.trained.classes, title)
+
+    def advice(self, total):
+        return self.empty and (f"no face found in {self.empty} of {total} pictures; for smaller faces: --search 1000; where a "
+                               "picture is a face and nothing else: --whole")
+
+
+def _describe(found):
+    if not found:
+        return "no face found"
+    faces = ", ".join(f"{one.label} {100 * one.probabilities[one.label]:.0f} %" for one in found)
+    return f"{len(found)} face{'s' * (len(found) > 1)}: {faces}"
+
+
+class Voices:
+    """Recordings, for a run that was trained on voices."""
+    PLURAL, DRAWN = "recordings", "made voices: what it says of real ones"
+
+    def __init__(self, args):
+        if args.whole or args.search:
+            raise ValueError(f"--whole and --search are for pictures, but {args.run} was trained on voices; leave them out")
+        self.args = args
+
+    find = staticmethod(find_recordings)
+
+    def load(self):
+        self.trained = Listener(self.args.run, self.args.device)
+
+    def answer(self, file):
+        if is_picture(file.name):
+            raise data.DataError(f"{file}: a picture, but {self.args.run} was trained on voices; give recordings, or a run "
+                                 "that was trained on faces")
+        heard = self.trained(file, functools.partial(_with_bar, file))
+        share = f"{heard.label} {100 * heard.probabilities[heard.label]:.0f} %"
+        if len(heard.rows) == 1:
+            return f"{heard.seconds:.1f} s: {share}", heard.as_json(), None
+        figure = viz.timeline(heard.spans, heard.rows, heard.classes, f"{file.name}: {self.trained.title}")
+        return f"{heard.seconds:.1f} s, {len(heard.rows)} windows: on average {share}", heard.as_json(), figure
+
+    def advice(self, total):
+        return None
+
+
+def _with_bar(file, windows):
+    """The windows of a recording, with how many are done on a terminal: two hours of it take minutes."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(windows, f"listening to {file.name}", console=Console(stderr=True), transient=True,
+                 disable=not sys.stderr.isatty(), total=None)

@@ -1,0 +1,97 @@
+"""A recording of any length as the pieces that a network can be asked about, read bit by bit.
+
+An utterance, up to `SHORT` seconds, is one piece, read as a clip of a data set is (`nanoemo.data.recordings`). Anything
+longer says more than one thing: it is heard through a window of `WINDOW` seconds that moves on by `HOP`. Of the file no
+more than a window and a block are in memory at once, so a recording may be hours long.
+"""
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nanoemo.data.clipset import RATE
+from nanoemo.data.recordings import CUT_SHORT, NO_NUMBERS, Unusable, as_samples, is_recording, opened_sound, read_recording
+from nanoemo.data.source import DataError, Source, existing
+
+__all__ = ["HOP", "SHORT", "WINDOW", "Window", "find_recordings", "sliding", "windows"]
+
+SHORT = 10.0                    # seconds: the longest utterance of EMO-DB has 9.0, of SAVEE 7.1
+WINDOW, HOP = 3.0, 1.0          # seconds: about a sentence, and what the features mfcc and log_mel see of a clip
+BLOCK = 1 << 16                 # samples of each channel that are read at once
+
+
+class Window(NamedTuple):
+    """A piece of a recording: where it begins and ends, in seconds, and its samples, float32 (n,), -1 to 1, at `RATE`."""
+    start: float
+    end: float
+    wave: np.ndarray
+
+
+def windows(path):
+    """The pieces of the recording in the file `path`, in turn, as a generator of `Window`.
+
+    Raises Unusable, whose message begins with the path, where nothing can be heard of the file; of a long one that ends
+    too early or has samples that are no numbers, this is found when that place is reached.
+    """
+    path = Path(path)
+    source = Source(path)
+    try:
+        with opened_sound(source, path.name) as sound:
+            seconds = sound.frames / sound.samplerate
+            if seconds > SHORT:
+                yield from sliding(_blocks(sound))
+                return
+        wave = read_recording(source, path.name).samples / np.float32(32768)
+        yield Window(0.0, len(wave) / RATE, wave)
+    except Unusable as error:
+        raise Unusable(f"{path}: {error}") from error
+
+
+def sliding(blocks):
+    """A `Window` of `WINDOW` seconds every `HOP` of the waves (n,) in `blocks`, one that ends where they end included.
+
+    >>> pieces = sliding([np.zeros(RATE, np.float32)] * 4 + [np.zeros(RATE // 2, np.float32)])
+    >>> [(piece.start, piece.end) for piece in pieces]
+    [(0.0, 3.0), (1.0, 4.0), (1.5, 4.5)]
+    """
+    size, step = int(WINDOW * RATE), int(HOP * RATE)
+    held, start = np.empty(0, np.float32), 0            # what of the recording is in memory, and where it begins
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) >= size + step:                 # a step more than the window: the last window is kept
+            yield Window(start / RATE, (start + size) / RATE, held[:size])
+            held, start = held[step:], start + step
+    places = {0, max(0, len(held) - size)}
+    for place in sorted(places):
+        yield Window((start + place) / RATE, (start + min(place + size, len(held))) / RATE, held[place:place + size])
+
+
+def _blocks(sound):
+    """The sound's channels averaged and brought to `RATE` and 16 bits, as float32 waves one after the other."""
+    import soxr
+
+    stream = soxr.ResampleStream(sound.samplerate, RATE, 1, dtype="float32")
+    done = 0
+    while done < sound.frames:
+        block = sound.read(BLOCK, dtype="float32", always_2d=True)
+        done += len(block)
+        if len(block) == 0:
+            raise Unusable(CUT_SHORT)
+        if not np.isfinite(block).all():
+            raise Unusable(NO_NUMBERS)
+        wave = block.mean(axis=1)
+        yield as_samples(stream.resample_chunk(wave, last=done >= sound.frames)) / np.float32(32768)
+
+
+def find_recordings(path):
+    """The files to hear for `path`: itself, or all recordings in that folder (not in those below it), by name, sorted.
+
+    Raises DataError where there is no such path (with the nearest one) or no recording in the folder.
+    """
+    path = existing(path)
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if is_recording(file.name) and not file.name.startswith("."))
+    if not found:
+        raise DataError(f"{path}: no recordings in this folder; expected files such as clip.wav or clip.mp3")
+    return found

@@ -1,0 +1,112 @@
+"""A trained network that is given recordings: cut into pieces, each made into features as the run's own validation clips
+were, classified."""
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanoemo import features
+from nanoemo.data.recordings import Unusable, is_silent, require_libraries
+from nanoemo.data.windows import windows
+from nanoemo.recognition.trained import Trained
+
+__all__ = ["Heard", "Listener"]
+
+AT_ONCE = 32            # pieces that the network is given together
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in a recording.
+
+    spans: float (W, 2), where each piece of it begins and ends, in seconds; one piece for a short recording
+    rows: float32 (W, K), the probability of each class in each piece; NaN where the piece is silent
+    classes: the K names
+    """
+    spans: np.ndarray
+    rows: np.ndarray
+    classes: tuple
+
+    @property
+    def seconds(self):
+        """How long the recording is."""
+        return float(self.spans[-1, 1])
+
+    @property
+    def probabilities(self):
+        """{class: its mean probability over the pieces that are not silent}."""
+        return dict(zip(self.classes, np.nanmean(self.rows, axis=0, dtype=np.float64).tolist()))
+
+    @property
+    def label(self):
+        """The class of the highest mean probability."""
+        return max(self.probabilities, key=self.probabilities.get)
+
+    def as_json(self):
+        """Plain data: the answer for all of it, and for each piece. A silent one has no probabilities."""
+        def rounded(values):
+            return {name: round(float(value), 4) for name, value in zip(self.classes, values)}
+
+        pieces = [{"start": round(start, 2), "end": round(end, 2),
+                   **({"silent": True} if np.isnan(row[0]) else {"label": self.classes[row.argmax()], "probabilities": rounded(row)})}
+                  for (start, end), row in zip(self.spans.tolist(), self.rows)]
+        return {"seconds": round(self.seconds, 2), "label": self.label, "probabilities": rounded(self.probabilities.values()),
+                "windows": pieces}
+
+
+class Listener(Trained):
+    """The network of the run in folder `run`, trained on voices, with the weights of its best epoch.
+
+    device: where to compute, wherever it was trained
+
+    Raises RunFolderError where `run` is no run, ValueError where it has no finished epoch or its network sees and does not
+    listen, CheckpointError for damaged weights, ImportError where recordings cannot be read.
+
+        from nanoemo.recognition import Listener
+        listener = Listener("runs/chater.lstm-1")
+        heard = listener("clip.wav")
+        print(heard.label, heard.probabilities)
+    """
+
+    def _check(self, folder, settings):
+        super()._check(folder, settings)
+        if not settings.listens:
+            raise ValueError(f"{folder.path}: {settings.model} was trained on pictures and hears nothing; give the run of a "
+                             "network that listens, such as chater.lstm")
+
+    def _prepare_for(self, folder, settings):
+        require_libraries()
+        features.require_librosa()
+        self.kind, self.standardise = settings.features, folder.standardisation()
+        return self.example_shape
+
+    def __call__(self, path, each=iter):
+        """What is heard in the recording in the file `path`, as `Heard`: one answer for up to 10 s, for a longer one an
+        answer every second (`nanoemo.data.windows`).
+
+        each: what the windows are drawn through, such as a bar of progress
+        Raises Unusable (a DataError) where nothing can be heard of the file.
+        """
+        spans, rows = [], []
+        pieces = iter(each(windows(path)))
+        while batch := list(itertools.islice(pieces, AT_ONCE)):
+            spans += [piece[:2] for piece in batch]
+            rows.append(self._answer([piece.wave for piece in batch]))
+        rows = np.concatenate(rows)
+        if np.isnan(rows).all():
+            raise Unusable(f"{path}: silent")
+        return Heard(np.array(spans), rows, self.classes)
+
+    def _answer(self, waves):
+        """(N, K) for waves, with NaN for those that are silent: a network would read an emotion in them too."""
+        heard = np.array([not is_silent(wave) for wave in waves])
+        rows = np.full((len(waves), len(self.classes)), np.nan, np.float32)
+        if heard.any():
+            rows[heard] = self.probabilities([wave for wave, loud in zip(waves, heard) if loud])
+        return rows
+
+    def probabilities(self, waves):
+        """float32 (N, K), the softmax of the network's scores, for N waves, each float32 (samples,), -1 to 1, at 22,050
+        samples a second."""
+        made = np.stack([features.of_wave(wave, self.kind) for wave in waves])
+        return self._ask(self.standardise(made, None))

@@ -1,0 +1,66 @@
+"""What recognising faces and voices have in common: a run's network with the weights of its best epoch."""
+from nanoemo import Tensor, models, no_grad, ops
+from nanoemo.training import CheckpointError, RunFolder, Settings, checkpoint
+
+__all__ = ["Trained", "listens"]
+
+
+class Trained:
+    """The network of the run in folder `run`, ready to be asked on `device`. A subclass says how its inputs are made.
+
+    classes: names in the order of the labels; title: what it is and what it was trained on; drawn: whether that was drawn
+    faces or made voices
+
+    Raises RunFolderError where `run` is no run, ValueError where it has no finished epoch or its network is no
+    classifier, CheckpointError for damaged weights.
+    """
+
+    def __init__(self, run, device="cpu"):
+        folder, config, settings = _opened(run)
+        self._check(folder, settings)
+        about = config["data"]
+        self.classes = tuple(about["classes"])
+        self.example_shape = tuple(about["image_shape"])
+        self.drawn = bool(about.get("drawn"))
+        self.title = f"{settings.model}, trained on {about['name']}"
+        self.device = device
+        self.model = models.build(settings.model, len(self.classes), self._prepare_for(folder, settings), **settings.options)
+        self._load(folder.best_path)
+        self.model.to(device).eval()
+
+    def _check(self, folder, settings):
+        if not folder.best_path.exists():
+            raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to use; "
+                             f"go on with it: nanoemo train --resume {folder.path}")
+        if models.recipe(settings.model).num_classes is None:
+            raise ValueError(f"{folder.path}: {settings.model} is an auto-encoder, which knows no emotions; give the run "
+                             "of a classifier")
+
+    def _prepare_for(self, folder, settings):
+        """Get ready to make inputs as the run's validation did; returns their shape, for the model."""
+        raise NotImplementedError
+
+    def _load(self, path):
+        arrays, _ = checkpoint.load(path)
+        try:
+            self.model.load_state_dict({name.removeprefix("model."): array for name, array in arrays.items()
+                                        if name.startswith("model.")})
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"{path}: the weights do not fit the run's settings: {error}") from error
+
+    def _ask(self, *inputs):
+        """float32 (N, K), the softmax of the network's scores, for its inputs, each (N, ...)."""
+        with no_grad():
+            scores = self.model(*(Tensor(array, device=self.device) for array in inputs))
+            return ops.softmax(scores).cpu().numpy()
+
+
+def listens(run):
+    """Whether the network of the run in folder `run` was trained on voices. RunFolderError where that is no run."""
+    return _opened(run)[2].listens
+
+
+def _opened(run):
+    folder = RunFolder.open(run)
+    config = folder.config()
+    return folder, config, Settings.from_config(config, folder.config_path)

@@ -1,0 +1,233 @@
+"""A run's network on recordings: prepared as in validation, cut into windows; and `nanoemo predict` with every kind of file."""
+import json
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from nanoemo import Tensor, data, features, no_grad, ops, viz
+from nanoemo.cli import main
+from nanoemo.data import windows as windowing
+from nanoemo.data.clipset import RATE
+from nanoemo.data.recordings import Unusable
+from nanoemo.recognition import Listener, Recognizer
+from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
+
+soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
+pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+
+NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+
+
+@pytest.fixture(scope="module")
+def voices():
+    return {split: data.drawn_voices(7, seed) for seed, split in enumerate(("train", "validation", "test"))}
+
+
+def begun(folder, voices, model, kind):
+    """The experiment of a run in `folder` that is not trained yet."""
+    splits = {split: features.extract(clips, kind) for split, clips in voices.items()}
+    experiment = Experiment(Settings.from_recipe(model, features=kind, batch_size=7), splits)
+    experiment.begin(folder)
+    checkpoint.save(folder.best_path, *experiment.trainer.state())
+    return experiment
+
+
+@pytest.fixture(scope="module")
+def voice_run(tmp_path_factory, voices):
+    folder = RunFolder.create(tmp_path_factory.mktemp("runs") / "voice")
+    begun(folder, voices, "series.cnn1", "mfcc")
+    return folder.path
+
+
+def talk(seconds, rate=RATE):
+    """Noise that grows louder: no two windows of it are alike."""
+    wave = np.random.default_rng(0).normal(0, 0.1, round(seconds * rate)) * np.linspace(0.1, 1, round(seconds * rate))
+    return wave.astype(np.float32)
+
+
+# ---- the listener
+
+
+@pytest.mark.parametrize("model, kind", [("chater.conv1d", "vector162"), ("series.cnn1", "mfcc"), ("series.cnn1", "log_mel")])
+def test_prepares_clips_as_the_runs_validation_did(model, kind, device, voices, tmp_path):
+    folder = RunFolder.create(tmp_path / "run")
+    experiment = begun(folder, voices, model, kind)
+    inputs, _ = next(iter(experiment.loader("validation")))
+    experiment.model.eval()
+    with no_grad():
+        expected = ops.softmax(experiment.model(Tensor(inputs))).numpy()
+    clips = voices["validation"]
+    for index in range(len(clips)):
+        start, stop = clips.spans[index]
+        soundfile.write(tmp_path / f"{index}.wav", clips.samples[start:stop], RATE)
+    listener = Listener(folder.path, device)
+    found = np.concatenate([listener(tmp_path / f"{index}.wav").rows for index in range(len(clips))])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if device == "cpu" else 1e-4)
+
+
+def test_one_answer_for_a_short_recording_many_for_a_long_one(voice_run, tmp_path):
+    listener = Listener(voice_run)
+    assert listener.drawn and listener.title == "series.cnn1, trained on made voices"
+    soundfile.write(tmp_path / "short.wav", talk(10), RATE)
+    soundfile.write(tmp_path / "long.wav", talk(12.5), RATE)
+    short, long = listener(tmp_path / "short.wav"), listener(str(tmp_path / "long.wav"))
+    assert short.spans.tolist() == [[0, 10]] and short.seconds == 10
+    assert long.spans.tolist() == [[start, start + 3] for start in [*range(10), 9.5]] and long.seconds == 12.5
+    assert list(long.probabilities) == NAMES and long.label == max(NAMES, key=long.probabilities.get)
+    np.testing.assert_allclose(list(long.probabilities.values()), long.rows.mean(axis=0), rtol=1e-5)
+    alone = listener.probabilities([np.rint(talk(12.5)[4 * RATE:7 * RATE] * 32768).astype(np.float32) / 32768])
+    np.testing.assert_allclose(long.rows[4], alone[0], atol=1e-3)           # PCM rounds once, as_samples once
+
+
+def test_silence_in_a_long_recording_is_no_emotion(voice_run, tmp_path):
+    wave = talk(14)
+    wave[5 * RATE:10 * RATE] = 0
+    soundfile.write(tmp_path / "pause.wav", wave, RATE)
+    heard = Listener(voice_run)(tmp_path / "pause.wav")
+    silent = np.isnan(heard.rows).all(axis=1)
+    assert heard.spans[silent].tolist() == [[5, 8], [6, 9], [7, 10]] and not np.isnan(heard.rows[~silent]).any()
+    assert sum(heard.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert heard.as_json()["windows"][5] == {"start": 5.0, "end": 8.0, "silent": True}
+
+
+def test_runs_that_see_and_runs_that_listen_are_told_apart(voice_run, tiny_run, capsys):
+    with pytest.raises(ValueError, match="was trained on pictures and hears nothing"):
+        Listener(tiny_run)
+    with pytest.raises(ValueError, match="was trained on voices and sees no faces"):
+        Recognizer(voice_run)
+    assert main(["webcam", str(voice_run), "--port", "0"]) == 2
+    err = capsys.readouterr().err
+    assert "trained on voices and sees no faces" in err and err.count("\n") == 1
+
+
+# ---- windows
+
+
+@pytest.mark.parametrize("form", [dict(rate=8000, channels=1), dict(rate=96000, channels=6), dict(rate=44100, channels=2)])
+def test_windows_of_a_recording_of_any_form(form, tmp_path):
+    rate, channels = form["rate"], form["channels"]
+    seconds = np.arange(11 * rate) / rate
+    wave = 0.3 * np.sin(2 * np.pi * 220 * seconds)
+    soundfile.write(tmp_path / "a.wav", np.stack([wave] * channels, axis=1), rate)
+    pieces = list(windowing.windows(tmp_path / "a.wav"))
+    assert [round(piece.start, 3) for piece in pieces] == list(range(9)) and pieces[-1].end == pytest.approx(11, abs=1e-3)
+    for piece in pieces[1:-1]:              # the tone goes on where the last window left it: nothing is lost between blocks
+        moment = piece.start + np.arange(3 * RATE) / RATE
+        np.testing.assert_allclose(piece.wave, 0.3 * np.sin(2 * np.pi * 220 * moment), atol=2e-3)
+
+
+@pytest.mark.parametrize("length", [1, 3, 3.2, 4, 4.7, 9])
+def test_every_second_is_in_a_window(length):
+    wave = talk(length)
+    pieces = list(windowing.sliding(np.array_split(wave, 7)))
+    assert pieces[0].start == 0 and pieces[-1].end == pytest.approx(length)
+    for piece in pieces:
+        np.testing.assert_array_equal(piece.wave, wave[round(piece.start * RATE):round(piece.end * RATE)])
+        assert len(piece.wave) == min(3 * RATE, len(wave))
+    assert max(np.diff([piece.start for piece in pieces]), default=0) <= 1
+
+
+def test_a_long_recording_is_not_held_in_memory(tmp_path):
+    soundfile.write(tmp_path / "hour.wav", np.tile(talk(60, 8000), 20), 8000, subtype="PCM_U8")        # 100 MB as floats
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in windowing.windows(tmp_path / "hour.wav"))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 1198 and most < 8e6
+
+
+def test_what_is_wrong_at_the_end_of_a_long_recording_is_found(tmp_path):
+    wave = talk(12)
+    wave[-1] = np.nan
+    soundfile.write(tmp_path / "nan.wav", wave, RATE, subtype="FLOAT")
+    with pytest.raises(Unusable, match="nan.wav: with samples that are no numbers"):
+        list(windowing.windows(tmp_path / "nan.wav"))
+    soundfile.write(tmp_path / "cut.flac", talk(30), RATE)
+    content = (tmp_path / "cut.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(content[:len(content) // 2])
+    with pytest.raises(Unusable, match="cut.flac: (cut short|not readable)"):
+        list(windowing.windows(tmp_path / "cut.flac"))
+
+
+# ---- the figure
+
+
+def test_timeline_draws_each_window_around_its_middle():
+    figure = viz.timeline([(0, 3), (1, 4), (1.5, 4.5)], [[0.2, 0.8], [np.nan] * 2, [0.6, 0.4]], ["sad", "happy"], "talk")
+    axes = figure.axes[0]
+    mesh, = axes.collections
+    assert mesh.get_coordinates()[0, :, 0].tolist() == [0, 2, 2.75, 4.5]
+    assert np.ma.filled(mesh.get_array(), -1).tolist() == [[20, -1, 60], [80, -1, 40]]
+    assert axes.get_xlabel() == "time (s); grey: silent"
+    assert viz.timeline([(0, 3), (6000, 6003)], np.eye(2), ["a", "b"]).axes[0].get_xlabel() == "time (min)"
+    with pytest.raises(ValueError, match=r"timeline: spans of shape \(1, 2\), probabilities of \(1, 3\) and 2 classes"):
+        viz.timeline([(0, 3)], [[0.2, 0.5, 0.3]], ["a", "b"])
+
+
+# ---- nanoemo predict
+
+
+def test_predict_writes_a_timeline_and_json(voice_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("clip.wav", np.stack([talk(2, 44100)] * 2, axis=1), 44100)
+    soundfile.write("talk.flac", talk(12), RATE)
+    assert main(["predict", str(voice_run), "clip.wav", "talk.flac"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"clip.wav: 2.0 s: [a-z]+ \d+ %\n", out) and "talk.flac: 12.0 s, 10 windows: on average" in out
+    assert "made voices: what it says of real ones means nothing" in out
+    result = json.loads((tmp_path / "predictions/voice-1/predictions.json").read_text())
+    assert result["classes"] == NAMES and result["drawn"] and result["model"] == "series.cnn1, trained on made voices"
+    clip, long = result["recordings"]
+    assert clip["file"] == "clip.wav" and "figure" not in clip and clip["windows"][0]["probabilities"] == clip["probabilities"]
+    assert long["figure"] == "talk.png" and [piece["start"] for piece in long["windows"]] == list(range(10))
+    assert (tmp_path / "predictions/voice-1/talk.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_predict_goes_on_after_files_that_are_none(voice_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    open("a-empty.wav", "wb").close()
+    soundfile.write("b-silent.wav", np.zeros(8000), 8000)
+    soundfile.write("c-long-silence.flac", np.zeros(8000 * 12), 8000)
+    soundfile.write("d-one.wav", np.ones(1), 8000)
+    soundfile.write("good.wav", talk(1), RATE)
+    content = open("good.wav", "rb").read()
+    open("e-cut.wav", "wb").write(content[:len(content) // 2])
+    open("f-letter.wav", "w").write("Dear Sir")
+    open("photo.png", "wb").close()
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert main(["predict", str(voice_run), *files, "--out", "out"]) == 2
+    said = capsys.readouterr()
+    expected = ["a-empty.wav: empty (0 bytes)", "b-silent.wav: silent", "c-long-silence.flac: silent",
+                "d-one.wav: shorter than 0.1 s", "e-cut.wav: cut short", "f-letter.wav: not readable as audio",
+                f"photo.png: a picture, but {voice_run} was trained on voices"]
+    lines = said.err.splitlines()
+    assert len(lines) == len(expected) and "good.wav: 1.0 s: " in said.out
+    for line, start in zip(lines, expected):
+        assert line.startswith(f"nanoemo predict: error: {start}")
+    entries = json.loads(open("out/predictions.json").read())["recordings"]
+    assert ["error" in entry for entry in entries] == [True] * 6 + [False, True]
+
+
+def test_predict_a_recording_with_a_run_for_faces(tiny_run, tmp_path, capsys):
+    soundfile.write(tmp_path / "clip.wav", talk(1), RATE)
+    assert main(["predict", str(tiny_run), str(tmp_path / "clip.wav"), "--out", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert f"clip.wav: a recording, but {tiny_run} was trained on faces" in err and err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("args, message", [
+    (["clp.wav"], "did you mean clip.wav"), (["empty"], "no recordings in this folder"), (["clip.wav", "--whole"], "are for pictures"),
+    (["clip.wav", "--out", "empty/../clip.wav"], "nothing is overwritten")])
+def test_bad_input_is_one_clear_error(voice_run, tmp_path, monkeypatch, capsys, args, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    soundfile.write("clip.wav", talk(1), RATE)
+    assert main(["predict", str(voice_run), *args]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1 and sorted(path.name for path in tmp_path.iterdir()) == ["clip.wav", "empty"]
