@@ -103,6 +103,13 @@ def test_chater_splits(device, trains_a_paper, tmp_path):
     assert at_random > by_film + 20
 
 
+def test_fusion(device, trains_a_paper, tmp_path):
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    numbers = last_line("fusion.py", r"right of the made test pairs: face (\S+) %, voice (\S+) %, weighted (\S+) %, learned (\S+) %",
+                        "--limit", 70, "--epochs", 1, "--device", device, folder=tmp_path)
+    assert all(0 <= number <= 100 for number in numbers)
+
+
 def test_marrugat_checkpoints(device, trains_a_paper, tmp_path):
     output = run(ROOT / "examples" / "marrugat_checkpoints.py", "--batch", 4, "--device", device, folder=tmp_path)
     assert output.strip().endswith("the weights are the same to the last bit")

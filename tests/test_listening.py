@@ -222,7 +222,8 @@ def test_predict_a_recording_with_a_run_for_faces(tiny_run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("args, message", [
-    (["clp.wav"], "did you mean clip.wav"), (["empty"], "no recordings in this folder"), (["clip.wav", "--whole"], "are for pictures"),
+    (["clp.wav"], "did you mean clip.wav"), (["empty"], "no recordings in this folder"),
+    (["clip.wav", "--whole"], "are for pictures"),
     (["clip.wav", "--out", "empty/../clip.wav"], "nothing is overwritten")])
 def test_bad_input_is_one_clear_error(voice_run, tmp_path, monkeypatch, capsys, args, message):
     monkeypatch.chdir(tmp_path)

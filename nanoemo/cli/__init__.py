@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "judge a trained model on the validation and test sets",
     "search": "cross-validate settings: a grid of them, or some drawn at random",
     "ensemble": "judge several trained models together",
+    "fuse": "judge a model that sees and one that listens together",
     "data": "look into a data set: numbers, duplicates, examples",
     "reproduce": "run the experiments of a paper again and compare the figures",
     "predict": "read emotions in the faces of pictures, or in recordings, with a trained model",

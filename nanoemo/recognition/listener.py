@@ -47,8 +47,10 @@ class Heard:
         def rounded(values):
             return {name: round(float(value), 4) for name, value in zip(self.classes, values)}
 
-        pieces = [{"start": round(start, 2), "end": round(end, 2),
-                   **({"silent": True} if np.isnan(row[0]) else {"label": self.classes[row.argmax()], "probabilities": rounded(row)})}
+        def answer(row):
+            return {"silent": True} if np.isnan(row[0]) else {"label": self.classes[row.argmax()], "probabilities": rounded(row)}
+
+        pieces = [{"start": round(start, 2), "end": round(end, 2), **answer(row)}
                   for (start, end), row in zip(self.spans.tolist(), self.rows)]
         return {"seconds": round(self.seconds, 2), "label": self.label, "probabilities": rounded(self.probabilities.values()),
                 "windows": pieces}

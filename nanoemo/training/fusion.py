@@ -1,0 +1,147 @@
+"""Late fusion: a network that sees and one that listens, trained apart, answer together.
+
+Each gives a probability for every class that both know. They are put together in two ways, both learnt on validation pairs,
+which neither network was trained on:
+
+    weighted    p = w · p_face + (1 − w) · p_voice, with the w that is right most often
+    learned     p = softmax(A · [log p_face, log p_voice] + b): logistic regression, the stacking of `nanoemo.training.ensemble`
+
+A pair is a face and a voice of one person at one moment. Where no data set has both, pairs are made: a face and a voice of
+the same class, drawn at random. The two then have nothing in common but the class, so their errors are independent, as those
+of a real face and voice are not; what fusion gains on made pairs is more than it would gain on real ones.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from nanoemo.data.speech import common_name, in_order
+from nanoemo.training.ensemble import Member, predictions, probabilities, stack
+from nanoemo.training.experiment import Experiment
+from nanoemo.training.runfolder import RunFolder
+from nanoemo.training.settings import Settings
+
+__all__ = ["Pairs", "best_weight", "common_classes", "draw_pairs", "judge", "load_senses", "on_common", "pairs_of"]
+
+WEIGHTS = np.linspace(0, 1, 21)         # of the face, that are tried
+
+
+class Pairs(NamedTuple):
+    """M pairs: what each network says of its half, (M, C) over the common classes, and the true class of each, (M,)."""
+    face: np.ndarray
+    voice: np.ndarray
+    truth: np.ndarray
+
+
+def load_senses(face_run, voice_run, faces=None, voices=None, device=None):
+    """The networks of two runs' folders with their best weights, as (`Member`, `Member`).
+
+    faces, voices: the data sets to judge them on; None for the run's own
+    Raises ValueError where the first was not trained on faces, the second not on voices, or one is not finished.
+    """
+    folders = _folder_of(face_run, listens=False), _folder_of(voice_run, listens=True)
+    members = []
+    for folder, data in zip(folders, (faces, voices)):
+        experiment = Experiment.of_run(folder, data, device=device)
+        experiment.load_best(folder)
+        members.append(Member(str(folder.path), experiment))
+    return tuple(members)
+
+
+def _folder_of(run, listens):
+    folder = RunFolder.open(run)
+    settings = Settings.from_config(folder.config(), folder.config_path)
+    if settings.listens != listens:
+        wanted, found = ("voices", "faces") if listens else ("faces", "voices")
+        raise ValueError(f"{folder.path}: {settings.model} was trained on {found}; a run that was trained on {wanted} is wanted "
+                         "here (nanoemo fuse FACE_RUN VOICE_RUN)")
+    return folder
+
+
+def common_classes(one, other):
+    """The classes that two lists of names share, whatever each calls them, in the usual order.
+
+    Raises ValueError where there are fewer than two.
+
+    >>> common_classes(["anger", "contempt", "happiness"], ["happy", "angry", "calm"])
+    ('angry', 'happy')
+    """
+    common = in_order(set(map(common_name, one)) & set(map(common_name, other)))
+    if len(common) < 2:
+        raise ValueError(f"the classes {', '.join(one)} and {', '.join(other)} have {len(common)} in common; there must be two "
+                         "at least to choose from")
+    return common
+
+
+def on_common(rows, classes, common):
+    """Probabilities (N, K) over `classes` as (N, C) over the common ones: given that it is one of them.
+
+    >>> on_common([[0.6, 0.2, 0.2]], ["contempt", "anger", "sadness"], ("angry", "sad")).round(2).tolist()
+    [[0.5, 0.5]]
+    """
+    same = np.array([[common_name(name) == wanted for wanted in common] for name in classes], float)
+    rows = np.asarray(rows) @ same + 1e-12              # a network may be sure that it is none of them
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+def draw_pairs(faces, voices, rng):
+    """Pairs made class by class: (indices into faces, indices into voices), each (M,).
+
+    faces, voices: the class of each, from 0; below 0 for one that is left out. In every class the smaller set decides how
+    many pairs there are, and nothing is in two of them: pairs that share a face would count one answer twice.
+
+    >>> draw_pairs([0, 1, 1, 1, -1], [1, 0, 0, 1], np.random.default_rng(0))[0].shape
+    (3,)
+    """
+    faces, voices = np.asarray(faces), np.asarray(voices)
+    left, right = [], []
+    for label in range(1 + max(faces.max(), voices.max())):
+        one, other = (rng.permutation(np.flatnonzero(labels == label)) for labels in (faces, voices))
+        count = min(len(one), len(other))
+        left.append(one[:count])
+        right.append(other[:count])
+    return np.concatenate(left), np.concatenate(right)
+
+
+def pairs_of(face, voice, split, seed=0):
+    """Pairs made of a split of the data of two members, as (`Pairs`, the names of the common classes)."""
+    common = common_classes(face.experiment.classes, voice.experiment.classes)
+    rows, labels = [], []
+    for member in (face, voice):
+        names = [common_name(name) for name in member.experiment.classes]
+        place = np.array([common.index(name) if name in common else -1 for name in names])
+        found, truth = probabilities(member, split)
+        rows.append(on_common(found, names, common))
+        labels.append(place[truth])
+    left, right = draw_pairs(*labels, np.random.default_rng([seed, split == "test"]))
+    if len(left) == 0:
+        raise ValueError(f"no class has both a face and a voice in the {split} sets, so there is no pair to make")
+    return Pairs(rows[0][left], rows[1][right], labels[0][left]), common
+
+
+def best_weight(pairs):
+    """The weight of the face, of 0, 0.05 … 1, with which the mean of both is right most often on `pairs`.
+
+    Several are equally often right; of those it is the one with the smallest cross-entropy.
+
+    >>> sure, unsure = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.5, 0.5], [0.5, 0.5]])
+    >>> best_weight(Pairs(sure, unsure, np.array([0, 1])))
+    1.0
+    """
+    answers = [predictions(_weighted(pairs, weight), pairs.truth) for weight in WEIGHTS]
+    return float(min(zip(answers, WEIGHTS), key=lambda pair: ((pair[0].predicted != pairs.truth).mean(), pair[0].loss))[1])
+
+
+def _weighted(pairs, weight):
+    return weight * pairs.face + (1 - weight) * pairs.voice
+
+
+def judge(validation, test):
+    """Learn from the validation pairs, answer for the test pairs: (weight of the face, {way: `Predictions`}).
+
+    The ways are face, voice, weighted and learned.
+    """
+    weight = best_weight(validation)
+    combine = stack(np.stack(validation[:2]), validation.truth)
+    answers = {"face": test.face, "voice": test.voice, "weighted": _weighted(test, weight),
+               "learned": combine(np.stack(test[:2]))}
+    return weight, {way: predictions(rows, test.truth) for way, rows in answers.items()}

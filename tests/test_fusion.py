@@ -1,0 +1,111 @@
+"""A face and a voice together: matching classes, making pairs, weighing, learning; and `nanoemo fuse`."""
+import json
+
+import numpy as np
+import pytest
+
+
+from nanoemo.cli import main
+from nanoemo.training import Experiment, RunFolder, Settings, checkpoint, fusion
+
+
+def said(rng, truth, share, classes=3):
+    """Probabilities of one that prefers the true class in `share` of the rows, and else another."""
+    wrong = (truth + rng.integers(1, classes, len(truth))) % classes
+    return np.eye(classes)[np.where(rng.random(len(truth)) < share, truth, wrong)] * 0.6 + 0.4 / classes
+
+
+def pairs(rng, face, voice, count=3000):
+    truth = rng.integers(0, 3, count)
+    return fusion.Pairs(said(rng, truth, face), said(rng, truth, voice), truth)
+
+
+def accuracy(answer):
+    return (answer.truth == answer.predicted).mean()
+
+
+def test_classes_are_matched_by_what_they_mean():
+    ckplus = ["anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"]
+    emodb = ["angry", "disgust", "fear", "happy", "sad", "neutral", "boredom"]
+    assert fusion.common_classes(ckplus, emodb) == ("angry", "disgust", "fear", "happy", "sad")
+    with pytest.raises(ValueError, match="have 1 in common"):
+        fusion.common_classes(["anger", "calm"], ["angry", "happy"])
+    rows = fusion.on_common([[0.1, 0.5, 0.3, 0.1], [0, 1, 0, 0]], ["sadness", "contempt", "anger", "rage"], ("angry", "sad"))
+    np.testing.assert_allclose(rows, [[0.75, 0.25], [0.5, 0.5]])
+
+
+def test_pairs_are_of_one_class_and_share_nothing(rng):
+    faces, voices = rng.integers(-1, 4, 300), rng.integers(-1, 4, 100)
+    left, right = fusion.draw_pairs(faces, voices, np.random.default_rng(1))
+    assert (faces[left] == voices[right]).all() and (faces[left] >= 0).all()
+    assert len(set(left)) == len(left) and len(set(right)) == len(right) == (voices >= 0).sum()
+    again, other = (fusion.draw_pairs(faces, voices, np.random.default_rng(seed))[0] for seed in (1, 2))
+    assert (again == left).all() and not (other == left).all()
+
+
+def test_two_that_err_apart_are_better_together(rng):
+    weight, found = fusion.judge(pairs(rng, 0.7, 0.7), pairs(rng, 0.7, 0.7))
+    assert 0.35 <= weight <= 0.65
+    assert list(found) == ["face", "voice", "weighted", "learned"]
+    # Alike in strength they only break each other's ties: with the learned way no worse than either.
+    assert min(accuracy(found["weighted"]), accuracy(found["learned"])) > accuracy(found["face"]) - 0.02
+    assert found["weighted"].loss < min(found["face"].loss, found["voice"].loss) - 0.05
+
+
+def test_the_better_one_is_trusted_more_and_noise_hardly(rng):
+    weight, found = fusion.judge(pairs(rng, 0.5, 0.9), pairs(rng, 0.5, 0.9))
+    assert weight < 0.4
+    weight, found = fusion.judge(pairs(rng, 0.9, 1 / 3), pairs(rng, 0.9, 1 / 3))
+    assert weight > 0.8 and abs(accuracy(found["learned"]) - accuracy(found["face"])) < 0.02
+
+
+# ---- nanoemo fuse
+
+
+def trained(path, settings):
+    """Folder of a run of one epoch."""
+    folder, experiment = RunFolder.create(path), Experiment(settings)
+    experiment.begin(folder)
+    experiment.trainer.fit(1)
+    checkpoint.save(folder.best_path, *experiment.trainer.state())
+    return str(folder.path)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run on drawn faces, and one on a folder of noise for four classes, two of them with a synonym for a name."""
+    soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    place = tmp_path_factory.mktemp("fusion")
+    rng = np.random.default_rng(0)
+    for name in ("anger", "happiness", "sad", "boredom"):
+        (place / "clips" / name).mkdir(parents=True)
+        for number in range(10):
+            soundfile.write(place / "clips" / name / f"{number}.wav", rng.normal(0, 0.1, 4000), 8000)
+    voices = Settings.from_recipe("series.cnn1", data=place / "clips", features="mfcc", augment="", batch_size=7)
+    return {"FACE": trained(place / "face", Settings.from_recipe("chater.dcnn", limit=14, batch_size=7)),
+            "VOICE": trained(place / "voice", voices)}
+
+
+def test_fuse_says_that_its_pairs_are_made(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fuse", runs["FACE"], runs["VOICE"]]) == 0
+    out = capsys.readouterr().out
+    assert "the pairs are made: a face of drawn faces and a voice of clips" in out
+    assert "3 classes in common: angry, happy, sad" in out and "weight of the face" in out
+    result = json.loads((tmp_path / "runs/fusion-1/fusion.json").read_text())
+    assert set(result["test"]) == {"face", "voice", "weighted", "learned"} and "the pairs are made" in result["note"]
+    assert 1 <= result["pairs"]["test"] <= 6 and result["classes"] == ["angry", "happy", "sad"]
+    assert (tmp_path / "runs/fusion-1/accuracy.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("args, message", [
+    (["VOICE", "FACE"], "was trained on voices; a run that was trained on faces is wanted"),
+    (["FACE", "FACE"], "was trained on faces; a run that was trained on voices is wanted"),
+    (["FACE", "absent"], "absent: there is no such folder"), (["FACE", "VOICE", "--voices", "absent"], "absent: no such file"),
+    (["FACE", "VOICE", "--seed", "-1"], "--seed is -1")])
+def test_bad_input_is_one_clear_error(runs, tmp_path, monkeypatch, capsys, args, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fuse", *(runs.get(arg, arg) for arg in args)]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
