@@ -59,13 +59,14 @@ def test_prepares_clips_as_the_runs_validation_did(model, kind, device, voices, 
     with no_grad():
         expected = ops.softmax(experiment.model(Tensor(inputs))).numpy()
     clips = voices["validation"]
-    for index in range(len(clips)):
+    few = range(len(clips) if device == "cpu" else 2)
+    for index in few:
         start, stop = clips.spans[index]
         soundfile.write(tmp_path / f"{index}.wav", clips.samples[start:stop], RATE)
     listener = Listener(folder.path, device)
-    found = np.concatenate([listener(tmp_path / f"{index}.wav").rows for index in range(len(clips))])
+    found = np.concatenate([listener(tmp_path / f"{index}.wav").rows for index in few])
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if device == "cpu" else 1e-4)
+    np.testing.assert_allclose(found, expected[:len(few)], rtol=0, atol=1e-6 if device == "cpu" else 1e-4)
 
 
 def test_one_answer_for_a_short_recording_many_for_a_long_one(voice_run, tmp_path):

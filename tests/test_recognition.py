@@ -41,9 +41,9 @@ def test_prepares_images_as_the_runs_validation_did(model, device, tmp_path):
     with no_grad():
         expected = ops.softmax(experiment.model(*map(Tensor, inputs))).numpy()
     recognizer = Recognizer(folder.path, device)
-    found = recognizer.probabilities(experiment.splits["validation"].images)
+    found = recognizer.probabilities(experiment.splits["validation"].images[:2])
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if device == "cpu" else 1e-4)
+    np.testing.assert_allclose(found, expected[:2], rtol=0, atol=1e-6 if device == "cpu" else 1e-4)
 
 
 def test_recognizes_a_face_in_a_photograph(tiny_run, portrait):
