@@ -49,6 +49,13 @@ def card(request):
 
 
 @pytest.fixture
+def trains_a_paper(device):
+    """For tests with a paper's network at its size: the host is too slow at being a card."""
+    if device == "cuda" and os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
+        pytest.skip("a whole network would take the host too long, a CUDA thread after the other")
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 

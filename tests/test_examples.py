@@ -62,13 +62,6 @@ def test_new_op(device, tmp_path):
     assert right > 95
 
 
-@pytest.fixture
-def trains_a_paper(device):
-    """For training of a paper's network: the host is too slow at being a card."""
-    if device == "cuda" and os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
-        pytest.skip("training steps of a whole network would take the host too long, a CUDA thread after the other")
-
-
 def test_njoku_drawn(device, trains_a_paper, tmp_path):
     """With three steps in ten: well on the way from 14 % to over 90 %."""
     accuracy, = last_line("njoku_drawn.py", r"test accuracy on 700 drawn faces: (\S+) %",

@@ -51,7 +51,7 @@ def talk(seconds, rate=RATE):
 
 
 @pytest.mark.parametrize("model, kind", [("chater.conv1d", "vector162"), ("series.cnn1", "mfcc"), ("series.cnn1", "log_mel")])
-def test_prepares_clips_as_the_runs_validation_did(model, kind, device, voices, tmp_path):
+def test_prepares_clips_as_the_runs_validation_did(model, kind, device, trains_a_paper, voices, tmp_path):
     folder = RunFolder.create(tmp_path / "run")
     experiment = begun(folder, voices, model, kind)
     inputs, _ = next(iter(experiment.loader("validation")))

@@ -30,7 +30,7 @@ def portrait(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["chater.dcnn", "alizadeh.shallow", "alizadeh.hybrid_shallow"])
-def test_prepares_images_as_the_runs_validation_did(model, device, tmp_path):
+def test_prepares_images_as_the_runs_validation_did(model, device, trains_a_paper, tmp_path):
     """Scaled alone; with the mean image taken away; with HOG features as a second input."""
     experiment = Experiment(Settings.from_recipe(model, limit=14, batch_size=14))
     folder = RunFolder.create(tmp_path / "run")

@@ -72,7 +72,7 @@ def stage4(name, device="cpu", frozen=True):
     return model if frozen else model.unfreeze()
 
 
-def test_no_gradient_is_computed_for_what_is_frozen(kernel_calls, rng, device):
+def test_no_gradient_is_computed_for_what_is_frozen(kernel_calls, rng, device, trains_a_paper):
     """Extractor and encoder of architecture 2 are convolutions and pools; the perceptron has neither."""
     model = stage4("series.architecture2", device)
     kernel_calls.clear()
