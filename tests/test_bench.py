@@ -207,15 +207,15 @@ def test_the_torch_process_never_sees_nanoemo(torch):
 def result(**changes):
     alone = Alone(peak=300 * 2**20, imported=50 * 2**20, seconds=[1.0, 0.2])
     values = {"model": "njoku.cnn", "batch_size": 32, "parameters": 7, "flop": 20 * 10**9, "gemm": 1e11,
-              "ours": Engine([0.2, 0.25, 0.3], alone),
-              "torch": Engine([0.5, 0.5, 0.5], alone, "channels_last", {"contiguous": [0.6]})}
+              "ours": Engine([0.2, 0.25, 0.3], alone=alone),
+              "torch": Engine([0.5, 0.5, 0.5], "channels_last", {"contiguous": 0.6}, alone)}
     return Result(**{**values, **changes})
 
 
 def test_row_of_the_table():
     row = report.table_row(result()).split()
     assert row == ["njoku.cnn", "32", "250.0", "500.0*", "0.50", "128", "80.0", "80", "%", "300", "300"]
-    alone = report.table_row(result(torch=None, ours=Engine([0.25], Alone(None, None, [1.0, 0.2])))).split()
+    alone = report.table_row(result(torch=None, ours=Engine([0.25], alone=Alone(None, None, [1.0, 0.2])))).split()
     assert alone == ["njoku.cnn", "32", "250.0", "-", "-", "128", "80.0", "80", "%", "-", "-"]
     assert len({line.rfind("B") for line in report.HEADER.splitlines()[1:]}) == 1
 

@@ -1,12 +1,11 @@
 """What was measured on a GPU, as a table for people and as plain data for a JSON file."""
 import shutil
-import statistics
 import subprocess
 from dataclasses import dataclass, field
 
 from nanoemo import backend
 from nanoemo.bench.ceilings import Ceilings
-from nanoemo.bench.report import mib, quartiles
+from nanoemo.bench.report import Timed, mib
 
 __all__ = ["GOALS", "HEADER", "CardResult", "Contestant", "describe_card", "goals_met", "table_row"]
 
@@ -14,28 +13,14 @@ GOALS = {"to_eager": 1.0, "to_captured": 1.5}
 
 
 @dataclass
-class Contestant:
-    """One kind of step. seconds: of one step, by block; peak: bytes of the card, None where that was not measured
-
-    layout: of PyTorch's images in memory, the faster one; others: median seconds in the slower ones
-    """
-    seconds: list
+class Contestant(Timed):
+    """One kind of step, timed by block. peak: bytes of the card, None where that was not measured"""
     peak: int | None = None
-    layout: str | None = None
-    others: dict = field(default_factory=dict)
-
-    @property
-    def median(self):
-        return statistics.median(self.seconds)
+    SECONDS = "blocks_ms"
 
     def as_dict(self):
         """For JSON, times in milliseconds, memory in MiB."""
-        values = {"median_ms": 1e3 * self.median, "quartiles_ms": [1e3 * q for q in quartiles(self.seconds)],
-                  "blocks_ms": [1e3 * seconds for seconds in self.seconds], "peak_mib": mib(self.peak)}
-        if self.layout:
-            values |= {"layout": self.layout,
-                       "other_layouts_median_ms": {name: 1e3 * median for name, median in self.others.items()}}
-        return values
+        return super().as_dict() | {"peak_mib": mib(self.peak)}
 
 
 @dataclass

@@ -30,7 +30,7 @@ def measure(name, batch_size, steps, threads, gemm, torch=None):
     alone = memory.measure_ours(name, ours.batch_size, threads, STEPS_ALONE)
     flop = sum(call.flop for call in calls)
     result = Result(name, ours.batch_size, ours.model.num_parameters(), flop, gemm,
-                    Engine(times["nanoemo"], alone))
+                    Engine(times["nanoemo"], alone=alone))
     if torch:
         result.torch = _faster(layouts, {**task, "threads": threads, "steps": STEPS_ALONE})
     return result
@@ -63,8 +63,6 @@ def torch_steps(torch, ours, **options):
 
 def _faster(layouts, task):
     """The engine in the layout in which PyTorch was faster, its memory measured in that layout."""
-    engines = {layout: Engine(seconds, None, layout) for layout, seconds in layouts.items()}
-    best = min(engines.values(), key=lambda engine: engine.median)
-    best.others = {layout: seconds for layout, seconds in layouts.items() if layout != best.layout}
+    best = Engine.faster(layouts)
     best.alone = memory.measure_torch({**task, "channels_last": best.layout == "channels_last"})
     return best

@@ -34,13 +34,13 @@ def measure(name, batch_size, steps, tf32, ceilings, torch=None, torch_device="c
             ours()
         result = CardResult(name, ours.batch_size, ours.model.num_parameters(), tf32,
                             sum(call.flop for call in calls), sum(call.bytes for call in calls), ceilings,
-                            {kind: Contestant(times[kind], peak) for kind, peak in peaks.items()})
+                            {kind: Contestant(times[kind], peak=peak) for kind, peak in peaks.items()})
         del runs, theirs
         for kind in ("eager", "captured"):
             layouts = {layout: times[kind, layout] for layout in ("contiguous", "channels_last")
                        if (kind, layout) in times}
             if layouts:
-                result.torch[kind] = _faster(layouts)
+                result.torch[kind] = Contestant.faster(layouts)
                 if torch_device == "cuda":
                     result.torch[kind].peak = torch_on_card.peak_memory(torch, task, kind, result.torch[kind].layout)
     return result
@@ -73,11 +73,3 @@ def _peak_memory(name, batch_size, kind):
         backend.synchronize("cuda")
         peak = max(peak, bytes_held())
     return peak
-
-
-def _faster(layouts):
-    """The `Contestant` of the layout in which PyTorch was faster. layouts: {layout: seconds of a step, by block}"""
-    best, *others = sorted((Contestant(seconds, layout=layout) for layout, seconds in layouts.items()),
-                           key=lambda contestant: contestant.median)
-    best.others = {contestant.layout: contestant.median for contestant in others}
-    return best

@@ -6,34 +6,50 @@ from pathlib import Path
 
 from nanoemo.bench.memory import Alone
 
-__all__ = ["HEADER", "Engine", "Result", "describe_machine", "table_row"]
+__all__ = ["HEADER", "Engine", "Result", "Timed", "describe_machine", "table_row"]
 
 
 @dataclass
-class Engine:
-    """The steps of one engine. seconds: of each step, taken in turn with the other engine's.
+class Timed:
+    """What steps of one kind took. seconds: of one step, each taken in turn with those of the other kinds
 
-    layout: of PyTorch's images in memory, the faster one; others: seconds of steps in the slower ones
+    layout: of PyTorch's images in memory, the faster one; others: median seconds in the slower ones
     """
     seconds: list
-    alone: Alone
     layout: str | None = None
     others: dict = field(default_factory=dict)
+    SECONDS = "steps_ms"            # the name of `seconds` in JSON
+
+    @classmethod
+    def faster(cls, layouts):
+        """The layout in which PyTorch was faster. layouts: {layout: seconds}"""
+        best, *others = sorted((cls(seconds, layout) for layout, seconds in layouts.items()), key=lambda timed: timed.median)
+        best.others = {timed.layout: timed.median for timed in others}
+        return best
 
     @property
     def median(self):
         return statistics.median(self.seconds)
 
     def as_dict(self):
-        """For JSON, times in milliseconds, memory in MiB."""
+        """For JSON, times in milliseconds."""
         values = {"median_ms": 1e3 * self.median, "quartiles_ms": [1e3 * q for q in quartiles(self.seconds)],
-                  "steps_ms": [1e3 * seconds for seconds in self.seconds],
-                  "peak_mib": mib(self.alone.peak), "imported_mib": mib(self.alone.imported),
-                  "alone_median_ms": 1e3 * statistics.median(self.alone.seconds[1:])}
+                  self.SECONDS: [1e3 * seconds for seconds in self.seconds]}
         if self.layout:
-            values |= {"layout": self.layout, "other_layouts_median_ms": {
-                name: 1e3 * statistics.median(seconds) for name, seconds in self.others.items()}}
+            values |= {"layout": self.layout,
+                       "other_layouts_median_ms": {name: 1e3 * median for name, median in self.others.items()}}
         return values
+
+
+@dataclass
+class Engine(Timed):
+    """The steps of one engine. alone: what it took and held in a process of its own"""
+    alone: Alone | None = None
+
+    def as_dict(self):
+        """For JSON, times in milliseconds, memory in MiB."""
+        return super().as_dict() | {"peak_mib": mib(self.alone.peak), "imported_mib": mib(self.alone.imported),
+                                    "alone_median_ms": 1e3 * statistics.median(self.alone.seconds[1:])}
 
 
 @dataclass
