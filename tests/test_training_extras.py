@@ -8,9 +8,10 @@ import pytest
 import nanoemo
 from nanoemo import data, models, nn, ops, optim
 from nanoemo.cli import main
-from nanoemo.training import (Callback, EarlyStopping, Experiment, RunFolder, Settings, Trainer, checkpoint, class_weights,
+from nanoemo.training import (EarlyStopping, Experiment, RunFolder, Settings, Trainer, checkpoint, class_weights,
                               pretrained)
 from nanoemo.training.recorder import Recorder
+from training_runs import StopAfter, everything
 
 SMALL = {"limit": 14, "batch_size": 7, "epochs": 4, "lr": 0.01}
 SHORT = ["--limit", "14", "--batch-size", "7"]
@@ -18,28 +19,6 @@ SHORT = ["--limit", "14", "--batch-size", "7"]
 
 def settings(**changes):
     return Settings.from_recipe("chater.dcnn", **{**SMALL, **changes})
-
-
-class StopAfter(Callback):
-    """A flag that becomes true after so many steps, as Ctrl-C would set it."""
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def step_end(self, trainer):
-        self.steps -= 1
-
-    def __bool__(self):
-        return self.steps <= 0
-
-
-def bits(trainer):
-    arrays, meta = trainer.state()
-    meta = json.loads(json.dumps(meta))
-    for row in [*meta["history"], meta["tally"]]:
-        for clock in ("seconds", "images_per_second", "waiting"):
-            row.pop(clock, None)
-    return {name: array.tobytes() for name, array in arrays.items()}, meta
 
 
 # ---- each alone -------------------------------------------------------------------------------------------
@@ -206,7 +185,7 @@ def test_with_everything_on_a_resumed_run_ends_in_the_same_bits(tmp_path, steps,
     resumed = with_everything(device)
     resumed.restore(*checkpoint.load(tmp_path / "last"))
     resumed.fit(4)
-    assert bits(resumed) == bits(whole)
+    assert everything(resumed) == everything(whole)
     assert [row["lr"] for row in whole.history] == pytest.approx([0.05, 0.275, 0.5, 0.25])
 
 
@@ -217,7 +196,7 @@ def test_a_captured_step_takes_all_of_them(card, monkeypatch):
     monkeypatch.setattr("nanoemo.training.trainer.capture", lambda step, **_: step)
     plain = with_everything("cuda")
     plain.fit(4)
-    assert bits(recorded) == bits(plain)
+    assert everything(recorded) == everything(plain)
 
 
 def test_both_devices_learn_the_same_with_everything(card):

@@ -1,6 +1,5 @@
 """The loop: it learns, its state is all there is to it, and its checks disturb nothing."""
 import io
-import json
 import re
 import signal
 import time
@@ -15,6 +14,7 @@ from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, 
 from nanoemo.training.experiment import versions
 from nanoemo.training.progress import PlainProgress, TerminalProgress, duration
 from nanoemo.training.recorder import Recorder, best_epoch
+from training_runs import StopAfter, everything
 
 CLASSES = ("black", "grey", "white")
 
@@ -35,28 +35,6 @@ def make_trainer(lr=0.01, seed=0, callbacks=(), optimizer=optim.Adam):
     validation = data.DataLoader(toy_images(30, seed=1), 8, transform=data.Scale())
     return Trainer(model, optimizer(model.parameters(), lr=lr), ops.cross_entropy, train, validation,
                    callbacks=callbacks)
-
-
-def everything(trainer):
-    """All that a run is, without what depends on the clock."""
-    arrays, meta = trainer.state()
-    meta = json.loads(json.dumps(meta))
-    for row in [*meta["history"], meta["tally"]]:
-        row.pop("seconds"), row.pop("waiting"), row.pop("images_per_second", None)
-    return {name: array.tobytes() for name, array in arrays.items()}, meta
-
-
-class StopAfter(Callback):
-    """A flag that becomes true after so many steps, as Ctrl-C would set it."""
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def step_end(self, trainer):
-        self.steps -= 1
-
-    def __bool__(self):
-        return self.steps <= 0
 
 
 def test_it_learns_and_writes_history():
