@@ -1,6 +1,5 @@
 """Reading photographs, finding faces in them and cutting them out."""
 import io
-import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from PIL import Image
 from skimage import data as pictures
 
 from nanoemo.data import DataError, Face, crop_face, find_faces, read_photo
-from nanoemo.data.photo import find_photos, gray, shrunk
+from nanoemo.data.photo import gray, shrunk
 
 PORTRAIT = Image.fromarray(pictures.astronaut())
 FACE = (224, 117)           # its centre in the portrait
@@ -66,20 +65,6 @@ def test_what_is_transparent_is_white():
 def test_what_is_no_photograph(content, message):
     with pytest.raises(DataError, match=f"^mine.jpg: .*{message}"):
         read_photo(io.BytesIO(content), "mine.jpg")
-
-
-def test_files_of_a_folder(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt", ".hidden.png", "below/c.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
-    assert [photo.name for photo in find_photos(tmp_path)] == ["a.png", "b.JPG"]
-    assert find_photos(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]        # asked for by name
-    with pytest.raises(DataError, match="did you mean .*a.png"):
-        find_photos(tmp_path / "aa.png")
-    shutil.rmtree(tmp_path / "below")
-    (tmp_path / "below").mkdir()
-    with pytest.raises(DataError, match="no pictures in this folder"):
-        find_photos(tmp_path / "below")
 
 
 # ---- finding

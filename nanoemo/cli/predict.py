@@ -25,10 +25,11 @@ def _pixels(text):
 def run(args):
     from nanoemo.cli.predict_kinds import Faces, Voices
     from nanoemo.data import DataError
+    from nanoemo.data.source import files_at
     from nanoemo.recognition import listens
 
     kind = Voices(args) if listens(args.run) else Faces(args)
-    files = [file for path in args.files for file in kind.find(path)]
+    files = [file for path in args.files for file in files_at(path, kind.accepts, kind.PLURAL, kind.SUCH_AS)]
     kind.load()
     results = Results(args, kind)
     if kind.trained.drawn:

@@ -1,16 +1,15 @@
 """What `nanoemo predict` does with a file: look for faces in a picture, or listen to a recording.
 
-Each kind finds the files for a path, loads the run, and answers for a file with a line for people, plain data, and a figure
+Each kind says which files are its own, loads the run, and answers for a file with a line for people, plain data, and a figure
 or None. It raises DataError for a file that it can do nothing with.
 """
 import functools
 import sys
 
 from nanoemo import data, viz
-from nanoemo.data.photo import find_photos, shrunk
+from nanoemo.data.photo import shrunk
 from nanoemo.data.pictures import is_picture
 from nanoemo.data.recordings import is_recording
-from nanoemo.data.windows import find_recordings
 from nanoemo.recognition import Listener, Recognizer
 
 __all__ = ["Faces", "Voices"]
@@ -20,12 +19,13 @@ SHOWN = 1600            # pixels of the longer side in the pictures that are wri
 
 class Faces:
     """Pictures, for a run that was trained on faces."""
-    PLURAL, DRAWN = "pictures", "drawn faces: what it says of photographs"
+    PLURAL, SUCH_AS = "pictures", "photo.jpg or photo.png"
+    DRAWN = "drawn faces: what it says of photographs"
 
     def __init__(self, args):
         self.args, self.empty = args, 0
 
-    find = staticmethod(find_photos)
+    accepts = staticmethod(is_picture)
 
     def load(self):
         self.trained = Recognizer(self.args.run, self.args.device)
@@ -62,14 +62,15 @@ def _describe(found):
 
 class Voices:
     """Recordings, for a run that was trained on voices."""
-    PLURAL, DRAWN = "recordings", "made voices: what it says of real ones"
+    PLURAL, SUCH_AS = "recordings", "clip.wav or clip.mp3"
+    DRAWN = "made voices: what it says of real ones"
 
     def __init__(self, args):
         if args.whole or args.search:
             raise ValueError(f"--whole and --search are for pictures, but {args.run} was trained on voices; leave them out")
         self.args = args
 
-    find = staticmethod(find_recordings)
+    accepts = staticmethod(is_recording)
 
     def load(self):
         self.trained = Listener(self.args.run, self.args.device)

@@ -3,10 +3,9 @@ import os
 
 import numpy as np
 
-from nanoemo.data.pictures import decoded, is_picture, upright
-from nanoemo.data.source import DataError, existing
+from nanoemo.data.pictures import decoded, upright
 
-__all__ = ["find_photos", "gray", "read_photo", "shrunk"]
+__all__ = ["gray", "read_photo", "shrunk"]
 
 
 def read_photo(file, name="the picture"):
@@ -31,20 +30,6 @@ def read_photo(file, name="the picture"):
             return read_photo(content, os.fspath(file))
     with decoded(file, name) as picture:
         return np.asarray(upright(picture).convert("RGB"))
-
-
-def find_photos(path):
-    """The files to read for `path`: itself, or all pictures in that folder (not in those below it), by name, sorted.
-
-    Raises DataError where there is no such path (with the nearest one) or no picture in the folder.
-    """
-    path = existing(path)
-    if not path.is_dir():
-        return [path]
-    photos = sorted(photo for photo in path.iterdir() if is_picture(photo.name) and not photo.name.startswith("."))
-    if not photos:
-        raise DataError(f"{path}: no pictures in this folder; expected files such as photo.jpg or photo.png")
-    return photos
 
 
 def gray(picture):

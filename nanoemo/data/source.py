@@ -10,7 +10,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
-__all__ = ["DataError", "Source", "existing", "open_source"]
+__all__ = ["DataError", "Source", "existing", "files_at", "open_source"]
 
 
 class DataError(ValueError):
@@ -150,6 +150,21 @@ def existing(path):
     if not path.exists():
         raise DataError(f"{path}: no such file or folder{_suggestion(path)}")
     return path
+
+
+def files_at(path, accepts, plural, such_as):
+    """The files to read for `path`: itself, or those in that folder (not in those below it) that `accepts` names, sorted.
+
+    accepts: whether a file of that name is wanted; plural, such_as: what an error calls such files, and names of two
+    Raises DataError where there is no such path (with the nearest one), or none of them in the folder.
+    """
+    path = existing(path)
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if accepts(file.name) and not file.name.startswith("."))
+    if not found:
+        raise DataError(f"{path}: no {plural} in this folder; expected files such as {such_as}")
+    return found
 
 
 def _suggestion(path):

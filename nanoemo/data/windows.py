@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoemo.data.clipset import RATE
-from nanoemo.data.recordings import CUT_SHORT, NO_NUMBERS, Unusable, as_samples, is_recording, opened_sound, read_recording
-from nanoemo.data.source import DataError, Source, existing
+from nanoemo.data.recordings import CUT_SHORT, NO_NUMBERS, Unusable, as_samples, opened_sound, read_recording
+from nanoemo.data.source import Source
 
-__all__ = ["HOP", "SHORT", "WINDOW", "Window", "find_recordings", "sliding", "windows"]
+__all__ = ["HOP", "SHORT", "WINDOW", "Window", "sliding", "windows"]
 
 SHORT = 10.0                    # seconds: the longest utterance of EMO-DB has 9.0, of SAVEE 7.1
 WINDOW, HOP = 3.0, 1.0          # seconds: about a sentence, and what the features mfcc and log_mel see of a clip
@@ -81,17 +81,3 @@ def _blocks(sound):
             raise Unusable(NO_NUMBERS)
         wave = block.mean(axis=1)
         yield as_samples(stream.resample_chunk(wave, last=done >= sound.frames)) / np.float32(32768)
-
-
-def find_recordings(path):
-    """The files to hear for `path`: itself, or all recordings in that folder (not in those below it), by name, sorted.
-
-    Raises DataError where there is no such path (with the nearest one) or no recording in the folder.
-    """
-    path = existing(path)
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if is_recording(file.name) and not file.name.startswith("."))
-    if not found:
-        raise DataError(f"{path}: no recordings in this folder; expected files such as clip.wav or clip.mp3")
-    return found
