@@ -137,9 +137,7 @@ def leave_one_out(splits, group="subject", seed=0):
     first = parts[0]
     if group not in first.groups:
         raise DataError(f"{first.name or 'the data'}: nothing tells the {group} of the {first.NOUN}, so none can be left out")
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*first.ARRAYS, "labels")}
-    groups = {key: np.concatenate([part.groups[key] for part in parts]) for key in first.groups}
-    images = replace(first, **arrays, name=first.name.removesuffix(" train"), note="", groups=groups)
+    images = replace(first.joined(parts), name=first.name.removesuffix(" train"), note="")
     for name in sorted(set(images.groups[group].tolist())):
         yield name, divide(images, f"{group}={name}", seed)
 

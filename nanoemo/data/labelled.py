@@ -33,6 +33,13 @@ class Labelled:
     def __len__(self):
         return len(self.labels)
 
+    @classmethod
+    def joined(cls, parts):
+        """One set of all `parts`, in their order; in all else it is as the first of them."""
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*cls.ARRAYS, "labels")}
+        groups = {kind: np.concatenate([part.groups[kind] for part in parts]) for kind in parts[0].groups}
+        return replace(parts[0], **arrays, groups=groups)
+
     def __getitem__(self, index):
         """`(things, labels)` at an integer, a slice or an array of indices, as NumPy indexes."""
         return getattr(self, self.ARRAYS[0])[index], self.labels[index]

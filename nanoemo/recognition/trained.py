@@ -11,12 +11,13 @@ class Trained:
     classes: names in the order of the labels; title: what it is and what it was trained on; drawn: whether that was drawn
     faces or made voices
 
-    Raises RunFolderError where `run` is no run, ValueError where it has no finished epoch or its network is no
-    classifier, CheckpointError for damaged weights.
+    Raises RunFolderError where `run` is no run or has no finished epoch, ValueError where its network is no classifier,
+    CheckpointError for damaged weights.
     """
 
     def __init__(self, run, device="cpu"):
         folder, config, settings = _opened(run)
+        best = folder.finished_best_path()
         self._check(folder, settings)
         about = config["data"]
         self.classes = tuple(about["classes"])
@@ -25,13 +26,10 @@ class Trained:
         self.title = f"{settings.model}, trained on {about['name']}"
         self.device = device
         self.model = models.build(settings.model, len(self.classes), self._prepare_for(folder, settings), **settings.options)
-        self._load(folder.best_path)
+        self._load(best)
         self.model.to(device).eval()
 
     def _check(self, folder, settings):
-        if not folder.best_path.exists():
-            raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to use; "
-                             f"go on with it: nanoemo train --resume {folder.path}")
         if models.recipe(settings.model).num_classes is None:
             raise ValueError(f"{folder.path}: {settings.model} is an auto-encoder, which knows no emotions; give the run "
                              "of a classifier")

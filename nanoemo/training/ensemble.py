@@ -44,9 +44,7 @@ def load_members(paths, device=None):
             raise ValueError(f"{folder.path} was trained on other data ({told['data']['name']}, {told['data']['images']}) than "
                              f"{folders[0].path} ({first['name']}, {first['images']}): one's training images may be the "
                              "other's test images, so they cannot be judged together")
-        if not folder.best_path.exists():
-            raise ValueError(f"{folder.path}: no epoch of it is finished, so it has no weights; go on with it: "
-                             f"nanoemo train --resume {folder.path}")
+        folder.finished_best_path()
         settings = Settings.from_config({**told, "settings": {**told["settings"], **({"device": device} if device else {})}},
                                         folder.config_path)
         experiment = Experiment(settings, members[0].experiment.splits if members else None)

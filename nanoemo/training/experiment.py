@@ -91,9 +91,7 @@ class Experiment:
         changed: settings to replace, where they are not None
         Raises ValueError where no epoch of it is finished, and where `data` has other classes or another size of images.
         """
-        if not folder.best_path.exists():
-            raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to judge; "
-                             f"go on with it: nanoemo train --resume {folder.path}")
+        folder.finished_best_path()
         config = folder.config()
         settings = Settings.from_config(config, folder.config_path)
         if data is not None:

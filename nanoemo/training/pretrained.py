@@ -8,12 +8,9 @@ __all__ = ["best_weights", "fitting", "freeze"]
 
 
 def best_weights(run):
-    """{name: array} of the best epoch of the run in the folder `run`. Raises RunFolderError, CheckpointError or
-    ValueError where there are none."""
-    folder = RunFolder.open(run)
-    if not folder.best_path.exists():
-        raise ValueError(f"{folder.path}: no epoch of it is finished, so there are no weights to start from")
-    arrays, _ = checkpoint.load(folder.best_path)
+    """{name: array} of the best epoch of the run in the folder `run`. Raises RunFolderError or
+    CheckpointError where there are none."""
+    arrays, _ = checkpoint.load(RunFolder.open(run).finished_best_path())
     return {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
 
 

@@ -89,8 +89,14 @@ class RunFolder:
     config_path = property(lambda self: self.path / "config.json")
     best_path = property(lambda self: self.path / "checkpoints" / "best.safetensors")
     last_path = property(lambda self: self.path / "checkpoints" / "last.safetensors")
-
     snapshots_path = property(lambda self: self.path / "snapshots")
+
+    def finished_best_path(self):
+        """`best_path`; RunFolderError, which says how to go on, where no epoch is finished and so no weights are kept."""
+        if not self.best_path.exists():
+            raise RunFolderError(f"{self.path}: no epoch of it is finished, so it has no weights yet; go on with it: "
+                                 f"nanoemo train --resume {self.path}")
+        return self.best_path
 
     def snapshots(self):
         """The weights kept in snapshots/, as {epochs done: path}, the earliest first."""

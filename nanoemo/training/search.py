@@ -201,12 +201,10 @@ def _divided(splits, folds, seed):
     All images of a person, or else of a film, fall into one fold, where the data tells them.
     """
     parts = [splits["train"], splits["validation"]]
-    groups = {kind: np.concatenate([part.groups[kind] for part in parts]) for kind in parts[0].groups}
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*parts[0].ARRAYS, "labels")}
-    images = replace(parts[0], **arrays, groups=groups)
+    images = parts[0].joined(parts)
     if folds == 1:
         return images, np.repeat([1, 0], [len(part) for part in parts])
-    return images, data.k_folds(images.labels, folds, seed, groups.get("subject", groups.get("sequence")))
+    return images, data.k_folds(images.labels, folds, seed, images.groups.get("subject", images.groups.get("sequence")))
 
 
 def _first_of_each_option(found):
