@@ -117,20 +117,6 @@ def test_batch_norm_moves_the_running_statistics_as_torch_does(torch, device):
     np.testing.assert_allclose(var.cpu().numpy(), expected_var.numpy(), rtol=1e-12)
 
 
-@pytest.mark.parametrize("return_sequences", [True, False])
-def test_lstm(torch, device, return_sequences):
-    features, units = 3, 4
-
-    def theirs(x, w, u, b):
-        layer = torch.nn.LSTM(features, units, batch_first=True).double()
-        weights = {"weight_ih_l0": w.T, "weight_hh_l0": u.T, "bias_ih_l0": b, "bias_hh_l0": 0 * b.detach()}
-        h, _ = torch.func.functional_call(layer, weights, (x,))
-        return h if return_sequences else h[:, -1]
-
-    shapes = [(2, 5, features), (features, 4 * units), (units, 4 * units), (4 * units,)]
-    check_op(torch, device, shapes, lambda *x: ops.lstm(*x, return_sequences=return_sequences), theirs)
-
-
 def test_cross_entropy_of_probabilities(torch, device):
     target = np.abs(random_arrays([(4, 7)], seed=3)[0])
     target /= target.sum(axis=1, keepdims=True)

@@ -3,11 +3,12 @@ from nanoemo.nn import init
 from nanoemo.nn.activation import Activation, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from nanoemo.nn.container import Sequential
 from nanoemo.nn.conv import Conv1d, Conv2d
-from nanoemo.nn.dense import LSTM, Linear
+from nanoemo.nn.dense import Linear
 from nanoemo.nn.loss import BCELoss, CrossEntropyLoss, MSELoss
 from nanoemo.nn.module import Buffer, Module, Parameter
 from nanoemo.nn.norm import BatchNorm1d, BatchNorm2d, Dropout
 from nanoemo.nn.pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d, MinPool2d, Upsample2d
+from nanoemo.nn.recurrent import LSTM
 from nanoemo.nn.shape import Flatten, Reshape
 from nanoemo.nn.trace import evaluating, output_shape, shapes_of_inputs, undisturbed, watch, zero_inputs
 

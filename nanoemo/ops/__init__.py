@@ -4,11 +4,12 @@ from nanoemo.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softm
 from nanoemo.ops.arithmetic import abs, add, clip, div, exp, log, matmul, maximum, minimum, mul, neg, pow, sqrt, sub
 from nanoemo.ops.compare import argmax, eq, ge, gt, le, lt, ne
 from nanoemo.ops.conv import conv1d, conv2d, conv2d_relu_max_pool2d
-from nanoemo.ops.dense import linear, lstm
+from nanoemo.ops.dense import linear
 from nanoemo.ops.inplace import iadd, imul, isub, itruediv
 from nanoemo.ops.loss import binary_cross_entropy, cross_entropy, mse_loss
 from nanoemo.ops.norm import batch_norm, dropout
 from nanoemo.ops.pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d, min_pool2d, relu_max_pool2d, upsample2d
+from nanoemo.ops.recurrent import lstm
 from nanoemo.ops.reduce import max, mean, min, sum
 from nanoemo.ops.shape import concat, flatten, getitem, reshape, stack, transpose
 from nanoemo.tensor import Tensor

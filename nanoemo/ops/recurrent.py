@@ -1,0 +1,63 @@
+"""The LSTM, which reads a sequence and carries a state from step to step. Its kernels are in kernels/recurrent.py."""
+from nanoemo import backend
+from nanoemo.ops.common import floats_only, same_device, same_dtype
+from nanoemo.tensor import Tensor
+
+__all__ = ["lstm"]
+
+
+def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
+    """Long short-term memory, Hochreiter & Schmidhuber 1997 with a forget gate.
+
+    x: (N, T, C); w: (C, 4u); u: (u, 4u); b: (4u,), gates in the order input, forget, cell, output
+    state: (h0, c0), each (N, u), the hidden state and the cell to begin with; zeros where None
+    Returns all hidden states (N, T, u), or the last one (N, u) where return_sequences is False; with return_state this and
+    (h_T, c_T), with which a next call goes on where this one ended. Gradients flow out through (h_T, c_T) and into
+    (h0, c0); a detached state carries memories and no gradients (truncated backpropagation through time).
+
+    Raises TypeError and RuntimeError for arguments that are no float tensors of one dtype and device, ValueError where
+    shapes do not fit.
+
+    >>> from nanoemo import Tensor, ops
+    >>> import numpy as np
+    >>> x, w, u, b = (Tensor(np.zeros(s, np.float32)) for s in ((2, 5, 3), (3, 16), (4, 16), (16,)))
+    >>> ops.lstm(x, w, u, b).shape, ops.lstm(x, w, u, b, return_sequences=False).shape
+    ((2, 5, 4), (2, 4))
+    >>> first, state = ops.lstm(x[:, :3], w, u, b, return_state=True)
+    >>> ops.lstm(x[:, 3:], w, u, b, state=state).shape
+    (2, 2, 4)
+    """
+    h0, c0 = (None, None) if state is None else _pair(state)
+    given = {"x": x, "w": w, "u": u, "b": b} | ({} if state is None else {"h0": h0, "c0": c0})
+    device = same_device("lstm", **given)
+    floats_only("lstm", **given)
+    same_dtype("lstm", **given)
+    inputs = tuple(given.values())
+    (h, _, c_T), cache = backend.kernel("lstm_forward", device)(*(tensor.array for tensor in inputs))
+    lstm_backward = backend.kernel("lstm_backward", device)
+    needs = tuple(tensor.requires_grad for tensor in inputs[:4])
+    later = []              # the gradient of the last cell, put there before `backward` runs
+
+    def backward(dh):
+        return lstm_backward(dh, None, later.pop() if later else None, cache, needs=needs)[:len(inputs)]
+
+    sequence = Tensor.from_op("lstm", h, inputs, backward, saves_output=True)
+    output = sequence if return_sequences else sequence[:, -1]
+    return (output, (sequence[:, -1], _last_cell(sequence, c_T, later))) if return_state else output
+
+
+def _pair(state):
+    if not isinstance(state, (tuple, list)) or len(state) != 2:
+        raise TypeError(f"lstm: state must be a pair (h0, c0) of Tensors, got {type(state).__name__}"
+                        + (f" of {len(state)}" if isinstance(state, (tuple, list)) else ""))
+    return state
+
+
+def _last_cell(sequence, c_T, later):
+    """The second result of the operation that made `sequence`. An operation of the graph has one; this one hands its
+    gradient over in the list `later`, and as it stands behind `sequence`, its turn in backward comes before."""
+    def backward(dc):
+        later.append(dc)
+        return (backend.array_module(dc).zeros_like(sequence.array),)
+
+    return Tensor.from_op("lstm_cell", c_T, (sequence,), backward, saved=())

@@ -1,0 +1,107 @@
+"""ops.lstm and nn.LSTM: against PyTorch, with the state carried in and out."""
+import numpy as np
+import pytest
+
+from nanoemo import Tensor, nn, ops
+from opcheck import check_op, random_arrays
+
+FEATURES, UNITS = 3, 4
+WEIGHTS = [(FEATURES, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,)]
+STATE = [(2, UNITS), (2, UNITS)]
+
+
+def torch_lstm(torch, x, w, u, b, h0=None, c0=None):
+    """PyTorch's (h, (h_T, c_T)), with the weights as they stand here."""
+    layer = torch.nn.LSTM(x.shape[2], len(u), batch_first=True).double()
+    weights = {"weight_ih_l0": w.T, "weight_hh_l0": u.T, "bias_ih_l0": b, "bias_hh_l0": 0 * b.detach()}
+    state = None if h0 is None else (h0[None], c0[None])
+    h, (h_T, c_T) = torch.func.functional_call(layer, weights, (x, state))
+    return h, (h_T[0], c_T[0])
+
+
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_lstm(torch, device, return_sequences):
+    def theirs(*given):
+        h, _ = torch_lstm(torch, *given)
+        return h if return_sequences else h[:, -1]
+
+    check_op(torch, device, [(2, 5, FEATURES), *WEIGHTS], lambda *given: ops.lstm(*given, return_sequences=return_sequences),
+             theirs)
+
+
+@pytest.mark.parametrize("use", ["the hidden states", "the last hidden state", "the last cell", "all"])
+@pytest.mark.parametrize("steps", [1, 5])
+def test_state_in_and_out(torch, device, use, steps):
+    """Values, and the gradients of x, the weights, h0 and c0, whichever of the results they come from."""
+    def chosen(h, state, concat):
+        h_T, c_T = state
+        return {"the hidden states": h, "the last hidden state": h_T, "the last cell": c_T,
+                "all": concat([h[:, -1], h_T, c_T])}[use]
+
+    def ours(x, w, u, b, h0, c0):
+        return chosen(*ops.lstm(x, w, u, b, state=(h0, c0), return_state=True), lambda parts: ops.concat(parts, axis=1))
+
+    def theirs(*given):
+        return chosen(*torch_lstm(torch, *given), lambda parts: torch.cat(parts, dim=1))
+
+    check_op(torch, device, [(2, steps, FEATURES), *WEIGHTS, *STATE], ours, theirs)
+
+
+def test_in_pieces_it_is_what_it_is_whole(device):
+    x, *weights = (Tensor(a, requires_grad=True, device=device) for a in random_arrays([(2, 7, FEATURES), *WEIGHTS]))
+
+    def whole():
+        return ops.lstm(x, *weights)
+
+    def in_pieces():
+        first, state = ops.lstm(x[:, :3], *weights, return_state=True)
+        second, state = ops.lstm(x[:, 3:4], *weights, state=state, return_state=True)
+        return ops.concat([first, second, ops.lstm(x[:, 4:], *weights, state=state)], axis=1)
+
+    found = []
+    for read in (whole, in_pieces):
+        h = read()
+        (h * h).sum().backward()
+        found.append([h.detach(), x.grad, *(weight.grad for weight in weights)])
+        for tensor in (x, *weights):
+            tensor.zero_grad()
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one.cpu().numpy(), other.cpu().numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_a_detached_state_carries_no_gradient(device):
+    x, *weights = (Tensor(a, requires_grad=True, device=device) for a in random_arrays([(2, 4, FEATURES), *WEIGHTS]))
+    _, state = ops.lstm(x[:, :2], *weights, return_state=True)
+    ops.lstm(x[:, 2:], *weights, state=[part.detach() for part in state]).sum().backward()
+    grad = x.grad.cpu().numpy()
+    assert not grad[:, :2].any() and grad[:, 2:].all()
+
+
+def test_a_layer_reads_on_from_its_state(device):
+    layer = nn.LSTM(FEATURES, UNITS, return_sequences=False, return_state=True).to(device)
+    x = Tensor(random_arrays([(2, 6, FEATURES)])[0].astype(np.float32), device=device)
+    whole, _ = layer(x)
+    _, state = layer(x[:, :4])
+    rest, (h_T, c_T) = layer(x[:, 4:], state)
+    np.testing.assert_allclose(rest.cpu().numpy(), whole.cpu().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(h_T.cpu().numpy(), rest.cpu().numpy())
+    assert c_T.shape == (2, UNITS) and c_T.dtype == np.float32 and c_T.device == device
+    assert "return_state=True" in repr(layer)
+
+
+def zeros(*shape, dtype=np.float32):
+    return Tensor(np.zeros(shape, dtype))
+
+
+@pytest.mark.parametrize("state, error, message", [
+    (zeros(2, UNITS), TypeError, r"lstm: state must be a pair \(h0, c0\) of Tensors, got Tensor"),
+    ((zeros(2, UNITS),), TypeError, "of Tensors, got tuple of 1"),
+    ((zeros(2, UNITS), None), TypeError, "lstm: c0 must be a Tensor, got NoneType"),
+    ((zeros(2, UNITS), np.zeros((2, UNITS))), TypeError, "lstm: c0 must be a Tensor, got ndarray"),
+    ((zeros(2, UNITS), zeros(2, UNITS, dtype=np.float64)), TypeError, "lstm: .*c0 is float64"),
+    ((zeros(2, UNITS), zeros(2, UNITS, dtype=np.int64)), TypeError, "lstm: c0 is int64"),
+    ((zeros(3, UNITS), zeros(2, UNITS)), ValueError, r"lstm: h0 must be \(batch, units\) = \(2, 4\), got \(3, 4\)"),
+    ((zeros(2, UNITS), zeros(2, 1)), ValueError, r"lstm: c0 must be \(batch, units\) = \(2, 4\), got \(2, 1\)")])
+def test_a_state_that_cannot_be(state, error, message):
+    with pytest.raises(error, match=message):
+        ops.lstm(zeros(2, 5, FEATURES), *(zeros(*shape) for shape in WEIGHTS), state=state)
