@@ -247,6 +247,26 @@ def test_copies_of_a_clip_stay_on_its_side():
     assert all(len(part) == 3 * len(recordings[name]) for name, part in splits.items())
 
 
+def test_copied_before_divided_a_clip_is_on_both_sides(tmp_path):
+    """The mistake that `split_by="copies"` makes on purpose, and nothing else does."""
+    soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: no recordings are read")
+    for name in ("happy", "sad"):
+        (tmp_path / name).mkdir()
+        for number in range(15):
+            wave = np.random.default_rng([number, name == "sad"]).normal(0, 0.1, 4000)
+            soundfile.write(tmp_path / name / f"{number}.wav", wave, 8000)
+    changes = data.parse_changes("noise,shift")
+    with pytest.warns(UserWarning, match="puts clips of one sequence on both sides"):
+        splits = data.load_clips(tmp_path, split_by="copies", changes=changes)
+    assert sum(map(len, splits.values())) == 90 and "Of each clip" in splits["test"].note
+    assert set(splits["test"].changes) == {"", *changes}
+    assert set(splits["test"].groups["sequence"]) & set(splits["train"].groups["sequence"])
+    splits = data.load_clips(tmp_path, split_by="random", changes=changes)
+    assert len(splits["train"]) == 3 * (30 - len(splits["validation"]) - len(splits["test"]))
+    with pytest.raises(ValueError, match="no copies are made; name some"):
+        data.load_clips(tmp_path, split_by="copies")
+
+
 def test_made_voices_depend_on_seed_and_place_alone():
     few, more, other = data.drawn_voices(8), data.drawn_voices(14), data.drawn_voices(8, seed=1)
     assert few.drawn and set(more.counts().values()) == {2}

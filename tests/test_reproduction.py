@@ -99,6 +99,8 @@ def test_a_folder_with_other_settings_is_left_alone(small, capsys):
     (["marugat"], "did you mean marrugat?"),
     (["marrugat"], "needs its data set, FER2013"),
     (["chater-audio"], "or --quick to see it run on clips made by formula"),
+    (["series", "--speech"], "needs its data set, EMO-DB"),
+    (["njoku", "--speech"], "--speech goes with series or chater, not with njoku"),
     (["marrugat", "--quick", "--only", "model 7"], "the trials are 'model 1', 'model 2'"),
     (["marrugat", "--data", "nowhere.csv"], "nowhere.csv")])
 def test_bad_input_is_one_line(small, capsys, arguments, message):
@@ -138,7 +140,7 @@ def test_quick_runs_of_voices_are_of_few_clips():
     assert trial_settings(PAPERS["chater"].trials[0], "CK+48", quick=True).limit == 700
 
 
-def test_the_three_experiments_on_voices_are_run_both_ways():
+def test_the_three_experiments_on_voices_are_run_in_all_ways():
     trials = [trial_settings(trial, "savee") for trial in PAPERS["chater-audio"].trials]
-    assert [settings.split_by for settings in trials] == 3 * ["random", "subject"]
-    assert [settings.augment for settings in trials[::2]] == ["noise,stretch+pitch", *2 * ["noise,shift,pitch,stretch"]]
+    assert [settings.split_by for settings in trials] == 3 * ["random", "subject", "copies"]
+    assert [settings.augment for settings in trials[::3]] == ["noise,stretch+pitch", *2 * ["noise,shift,pitch,stretch"]]

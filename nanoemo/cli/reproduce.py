@@ -2,10 +2,13 @@
 from pathlib import Path
 
 STOPPED = 130
+SPEECH = {"series": "series-speech", "chater": "chater-audio"}         # what a paper did with voices, as a paper of its own
 
 
 def add_arguments(parser):
-    parser.add_argument("paper", metavar="PAPER", help="chater, chater-audio, series-speech, marrugat, njoku or alizadeh")
+    parser.add_argument("paper", metavar="PAPER", help="series, chater, chater-audio, alizadeh, marrugat or njoku")
+    parser.add_argument("--speech", action="store_true", help="of the papers that both look and listen (series, chater), what "
+                                                                "they did with voices")
     parser.add_argument("--data", metavar="PATH", help="the paper's data set (default: faces or voices made "
                                                          "by formula, with --quick)")
     parser.add_argument("--quick", action="store_true", help="two epochs on 700 images or 35 clips: shows that all of it "
@@ -24,16 +27,21 @@ def run(args):
     from nanoemo.reproduction.page import run_path
     from nanoemo.training import catch_interrupt
 
-    chosen = paper(args.paper)
+    name = SPEECH.get(args.paper) if args.speech else args.paper
+    if name is None:
+        raise ValueError(f"--speech goes with {' or '.join(SPEECH)}, not with {args.paper}")
+    chosen = paper(name)
     if args.data is None and not args.quick:
-        raise ValueError(f"reproducing {args.paper} needs its data set, {chosen.data}: give --data PATH, or --quick to see "
+        raise ValueError(f"reproducing {name} needs its data set, {chosen.data}: give --data PATH, or --quick to see "
                          f"it run on {noun(chosen.trials[0])} made by formula")
-    folder = Path(args.out or f"reproduction/{args.paper}{'-quick' if args.quick else ''}")
-    plan = [(trial, trial_settings(trial, args.data, args.quick, epochs=args.epochs, seed=args.seed, device=args.device))
-            for trial in _chosen_trials(chosen, args.only)]
+    folder = Path(args.out or f"reproduction/{name}{'-quick' if args.quick else ''}")
+    plan = {}
+    for trial in _chosen_trials(chosen, args.only):
+        settings = trial_settings(trial, args.data, args.quick, epochs=args.epochs, seed=args.seed, device=args.device)
+        plan.setdefault(str(settings), (trial, settings))       # what is made by formula comes divided, in one way only
     folder.mkdir(parents=True, exist_ok=True)
     with catch_interrupt() as stop:
-        for trial, settings in plan:
+        for trial, settings in plan.values():
             _say(f"\n{trial.name}: {settings.model}, {settings.epochs} epochs")
             if not carry_out(settings, run_path(folder, trial), stop, _say):
                 _say("stopped, and all is saved; the same command goes on")
@@ -56,7 +64,7 @@ def _command(args):
     words = ["nanoemo reproduce", args.paper]
     if args.data:
         words.append(f"--data {Path(args.data).name}")
-    words += ["--quick"] if args.quick else []
+    words += [f"--{name}" for name in ("speech", "quick") if getattr(args, name)]
     words += [f"--{name} {getattr(args, name)}" for name in ("epochs", "seed", "device") if getattr(args, name) is not None]
     return " ".join(words)
 

@@ -41,8 +41,9 @@ def add_settings(parser):
                                                          "copies of the training clips, such as noise,stretch+pitch; "
                                                          "none for none")
     group.add_argument("--split-by", metavar="HOW", help="divide a data set that comes undivided: random, sequence, "
-                                                          "subject (default where it is known), or subject=KA to test "
-                                                          "on that one")
+                                                          "subject (default where it is known), subject=KA to test "
+                                                          "on that one, or, a mistake made on purpose, copies: at random "
+                                                          "after clips were copied")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images or clips of each split")
     group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
     group.add_argument("--option", type=_option, action="append", metavar="NAME=VALUE",

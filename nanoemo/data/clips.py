@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from nanoemo.data import cache, voices
+from nanoemo.data.changes import with_copies
 from nanoemo.data.clipset import ClipSet
 from nanoemo.data.division import divide
 from nanoemo.data.recordings import is_recording, read_recordings, say_left_out
@@ -14,7 +15,10 @@ from nanoemo.data.speech import common_name, find_scheme, in_order, label_by_fol
 __all__ = ["combine", "holds_recordings", "load_clips", "read_clips"]
 
 
-def load_clips(path=None, limit=None, seed=0, split_by=""):
+COPIES_FIRST = "copies"         # a way to divide
+
+
+def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
     """The splits of a data set of speech: `{"train": ClipSet, "validation": ClipSet, "test": ClipSet}`.
 
     Parameters
@@ -25,9 +29,12 @@ def load_clips(path=None, limit=None, seed=0, split_by=""):
     limit : keep at most this many clips of each split, the classes in turn
     seed : of the made voices, of what `limit` keeps, and of the division
     split_by : "random", "subject" (a speaker's clips on one side), "subject=KL" (test on that one); by default by
-        subject where the data tell it (`nanoemo.data.divide`)
+        subject where the data tell it (`nanoemo.data.divide`). "copies" is a mistake, to see what it does to a figure:
+        at random after all clips were copied, so that copies of one clip are trained on and tested on
+    changes : copies of the clips to train on, as `nanoemo.data.parse_changes` gives them; made after the division, so
+        that no copy of a clip is on another side, but for that mistake
 
-    Raises DataError where the data cannot be read. Files that cannot be used are left out, which a warning and the
+    Raises DataError where the data cannot be read, ValueError where "copies" has none. Files that cannot be used are left out, which a warning and the
     set's note say.
 
     >>> splits = load_clips(limit=14)
@@ -36,16 +43,24 @@ def load_clips(path=None, limit=None, seed=0, split_by=""):
     """
     if limit is not None and limit < 1:
         raise ValueError(f"load_clips: limit is {limit}; expected at least 1 clip a split")
+    copies_first = split_by == COPIES_FIRST
+    if copies_first and not changes:
+        raise ValueError(f"split_by is {COPIES_FIRST!r}, but no copies are made; name some, such as noise, or divide otherwise")
     if path is None:
         if split_by:
             raise DataError(f"made voices come divided, so they are not divided by {split_by}; leave that out")
         splits = voices.drawn_voice_splits(seed)
     else:
         try:
-            splits = divide(_read_all(path), split_by, seed)
+            clips = _read_all(path)
+            splits = divide(with_copies(clips, changes), "random", seed) if copies_first else divide(clips, split_by, seed)
         except DataError as error:
             raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    return splits if limit is None else {name: clips.take(limit, seed) for name, clips in splits.items()}
+    if limit is not None:
+        splits = {name: clips.take(limit, seed) for name, clips in splits.items()}
+    if changes and not copies_first:
+        splits["train"] = with_copies(splits["train"], changes)
+    return splits
 
 
 def holds_recordings(path):

@@ -1,4 +1,4 @@
-"""How clips of voices come to a network: divided, the training part copied with changes, made into features."""
+"""How clips of voices come to a network: divided, copied with changes, made into features."""
 from nanoemo import data, features
 
 __all__ = ["load_features", "standardisation"]
@@ -7,11 +7,9 @@ __all__ = ["load_features", "standardisation"]
 def load_features(settings, changes):
     """The splits of the clips that `settings` name, as `nanoemo.data.FeatureSet`s.
 
-    Copies are made of the training part alone, after the division, so that no copy of a clip is on another side.
-    changes: as `nanoemo.data.parse_changes` gives them
+    changes: copies of the training part, as `nanoemo.data.parse_changes` gives them
     """
-    splits = data.load_clips(settings.data, settings.limit, settings.seed, settings.split_by)
-    splits["train"] = data.with_copies(splits["train"], changes)
+    splits = data.load_clips(settings.data, settings.limit, settings.seed, settings.split_by, changes)
     return {name: features.extract(clips, settings.features, settings.seed) for name, clips in splits.items()}
 
 

@@ -17,7 +17,7 @@ class Settings:
 
     model: a name of `nanoemo.models.names()`
     data: path of the data set; None for drawn faces or voices
-    split_by: how a data set that comes undivided is divided, as for `nanoemo.data.load`; "" for its usual way
+    split_by: how a data set that comes undivided is divided, as for `nanoemo.data.load` or `load_clips`; "" for its usual way
     augment: as for `nanoemo.data.parse_augment`, of voices for `nanoemo.data.parse_changes`; "" for none
     subtract_mean: whether the mean training image is taken from every image
     features: name in `nanoemo.features.BY_NAME` of a second input made of the image, or in `nanoemo.features.OF_CLIPS`
