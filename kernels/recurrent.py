@@ -19,14 +19,13 @@ and over all steps  dw = Σ x_tᵀ dz_t,  du = Σ h_{t−1}ᵀ dz_t,  db = Σ dz
 """
 import numpy as np
 
-from nanoemo.kernels.threads import parallel, row_blocks
+from nanoemo.kernels.threads import beside, parallel, row_blocks, sum_of
 
 __all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward_plain"]
 
-BLOCK_ROWS = 16             # the fewest sequences that a thread takes through time together
-BLOCK_STATES = 4096         # sequences times units of such a block; more sequences where there are few units
-DX_BLOCK_BYTES = 1 << 20    # of dx at a time: BLAS copies w anew for each
-PIECE = 64                  # units whose part of a product with the state is one call of BLAS
+BLOCK_STATES = 4096         # sequences times units that a thread takes through time together, at the least
+PIECE = 32                  # columns of a product with the state that are one call of BLAS
+PARTS = 8                   # of the time, in which backward sums up the gradients of weights and inputs
 
 
 def check_lstm(x, w, u, b, h0, c0):
@@ -99,31 +98,36 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 
 
 # The fast version. Five changes:
-# 1. What does not wait for the step before is done for all steps at once: x w + b in forward; dw, du, db
-#    and dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of
-#    its own.
-# 2. Inside, arrays are (gate, step, sequence, unit): at each step every gate is one contiguous piece. The
-#    gates stand in the order output, input, forget, cell: the first three are sigmoids, the last three take
-#    their gradient from dc. Every elementwise result goes into a buffer that is there already, and a step's
-#    gates are worked on in one that stays in the level-1 and level-2 cache, and put away at the end.
-# 3. Blocks of sequences go through time independently of each other, each on one thread. They are no smaller
-#    than 4096 states: threads that make short calls wait for each other at the interpreter's lock, and with
-#    128 units one thread with 32 sequences is faster than two with 16.
+# 1. What does not wait for the step before is one large product for many steps: x w + b in forward; dw, du, db
+#    and dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of its
+#    own, and in backward the state before each step is further inputs: one product gives dw, db and du.
+# 2. In the loop arrays are (gate, sequence, unit), so that every gate is one contiguous piece, and the gates
+#    stand in the order output, input, forget, cell: the first three are sigmoids, the last three take their
+#    gradient from dc. Every elementwise result goes into a buffer that is there already, and a step's gates are
+#    worked on in one that stays in the level-1 and level-2 cache, and put away at the end.
+# 3. Forward, blocks of sequences go through time independently of each other, each on one thread. They are no
+#    smaller than 4096 states: threads that make short calls wait for each other at the interpreter's lock, and
+#    with 128 units one thread with 32 sequences is faster than two with 16. Backward there are large products as
+#    well: one thread walks through time, and the others sum up the parts of it that it has passed.
 # 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
-#    for large products, takes as long as the product. Under 100³ multiplications OpenBLAS does not copy where
-#    the processor has AVX-512, so u is laid out once in pieces of 64 units, a product each.
-# 5. The products over all steps are shared out gate by gate. BLAS threads no product itself: its threads
-#    would have to meet at every step, and between products they spin on the cores that the loop is using.
+#    for large products, takes half as long as the product. Under 100³ multiplications OpenBLAS does not copy
+#    where the processor has AVX-512, so u is laid out once in pieces of 32 columns, a product each.
+# 5. BLAS threads no product itself: its threads would have to meet at every step, and between products they
+#    spin on the cores that the others are using.
 
 def _by_gate(weights):
-    """(in, 4u) in the order i f g o -> (4, in, u) in the order o i f g, each gate contiguous."""
-    by_gate = weights.reshape(len(weights), 4, -1).transpose(1, 0, 2)
-    return by_gate[[3, 0, 1, 2]].copy(order="C")
+    """(in, 4u), gates in the order i f g o -> (4, in, u) in the order o i f g, each gate contiguous."""
+    return _reordered(weights).reshape(len(weights), 4, -1).transpose(1, 0, 2).copy()
 
 
-def _from_gates(gradient):
-    """The inverse of `_by_gate`: (4, in, u) -> (in, 4u)."""
-    return np.roll(gradient, -1, axis=0).transpose(1, 0, 2).reshape(gradient.shape[1], -1)
+def _reordered(weights):
+    """(in, 4u), gates in the order i f g o -> o i f g."""
+    return np.roll(weights.reshape(len(weights), 4, -1), 1, axis=1).reshape(weights.shape)
+
+
+def _restored(gradient):
+    """The inverse of `_reordered`."""
+    return np.roll(gradient.reshape(len(gradient), 4, -1), -1, axis=1).reshape(gradient.shape)
 
 
 def _in_pieces(weights):
@@ -139,18 +143,18 @@ def _pieces_of(product, weights):
     return product.reshape(4, -1, count, width).transpose(0, 2, 1, 3)
 
 
-def _inputs(x, h0=None, h=None):
-    """What the weights are multiplied with: (T·N, in + 1), x and a 1 for the bias. With h0 and h, the hidden
-    state before each step stands beside them: (T·N, in + 1 + u)."""
-    batch, steps, features = x.shape
+def _inputs(x, part, h=None, h0=None):
+    """What the weights are multiplied with in the steps `part`, (T·N, in + 1): x (N, ·, in) and a 1 for the bias.
+    With h and h0 the state before each step stands beside them: (T·N, in + 1 + u)."""
+    batch, _, features = x.shape
     width = features + 1 + (0 if h is None else h.shape[2])
-    inputs = np.empty((steps, batch, width), x.dtype)
-    inputs[:, :, :features] = x.transpose(1, 0, 2)
+    inputs = np.empty((part.stop - part.start, batch, width), x.dtype)
+    inputs[:, :, :features] = x[:, part].transpose(1, 0, 2)
     inputs[:, :, features] = 1
     if h is not None:
-        inputs[0, :, features + 1:] = h0
-        inputs[1:, :, features + 1:] = h[:, :-1].transpose(1, 0, 2)
-    return inputs.reshape(steps * batch, width)
+        inputs[0, :, features + 1:] = h[:, part.start - 1] if part.start else h0
+        inputs[1:, :, features + 1:] = h[:, part.start:part.stop - 1].transpose(1, 0, 2)
+    return inputs.reshape(-1, width)
 
 
 def _each_gate(left, right):
@@ -158,10 +162,6 @@ def _each_gate(left, right):
     product = np.empty((4, left.shape[0], right.shape[2]), left.dtype)
     parallel(lambda gate: np.matmul(left, right[gate], out=product[gate]), range(4))
     return product
-
-
-def _blocks(batch, units):
-    return row_blocks(batch, 1, max(BLOCK_ROWS, BLOCK_STATES // units))
 
 
 def lstm_forward(x, w, u, b, h0=None, c0=None):
@@ -184,32 +184,31 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     w_gates, u_gates = _by_gate(np.concatenate([w, b[None]])), _in_pieces(_by_gate(u))
     w_gates[:3] *= 0.5                              # σ(z) = ½ tanh(z/2) + ½: halve z here, once
     u_gates[:3] *= 0.5
-    gates = _each_gate(_inputs(x), w_gates).reshape(4, steps, batch, units)
-    hidden = np.empty((steps + 1, batch, units), x.dtype)       # hidden[t] and cells[t] go into step t
-    cells = np.empty_like(hidden)
-    hidden[0] = 0 if h0 is None else h0
-    cells[0] = 0 if c0 is None else c0
+    gates = _each_gate(_inputs(x, slice(0, steps)), w_gates).reshape(4, steps, batch, units)
     h = np.empty((batch, steps, units), x.dtype)
+    cells = np.empty((steps + 1, batch, units), x.dtype)        # cells[t] goes into step t
+    cells[0] = 0 if c0 is None else c0
+    h_last = np.zeros((batch, units), x.dtype) if h0 is None else h0.copy()
+    h0 = h_last.copy()
 
     def run(rows):
-        z = np.empty((4, *hidden[0, rows].shape), x.dtype)
-        pieces = _pieces_of(z, u_gates)
-        o, i, f, g = z
-        scratch = np.empty_like(o)
-        for t in range(steps):
-            np.matmul(hidden[t, rows], u_gates, out=pieces)
-            z += gates[:, t, rows]
+        hidden, z = h_last[rows], np.empty((4, *h_last[rows].shape), x.dtype)
+        pieces, sigmoids, (o, i, f, g), scratch = _pieces_of(z, u_gates), z[:3], z, np.empty_like(z[0])
+        each_step = zip(gates[:, :, rows].swapaxes(0, 1), cells[:, rows], cells[1:, rows], h[rows].swapaxes(0, 1))
+        for gates_t, c_before, c, h_t in each_step:
+            np.matmul(hidden, u_gates, out=pieces)
+            z += gates_t
             np.tanh(z, out=z)
-            z[:3] *= 0.5
-            z[:3] += 0.5
-            gates[:, t, rows] = z
-            c = np.multiply(f, cells[t, rows], out=cells[t + 1, rows])
+            sigmoids *= 0.5
+            sigmoids += 0.5
+            gates_t[...] = z
+            np.multiply(f, c_before, out=c)
             c += np.multiply(i, g, out=scratch)
-            np.multiply(o, np.tanh(c, out=scratch), out=hidden[t + 1, rows])
-        h[rows] = hidden[1:, rows].transpose(1, 0, 2)
+            np.multiply(o, np.tanh(c, out=scratch), out=hidden)
+            h_t[...] = hidden
 
-    parallel(run, _blocks(batch, units))
-    return (h, hidden[-1].copy(), cells[-1].copy()), (x, w, u, h, hidden[0].copy(), cells, gates)
+    parallel(run, row_blocks(batch, 1, max(1, BLOCK_STATES // units)))
+    return (h, h_last, cells[-1].copy()), (x, w, u, h, h0, cells, gates)
 
 
 def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
@@ -229,23 +228,23 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     """
     x, w, u, h, h0, cells, gates = cache
     (batch, steps, features), units = x.shape, len(u)
-    u_back = _in_pieces(_by_gate(u).transpose(0, 2, 1))
-    dz = np.empty_like(gates)
+    u_back, w_back = _in_pieces(_by_gate(u).swapaxes(1, 2)), _reordered(w).T
+    dz = np.empty((steps, batch, 4, units), x.dtype)
+    dx = np.empty_like(x) if needs[0] else None
     dh_before, dc_before = np.empty((2, batch, units), x.dtype)
     dh_before[:] = 0 if dh_T is None else dh_T
     dc_before[:] = 0 if dc_T is None else dc_T
 
-    def run(rows):
-        dh_t, dc = dh_before[rows], dc_before[rows]
-        d, by_gate = np.empty((2, 4, *dh_t.shape), x.dtype)
-        pieces = _pieces_of(by_gate, u_back)
-        (d_o, d_i, d_f, d_g), (p, q) = d, np.empty((2, *dh_t.shape), x.dtype)
-        for t in reversed(range(steps)):
-            o, i, f, g = gates[:, t, rows]
+    def walk_back(part):
+        dh_t, dc, (p, q) = dh_before, dc_before, np.empty((2, batch, units), x.dtype)
+        d, by_gate = np.empty((2, 4, batch, units), x.dtype)
+        pieces, (d_o, d_i, d_f, d_g) = _pieces_of(by_gate, u_back), d
+        for t in reversed(range(part.start, part.stop)):
+            o, i, f, g = gates[:, t]
             if dh is not None:
-                dh_t += dh[rows, t]
-            np.subtract(1, gates[:3, t, rows], out=d[:3])       # 1 − σ, for σ' = σ(1 − σ)
-            tanh_c = np.tanh(cells[t + 1, rows], out=d_g)
+                dh_t += dh[:, t]
+            np.subtract(1, gates[:3, t], out=d[:3])             # 1 − σ, for σ' = σ(1 − σ)
+            tanh_c = np.tanh(cells[t + 1], out=d_g)
             np.multiply(dh_t, o, out=p)
             np.multiply(p, tanh_c, out=q)                       # q = dh ∘ o ∘ tanh c
             d_o *= q
@@ -257,38 +256,29 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
             d_i *= q
             q *= g
             np.subtract(p, q, out=d_g)                          # dc ∘ i ∘ (1 − g²)
-            d_f *= cells[t, rows]
+            d_f *= cells[t]
             dc *= f
             d_f *= dc
-            dz[:, t, rows] = d
+            dz[t] = d.swapaxes(0, 1)
             np.matmul(d[:, None], u_back, out=pieces)
             np.add.reduce(by_gate, axis=0, out=dh_t)
 
-    parallel(run, _blocks(batch, units))
-    dz = dz.reshape(4, steps * batch, units)
-    dx = dw = du = db = None
-    if needs[0]:
-        dx = _input_gradient(dz, w, x.shape)
+    def sum_up(part):
+        """dx of some steps, and their share of the gradients of all weights, (in + 1 + u, 4u)."""
+        dz_part = dz[part].reshape(-1, 4 * units)
+        if needs[0]:
+            dx[:, part] = (dz_part @ w_back).reshape(-1, batch, features).swapaxes(0, 1)
+        return _inputs(x, part, h, h0).T @ dz_part if any(needs[1:]) else 0
+
+    shares = []
+    with beside(sum_up) as start:
+        for part in reversed(row_blocks(steps, 1, -(-steps // PARTS))):
+            walk_back(part)
+            shares.append(start(part))
+    shares = [share.result() for share in shares]
+    dw = du = db = None
     if any(needs[1:]):
-        gradient = _from_gates(_each_gate(_inputs(x, h0, h).T, dz))
-        parts = gradient[:features], gradient[features + 1:], gradient[features]
-        dw, du, db = (part if need else None for part, need in zip(parts, needs[1:]))
+        gradient = _restored(sum_of(shares))
+        each = gradient[:features], gradient[features + 1:], gradient[features]
+        dw, du, db = (part if need else None for part, need in zip(each, needs[1:]))
     return dx, dw, du, db, dh_before, dc_before
-
-
-def _input_gradient(dz, w, shape):
-    """dx = dz wᵀ, summed gate by gate, for blocks of steps: (4, T·N, u) -> (N, T, in)."""
-    batch, steps, features = shape
-    w_back, dz = _by_gate(w).transpose(0, 2, 1), dz.reshape(4, steps, batch, w.shape[1] // 4)
-    dx = np.empty(shape, w.dtype)
-
-    def run(part):
-        total, product = np.empty((2, (part.stop - part.start) * batch, features), w.dtype)
-        left = dz[:, part].reshape(4, len(total), dz.shape[3])
-        np.matmul(left[0], w_back[0], out=total)
-        for gate in range(1, 4):
-            total += np.matmul(left[gate], w_back[gate], out=product)
-        dx[:, part] = total.reshape(part.stop - part.start, batch, features).transpose(1, 0, 2)
-
-    parallel(run, row_blocks(steps, w.itemsize * batch * features, DX_BLOCK_BYTES))
-    return dx

@@ -16,11 +16,12 @@ with the same BLAS.
 import math
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 
-__all__ = ["get_num_threads", "groups", "image_blocks", "once_per_thread", "one_blas_thread", "parallel", "row_blocks",
+__all__ = ["beside", "get_num_threads", "groups", "image_blocks", "once_per_thread", "one_blas_thread", "parallel", "row_blocks",
            "set_num_threads", "sum_of", "workspace"]
 
 BLOCK_BYTES = 256 * 1024
@@ -226,3 +227,68 @@ def parallel(work, items):
         for future in futures:
             future.result()
     return results
+
+
+class beside:
+    """Work for the other threads, beside what the calling thread does itself.
+
+    Inside `with beside(work) as start:` each `start(item)` has `work(item)` done and gives its `Future`, whose `result()`
+    raises what went wrong. At the end the caller does its part of what is left, and waits for the rest. With one thread,
+    or inside a worker, `start` does the work itself.
+
+    >>> with beside(lambda n: n * n) as start:
+    ...     squares = [start(n) for n in range(3)]
+    >>> [square.result() for square in squares]
+    [0, 1, 4]
+    """
+
+    def __init__(self, work):
+        self.work, self.blas = work, one_blas_thread()
+        self.threads = 1 if getattr(_local, "inside", False) else get_num_threads()
+        self.lock, self.waiting, self.begun, self.helpers = threading.Lock(), deque(), [], 0
+
+    def __enter__(self):
+        self.blas.__enter__()
+        return self.start
+
+    def start(self, item):
+        future = Future()
+        self.begun.append(future)
+        with self.lock:
+            self.waiting.append((future, item))
+            call_another = self.helpers < self.threads - 1
+            self.helpers += call_another
+        if call_another:
+            _workers().submit(self._work, helper=True)
+        elif self.threads == 1:
+            self._work()
+        return future
+
+    def _work(self, helper=False):
+        """Do what waits, until nothing does."""
+        outside, _local.inside = getattr(_local, "inside", False), True
+        while task := self._next(helper):
+            future, item = task
+            try:
+                future.set_result(self.work(item))
+            except BaseException as error:
+                future.set_exception(error)
+        _local.inside = outside
+
+    def _next(self, helper):
+        with self.lock:
+            if self.waiting:
+                return self.waiting.popleft()
+            self.helpers -= helper              # in the same breath, so that a later `start` calls another
+            return None
+
+    def __exit__(self, kind, *error):
+        try:
+            with self.lock:
+                dropped = [self.waiting.popleft() for _ in range(len(self.waiting) if kind else 0)]
+            for future, _ in dropped:
+                future.set_result(None)         # nobody will ask for it
+            self._work()
+            wait(self.begun)
+        finally:
+            self.blas.__exit__()

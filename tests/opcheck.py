@@ -63,5 +63,5 @@ def small_blocks(block_bytes):
             for name in names:
                 patch.setattr(module, name, block_bytes)
         patch.setattr(winograd, "MIN_TILES", 2)
-        patch.setattr(recurrent, "BLOCK_ROWS", 2)
+        patch.setattr(recurrent, "BLOCK_STATES", 8)
         yield
