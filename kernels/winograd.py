@@ -109,16 +109,21 @@ class _Planes:
 
     def __init__(self, rows_matrix, columns_matrix, rest, source, target):
         (p_out, p), (q_out, q), dtype = rows_matrix.shape, columns_matrix.shape, rows_matrix.dtype
-        self.matrices = rows_matrix, columns_matrix
         self.input = workspace(source, (p, q, rest), dtype)
         self.output = workspace(target, (p_out, q_out, rest), dtype)
-        self.half = workspace("winograd half", (q, p_out, rest), dtype)
         # A product for each column, then one for each row: small enough each to stay in the cache.
-        self.columns_first, self.rows_first = self.input.transpose(1, 0, 2), self.half.transpose(1, 0, 2)
+        columns_first = self.input.transpose(1, 0, 2)
+        if p == p_out == 1:                             # one row, as of a sequence: its matrix is 1
+            self.steps = [(columns_matrix, self.input, self.output)]
+        elif q == q_out == 1:
+            self.steps = [(rows_matrix, columns_first, self.output.transpose(1, 0, 2))]
+        else:
+            half = workspace("winograd half", (q, p_out, rest), dtype)
+            self.steps = [(rows_matrix, columns_first, half), (columns_matrix, half.transpose(1, 0, 2), self.output)]
 
     def run(self):
-        np.matmul(self.matrices[0], self.columns_first, out=self.half)
-        np.matmul(self.matrices[1], self.rows_first, out=self.output)
+        for matrix, given, product in self.steps:
+            np.matmul(matrix, given, out=product)
 
 
 class _TileReader:
