@@ -1,5 +1,6 @@
 """`nanoemo train` on data that come undivided: divided as asked, both accuracies told, resumed and judged the same."""
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,21 @@ def test_by_subject(capsys):
     assert "cannot change it" in capsys.readouterr().err
     assert main(["evaluate", "run"]) == 0
     assert "chater.dcnn on CK+, test set" in capsys.readouterr().out
+
+
+def test_a_copy_of_the_data_elsewhere_is_divided_as_the_run_divided_it(capsys):
+    """Otherwise images that were trained on would be tested on."""
+    assert train(MODEL, "--data", "CK+48", "--split-by", "random", "--epochs", "1", "--batch-size", "21") == 0
+    shutil.copytree("CK+48", "elsewhere/CK+48")
+    before = Path("run/test/confusion_matrix.csv").read_text()
+    for path in Path("run").glob("test/*"):
+        path.unlink()
+    assert main(["evaluate", "run", "--data", "elsewhere/CK+48"]) == 0
+    assert Path("run/test/confusion_matrix.csv").read_text() == before and not list(Path("run").glob("on-*"))
+    capsys.readouterr()
+    Path("elsewhere/CK+48/anger/S000_001_00000000.png").unlink()            # other data: divided in the usual way
+    assert main(["evaluate", "run", "--data", "elsewhere/CK+48"]) == 0
+    assert len(list(Path("run").glob("on-*"))) == 1 and "random division" not in capsys.readouterr().err
 
 
 def test_at_random_warns_and_tells_both_accuracies(capsys):

@@ -317,3 +317,9 @@ def test_all_at_once_is_one_training(tmp_path, capsys):
                  "--option", "cnn=cnn1", "--out", tmp_path / "run") == 0
     assert "stage 1" not in capsys.readouterr().out
     assert not list((tmp_path / "run").glob("*/config.json"))
+
+
+def test_snapshots_of_a_training_in_stages_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "series.architecture1", "--limit", "14", "--snapshots"]) == 2
+    assert "--snapshots: none are kept of a training in stages" in capsys.readouterr().err and not list(tmp_path.iterdir())

@@ -119,6 +119,7 @@ def _begun(args):
     if args.model is None:
         raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
     settings = Settings.from_recipe(args.model, args.data, **wanted_settings(args))
+    _check_snapshots(args, settings)
     experiment = experiment_for(settings)
     experiment.check()
     folder = RunFolder.create(args.out, settings.model)
@@ -141,7 +142,14 @@ def _resumed(args):
                              f"cannot change it to {value!r}; leave it out, or begin a new run")
     changed = {"epochs": args.epochs, "device": args.device, "data": args.data}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
+    _check_snapshots(args, settings)
     return experiment_for(settings), folder
+
+
+def _check_snapshots(args, settings):
+    if args.snapshots and settings.stages:
+        raise ValueError("--snapshots: none are kept of a training in stages, each of which has another network; leave it out, "
+                         "or train all at once with --no-stages")
 
 
 def wanted_settings(args):

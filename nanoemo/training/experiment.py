@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -95,9 +96,13 @@ class Experiment:
         config = folder.config()
         settings = Settings.from_config(config, folder.config_path)
         if data is not None:
-            # How the run's own data was divided, say subject=KA, means nothing to other data.
+            # How the run's own data was divided, say subject=KA, means nothing to other data. A copy of its own, wherever
+            # it lies, must be divided as before, or images that were trained on would be tested on.
             same = settings.data is not None and Path(data).resolve() == Path(settings.data).resolve()
-            settings = replace(settings, data=str(data), split_by=settings.split_by if same else "", limit=None)
+            settings = replace(settings, data=str(data))
+            if not same and not cls._is_a_copy(settings, config):
+                settings = replace(settings, split_by="")
+            settings = replace(settings, limit=None)
         settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
         experiment = cls(settings)
         now = experiment.about_data
@@ -108,6 +113,17 @@ class Experiment:
         if now["name"] != config["data"]["name"]:
             experiment.title = f"{settings.model}, trained on {config['data']['name']}, on {now['name']}"
         return experiment
+
+    @classmethod
+    def _is_a_copy(cls, settings, config):
+        """Whether the data that `settings` name, divided as they say, are those of the run."""
+        if not settings.split_by:
+            return False
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                return cls(settings).about_data["fingerprint"] == config["data"]["fingerprint"]
+        except ValueError:          # they cannot even be divided so
+            return False
 
     # ---- data on its way into the network ------------------------------------------------------------------
 
