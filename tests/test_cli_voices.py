@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nanoemo.cli import main
-from nanoemo.training import sanity
+from nanoemo.training import Search, Settings, sanity
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
 pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
@@ -119,3 +119,31 @@ def test_bad_input_is_one_clear_error(args, message, capsys):
     assert train(*args) == 2
     err = capsys.readouterr().err
     assert re.search(message, err) and err.count("\n") == 1 and not os.path.exists("run")
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_a_search_trains_on_copies_and_measures_without_them(capsys, folds):
+    settings = Settings.from_recipe("chater.conv1d", "savee", augment="noise,shift", batch_size=7, epochs=1)
+    search = Search(settings, {"lr": [1e-3]}, folds)
+    everyone = []
+    for number in range(folds):
+        train, validation = search.fold(number).values()
+        clips = set(validation.groups["sequence"])
+        assert len(clips) == len(validation) and not clips & set(train.groups["sequence"])
+        assert len(train) == 3 * len(set(train.groups["sequence"])) and not set(validation.groups["subject"]) & set(
+            train.groups["subject"])
+        everyone += validation.groups["sequence"].tolist()
+    assert len(everyone) == len(set(everyone))
+
+
+def test_search_and_ensemble_of_networks_that_listen(capsys):
+    args = ["--data", "savee", "--augment", "noise", "--limit", "14", "--batch-size", "7", "--epochs", "1"]
+    assert main(["search", "chater.conv1d", *args, "--lr", "1e-4,1e-3", "--folds", "2", "--out", "search"]) == 0
+    assert "trial 4/4" in capsys.readouterr().out
+    assert main(["search", "--resume", "search"]) == 0
+    assert main(["search", "chater.conv1d", *args, "--vary", "augment=noise,shift"]) == 2
+    assert "augment: this decides what is loaded" in capsys.readouterr().err
+    for seed in (0, 1):
+        assert main(["train", "chater.conv1d", *args, "--seed", "0", "--lr", f"1e-{3 + seed}", "--out", f"run{seed}"]) == 0
+    assert main(["ensemble", "run0", "run1", "--out", "ensemble"]) == 0
+    assert "test" in capsys.readouterr().out

@@ -217,6 +217,7 @@ def test_the_best_is_named_with_the_command_that_trains_it(tmp_path, capsys):
     (["--vary", "dropout"], "expected NAME=VALUES"), (["--lr", "1e-3", "--folds", "0"], "folds is 0"),
     (["--lr", "1e-3", "--folds", "99"], "cannot be divided into 99 folds"), (["--lr", "3:2", "--random", "2"], "lr is '3:2'"),
     (["--lr", "1,2", "--random", "0"], "random is 0"), (["--lr", "1e-3", "--batch-size", "99"], "batch size is 99"),
+    (["--vary", "split_by=random,subject"], "split_by: this decides what is loaded"),
     (["--resume", "nowhere"], "nowhere is not the folder of a search")])
 def test_bad_words_end_in_one_line(tmp_path, capsys, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)

@@ -1,7 +1,11 @@
 """How clips of voices come to a network: divided, copied with changes, made into features."""
+from dataclasses import replace
+
+import numpy as np
+
 from nanoemo import data, features
 
-__all__ = ["load_features", "standardisation"]
+__all__ = ["load_features", "load_features_for_folds", "standardisation"]
 
 
 def load_features(settings, changes):
@@ -11,6 +15,18 @@ def load_features(settings, changes):
     """
     splits = data.load_clips(settings.data, settings.limit, settings.seed, settings.split_by, changes)
     return {name: features.extract(clips, settings.features, settings.seed) for name, clips in splits.items()}
+
+
+def load_features_for_folds(settings, changes):
+    """Training and validation set, both with copies, and in both of them the clips themselves first: for cross-validation,
+    where each clip is trained on, with its copies, in all folds but one, and measured on, without them, in that one."""
+    splits, made = data.load_clips(settings.data, settings.limit, settings.seed, settings.split_by), {}
+    for name in ("train", "validation"):
+        clips = splits[name]
+        own_names = np.array([f"{name} {number}" for number in range(len(clips))])      # for the two sets to be put together
+        clips = replace(clips, groups={"sequence": own_names, **clips.groups})
+        made[name] = features.extract(data.with_copies(clips, changes), settings.features, settings.seed)
+    return made
 
 
 def standardisation(settings, train):

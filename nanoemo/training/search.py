@@ -13,6 +13,7 @@ import numpy as np
 
 from nanoemo import data
 from nanoemo.files import read_json, write_csv, write_file, write_json
+from nanoemo.training import listening
 from nanoemo.training.experiment import Experiment, fingerprint, versions
 from nanoemo.training.recorder import best_epoch
 from nanoemo.training.settings import Settings
@@ -47,12 +48,19 @@ class Search:
         self.candidates = candidates(space, random, settings.seed)
         for number in range(len(self.candidates)):
             self.settings_of(number)                    # its values are checked before the first hour is spent
+        settled = {"data", "limit", "split_by"} | ({"augment", "features"} if settings.listens else set())
+        if settled & set(space):
+            raise ValueError(f"search: {', '.join(sorted(settled & set(space)))}: this decides what is loaded, which is the same "
+                             "for all candidates; make a search for each value")
         if folds < 1:
             raise ValueError(f"search: folds is {folds}; expected 1 (hold-out) or more")
+        changes = data.parse_changes(settings.augment) if settings.listens else []
+        if splits is None and settings.listens:
+            splits = listening.load_features_for_folds(settings, changes)
         splits = splits or Experiment(self.settings_of(0)).splits
         self.trials = [(number, fold) for number in range(len(self.candidates)) for fold in range(folds)]
         self.fingerprint = fingerprint(splits)
-        self.divided = _divided(splits, folds, settings.seed)
+        self.divided = _divided(splits, folds, settings.seed, len(changes))
         for number in _first_of_each_option(self.candidates):
             Experiment(self.settings_of(number), self.fold(0)).check()
 
@@ -68,10 +76,10 @@ class Search:
             raise ValueError(f"search: {self.describe(number)} cannot be: {error}") from None
 
     def fold(self, number):
-        """{"train": ImageSet, "validation": ImageSet}: the images outside fold `number`, and those inside."""
-        images, fold_of = self.divided
+        """{"train": ImageSet, "validation": ImageSet}: the images outside fold `number`, and those inside, without copies."""
+        images, fold_of, is_copy = self.divided
         return {"train": images.subset(np.flatnonzero(fold_of != number)),
-                "validation": images.subset(np.flatnonzero(fold_of == number))}
+                "validation": images.subset(np.flatnonzero((fold_of == number) & ~is_copy))}
 
     # ---- the work --------------------------------------------------------------------------------------------
 
@@ -195,16 +203,18 @@ def _outcome(trial):
     return f"accuracy {100 * trial['accuracy']:.1f} % (epoch {trial['epoch']}), {trial['seconds']:.0f} s"
 
 
-def _divided(splits, folds, seed):
-    """(images of training and validation set, fold of each); with one fold that is the validation set.
+def _divided(splits, folds, seed, copies=0):
+    """(images of training and validation set, fold of each, which are copies); with one fold that is the validation set.
 
-    All images of a person, or else of a film, fall into one fold, where the data tells them.
+    All images of a person, or else of a film, fall into one fold, where the data tells them. So do a clip and its copies.
+    copies: how many of each clip follow the clips themselves, in both sets
     """
     parts = [splits["train"], splits["validation"]]
     images = parts[0].joined(parts)
-    if folds == 1:
-        return images, np.repeat([1, 0], [len(part) for part in parts])
-    return images, data.k_folds(images.labels, folds, seed, images.groups.get("subject", images.groups.get("sequence")))
+    is_copy = np.concatenate([np.arange(len(part)) >= len(part) // (1 + copies) for part in parts])
+    fold_of = (np.repeat([1, 0], [len(part) for part in parts]) if folds == 1 else
+               data.k_folds(images.labels, folds, seed, images.groups.get("subject", images.groups.get("sequence"))))
+    return images, fold_of, is_copy
 
 
 def _first_of_each_option(found):
