@@ -25,7 +25,8 @@ from nanoemo.kernels.threads import parallel, row_blocks
 from nanoemo.kernels.windows import axes_1d, axes_2d
 
 __all__ = [f"{family}_{direction}{suffix}"
-           for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d")
+           for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "relu_max_pool1d",
+                          "avg_pool1d")
            for direction in ("forward", "backward") for suffix in ("", "_plain")]
 
 # Larger than the cache: in smaller ones the threads wait for the interpreter lock (measured: 1 to 1.6 times as long).
@@ -306,6 +307,18 @@ def max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     return _in_1d(_extreme_forward, x, axes, np.greater, np.maximum, -np.inf)
 
 
+def relu_max_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
+    """ReLU, then max pooling, by their definitions: see `relu_max_pool1d_forward`."""
+    y, cache = max_pool1d_forward_plain(np.where(x <= 0, 0, x).astype(x.dtype), kernel_size, stride, padding)
+    return y, (x, cache)
+
+
+def relu_max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
+    """max_pool1d(relu(x)) in one go, to the last bit: see `relu_max_pool2d_forward`."""
+    axes = axes_1d("relu_max_pool1d", x, kernel_size, stride, padding)
+    return _in_1d(_extreme_forward, x, axes, np.greater, np.maximum, -np.inf, True)
+
+
 def avg_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
     """Mean of each window of a sequence, by definition: see `avg_pool1d_forward`."""
     return _in_1d(_mean_forward_plain, x, axes_1d("avg_pool1d", x, kernel_size, stride, padding))
@@ -331,6 +344,12 @@ def max_pool1d_backward(dy, cache):
     return _extreme_backward(dy[:, None], cache)[:, 0]
 
 
+def relu_max_pool1d_backward_plain(dy, cache):
+    """Gradient of the pooling, kept where x is positive (or NaN)."""
+    x, pool_cache = cache
+    return np.where(x <= 0, 0, max_pool1d_backward_plain(dy, pool_cache)).astype(dy.dtype)
+
+
 def avg_pool1d_backward_plain(dy, cache):
     """Gradient of `avg_pool1d_forward_plain`: dy (N, T', C) -> dx (N, T, C)."""
     return _mean_backward_plain(dy[:, None], cache)[:, 0]
@@ -344,4 +363,5 @@ def avg_pool1d_backward(dy, cache):
 # Max and min pooling send dy to the cell chosen, whichever rule chose it, so their backward is one function.
 max_pool2d_backward_plain = min_pool2d_backward_plain = _extreme_backward_plain
 max_pool2d_backward = min_pool2d_backward = relu_max_pool2d_backward = _extreme_backward
+relu_max_pool1d_backward = max_pool1d_backward
 avg_pool2d_backward_plain, avg_pool2d_backward = _mean_backward_plain, _mean_backward

@@ -8,7 +8,8 @@ from nanoemo.kernels.cuda import CudaFile, each
 from nanoemo.kernels.windows import axes_1d, axes_2d
 
 __all__ = [f"{family}_{direction}"
-           for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "avg_pool1d")
+           for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "relu_max_pool1d",
+                          "avg_pool1d")
            for direction in ("forward", "backward")]
 
 IMAGES_A_THREAD = 4                 # pool.cu: AT_ONCE
@@ -108,6 +109,11 @@ def max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     return _in_1d(_extreme_forward, x, axes_1d("max_pool1d", x, kernel_size, stride, padding), 1)
 
 
+def relu_max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
+    """Largest value of each window of a sequence, or 0 where none is positive."""
+    return _in_1d(_extreme_forward, x, axes_1d("relu_max_pool1d", x, kernel_size, stride, padding), 1, True)
+
+
 def avg_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     """Mean of the real cells of each window of a sequence."""
     return _in_1d(_mean_forward, x, axes_1d("avg_pool1d", x, kernel_size, stride, padding))
@@ -125,4 +131,5 @@ def avg_pool1d_backward(dy, cache):
 
 # The backward of max and min pooling sends dy to the cell that was chosen, whichever rule chose it.
 max_pool2d_backward = min_pool2d_backward = relu_max_pool2d_backward = _extreme_backward
+relu_max_pool1d_backward = max_pool1d_backward
 avg_pool2d_backward = _mean_backward

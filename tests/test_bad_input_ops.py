@@ -87,6 +87,8 @@ CALLS = {     # operation -> (arguments, words of the message)
                                ((X, W, B, 1, "same", 9), "does not fit x"), ((X, W, f(5)), "b has shape")],
     "relu_max_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),
                         ((i(1, 4, 4, 1), 2), WHOLE)],
+    "relu_max_pool1d": [((X, 2), r"x must have 3 axes \(N, T, C\)"), ((f(1, 4, 1), 5), "does not fit x"),
+                        ((i(1, 4, 1), 2), WHOLE)],
     "avg_pool2d": [((f(4, 4, 1), 2), "x must have 4 axes"), ((X, 5), "does not fit x"),
                    ((i(1, 4, 4, 1), 2), WHOLE)],
     "max_pool1d": [((X, 2), r"x must have 3 axes \(N, T, C\)"),

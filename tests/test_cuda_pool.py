@@ -24,7 +24,7 @@ CASES = [
     ((1, 16, 17, 2), 16, 1, "valid"),               # … and one that they do not
 ]
 KINDS_2D = ["max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d"]
-KINDS_1D = ["max_pool1d", "avg_pool1d"]
+KINDS_1D = ["max_pool1d", "relu_max_pool1d", "avg_pool1d"]
 
 
 def on_card(name, *arguments):

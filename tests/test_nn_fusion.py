@@ -61,6 +61,24 @@ def test_kernel_equals_its_definition(rng, shape, kernel, stride, padding):
     np.testing.assert_allclose(dx, pool.relu_max_pool2d_backward_plain(dy, plain_cache), atol=1e-6)
 
 
+@pytest.mark.parametrize("steps,kernel,stride,padding", [(162, 5, 2, "same"), (1, 1, None, "valid"), (7, 7, None, "valid"),
+                                                         (9, 2, 3, "valid")])
+def test_relu_and_pooling_of_sequences(rng, device, steps, kernel, stride, padding):
+    """In one go: the same bits as one by one, forward and backward, all-negative windows among them."""
+    model = nn.Sequential(nn.ReLU(), nn.MaxPool1d(kernel, stride, padding)).to(device)
+    values = rng.standard_normal((3, steps, 4)).astype(np.float32)
+    values[0] = -np.abs(values[0])
+    results = []
+    for forward in (model, lambda x: model[1](model[0](x))):
+        x = Tensor(values, requires_grad=True, device=device)
+        y = forward(x)
+        y.backward(Tensor(np.cos(np.arange(y.size, dtype=np.float32)).reshape(y.shape), device=device))
+        results.append((y.node.name, y.cpu().numpy(), x.grad.cpu().numpy()))
+    assert [name for name, _, _ in results] == ["relu_max_pool1d", "max_pool1d"]
+    for fused, one_by_one in zip(results[0][1:], results[1][1:]):
+        np.testing.assert_array_equal(fused, one_by_one)
+
+
 # (N, H, W, C), window, channels out, stride, padding, pool; by columns and by minimal filtering, odd rows left over
 CONVOLUTIONS = [((3, 12, 11, 1), 3, 8, 1, "valid", 2), ((2, 9, 9, 2), 3, 4, 1, "same", 2), ((2, 8, 8, 16), 3, 16, 1, "same", 2),
                 ((1, 7, 9, 3), (2, 3), 5, 2, 1, (2, 1)), ((2, 5, 5, 1), 5, 3, 1, "valid", 1), ((2, 13, 10, 1), 5, 4, 1, "same", 3)]

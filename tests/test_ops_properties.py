@@ -26,6 +26,7 @@ LAYERS = {
     "min_pool2d": ([(20, 30, 30, 16)], lambda x: ops.min_pool2d(x, 2)),
     "relu_max_pool2d": ([(20, 30, 30, 16)], lambda x: ops.relu_max_pool2d(x, 2)),
     "conv2d_relu_max_pool2d": ([(40, 96, 96, 1), (5, 5, 1, 8), (8,)], ops.conv2d_relu_max_pool2d),
+    "relu_max_pool1d": ([(20, 400, 16)], lambda x: ops.relu_max_pool1d(x, 5, 2, "same")),
     "max_pool1d": ([(20, 400, 16)], lambda x: ops.max_pool1d(x, 3)),
     "batch_norm": ([(20, 30, 30, 16), (16,), (16,)], lambda x, g, b: ops.batch_norm(x, g, b, *statistics(x), True)),
     "batch_norm, evaluation": ([(20, 30, 30, 16), (16,), (16,)],

@@ -208,6 +208,7 @@ CASES = {     # examples, what is drawn, ours, PyTorch's, kinds of values
     "min_pool2d": (30, pool(2), ops.min_pool2d, torch_min_pool, *ANY_VALUES),
     "avg_pool2d": (30, pool(2), ops.avg_pool2d, torch_avg_pool),
     "max_pool1d": (30, pool(1), ops.max_pool1d, torch_max_pool, *ANY_VALUES),
+    "relu_max_pool1d": (20, pool(1), ops.relu_max_pool1d, torch_relu_max_pool, *ANY_VALUES),
     "avg_pool1d": (20, pool(1), ops.avg_pool1d, torch_avg_pool),
     "upsample2d": (20, upsample(), ops.upsample2d, torch_upsample),
     "linear": (25, linear(), ops.linear, lambda F, x, w, b=None: F.linear(x, w.T, b)),

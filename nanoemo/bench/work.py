@@ -26,8 +26,8 @@ from nanoemo.kernels.shapes import output_size, pair, resolve_padding_2d
 __all__ = ["backward_bytes", "backward_flop", "forward_bytes", "products", "update_bytes"]
 
 # Which cell a maximum came from, or which values a dropout kept, is an index or a bit each, and is not counted.
-WITHOUT_INPUT = {"avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "min_pool2d", "relu_max_pool2d", "dropout",
-                 "upsample2d"}
+WITHOUT_INPUT = {"avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "min_pool2d", "relu_max_pool1d", "relu_max_pool2d",
+                 "dropout", "upsample2d"}
 
 
 def products(op, y, args):

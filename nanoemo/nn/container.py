@@ -6,7 +6,7 @@ from nanoemo.nn import trace
 from nanoemo.nn.activation import ReLU
 from nanoemo.nn.conv import Conv2d
 from nanoemo.nn.module import Module
-from nanoemo.nn.pool import MaxPool2d
+from nanoemo.nn.pool import MaxPool1d, MaxPool2d
 
 __all__ = ["Sequential"]
 
@@ -54,6 +54,9 @@ class Sequential(Module):
             raise IndexError(f"Sequential: there is no layer {index}; it has {len(layers)}") from None
 
 
+POOLS = {(ReLU, MaxPool2d): "max_pool2d", (ReLU, MaxPool1d): "max_pool1d"}
+
+
 def _fused(layers):
     """What the layers compute, as functions of x: convolution, ReLU and max pooling in one where they follow each other.
 
@@ -67,9 +70,9 @@ def _fused(layers):
         if kinds == (Conv2d, ReLU, MaxPool2d) and layers[2].tiles and _may_fuse("conv2d", "relu", "max_pool2d"):
             steps.append(partial(_conv_relu_pool, layers[0], layers[2]))
             del layers[:3]
-        elif kinds[:2] == (ReLU, MaxPool2d) and _may_fuse("relu", "max_pool2d"):
+        elif kinds[:2] in POOLS and _may_fuse("relu", POOLS[kinds[:2]]):
             pool = layers[1]
-            steps.append(partial(ops.relu_max_pool2d, kernel_size=pool.kernel_size, stride=pool.stride,
+            steps.append(partial(getattr(ops, f"relu_{POOLS[kinds[:2]]}"), kernel_size=pool.kernel_size, stride=pool.stride,
                                  padding=pool.padding))
             del layers[:2]
         else:

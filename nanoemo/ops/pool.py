@@ -1,7 +1,7 @@
 """Pooling and up-sampling. Their kernels are in kernels/pool.py and kernels/resample.py."""
 from nanoemo.ops.common import kernel_op
 
-__all__ = ["max_pool1d", "max_pool2d", "relu_max_pool2d", "avg_pool1d", "avg_pool2d", "min_pool2d", "upsample2d"]
+__all__ = ["max_pool1d", "max_pool2d", "relu_max_pool1d", "relu_max_pool2d", "avg_pool1d", "avg_pool2d", "min_pool2d", "upsample2d"]
 
 
 def max_pool2d(x, kernel_size, stride=None, padding="valid"):
@@ -55,6 +55,16 @@ def max_pool1d(x, kernel_size, stride=None, padding="valid"):
     [3.0, 4.0]
     """
     return kernel_op("max_pool1d", {"x": x}, kernel_size, stride, padding)
+
+
+def relu_max_pool1d(x, kernel_size, stride=None, padding="valid"):
+    """max_pool1d(relu(x)) in one operation: the same numbers and gradients, in less time. Arguments as for `max_pool1d`.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.relu_max_pool1d(Tensor([[[-1.0], [3.0], [-2.0], [-4.0]]]), 2).numpy().ravel().tolist()
+    [3.0, 0.0]
+    """
+    return kernel_op("relu_max_pool1d", {"x": x}, kernel_size, stride, padding)
 
 
 def avg_pool1d(x, kernel_size, stride=None, padding="valid"):
