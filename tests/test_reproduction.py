@@ -132,6 +132,8 @@ def test_made_voices_are_called_so_and_stages_are_counted_together(tmp_path, mon
     assert "Made voices: the clips are made by formula" in page and "faces" not in page and "images" not in page
     assert "made voices: 14 + 14 + 14" in page and "epoch 1 of 1 of the last stage" in page
     assert re.search(r"\| split \| test \| 50.00 % \| [\d.]+ % \| \S+ \| 5 \|", page)
+    assert re.search(r"\| 1 \| train the CNN \| 1–4 \| 1 \| [\d.]+ % \| [\d.]+ % \|", page)
+    assert re.search(r"\| 3 \| fine-tune \| 10 \| 1 \|  \|  \|", page), "an auto-encoder has no accuracy"
 
 
 def test_quick_runs_of_voices_are_of_few_clips():

@@ -43,14 +43,12 @@ judged: the best on the validation set. "difference" is ours less the paper's, i
 class _Result:
     """What a finished run folder says.
 
-    histories: of each stage of its training; of the whole where it has none
-    last: the folder of the last stage; `path` where there are none
+    places: the folders of the stages of its training; `path` alone where it has none
     """
     trial: object
     path: Path
     config: dict
-    histories: list
-    last: Path
+    places: list
     reports: dict
 
     @classmethod
@@ -59,7 +57,15 @@ class _Result:
         config = read_json(path / "config.json")
         stages = enumerate(config.get("stages", ()), start=1)
         places = [RunFolder(path).stage(number, stage["name"]).path for number, stage in stages] or [path]
-        return cls(trial, path, config, [read_json(place / "history.json") for place in places], places[-1], reports)
+        return cls(trial, path, config, places, reports)
+
+    @property
+    def histories(self):
+        return [read_json(place / "history.json") for place in self.places]
+
+    @property
+    def last(self):
+        return self.places[-1]
 
     @property
     def history(self):
@@ -155,6 +161,8 @@ def _detail(folder, result):
     stage = " of the last stage" if result.last != result.path else ""
     note = f"Judged with the weights of epoch {best} of {len(result.history)}{stage}. {result.config['data']['note']}".strip()
     parts.append(textwrap.fill(note, WIDTH))
+    if "stages" in result.config:
+        parts.append(_stages(result))
     for split in SETS[1:]:
         for group, part in result.reports[split].get("unseen", {}).items():
             if part["accuracy"] is not None:
@@ -167,6 +175,16 @@ def _detail(folder, result):
     parts.append(f"![Confusion matrix on the test set: {trial.name}]({figure})")
     parts.append(_classes(result))
     return "\n\n".join(parts)
+
+
+def _stages(result):
+    """What each stage of the training came to; accuracies where it ends in a classifier."""
+    rows = []
+    for number, (stage, place, history) in enumerate(zip(result.config["stages"], result.places, result.histories), start=1):
+        reports = [place / split / "classification_report.json" for split in SETS[1:]]
+        accuracies = [f"{100 * read_json(path)['accuracy']:.2f} %" if path.exists() else "" for path in reports]
+        rows.append([number, stage["does"], stage["steps"], len(history), *accuracies])
+    return _table(["stage", "", "steps of section 4", "epochs", *SETS[1:]], rows)
 
 
 def _classes(result):
