@@ -3,8 +3,8 @@
     nanoemo train chater.conv1d --out RUN
     python docs/make_timeline.py RUN [FOLDER]
 """
+import io
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,9 @@ def spoken(emotion, voices):
 def draw(run, folder):
     voices = data.drawn_voices(35, seed=1000)               # not those of training
     wave = np.concatenate([spoken("sad", voices), spoken("angry", voices), PAUSE, spoken("surprise", voices)])
-    listener = Listener(run)
-    with tempfile.TemporaryDirectory() as place:
-        soundfile.write(f"{place}/talk.wav", wave, RATE)
-        heard = listener(f"{place}/talk.wav")
+    talk = io.BytesIO()
+    soundfile.write(talk, wave, RATE, format="WAV")
+    heard = Listener(run)(talk)
     figure = viz.timeline(heard.spans, heard.rows, heard.classes, "Made voices: sad, then angry, a pause, surprised")
     folder.mkdir(parents=True, exist_ok=True)
     viz.save(figure, folder / "timeline.png", dpi=65)

@@ -77,10 +77,46 @@ def data_dir():
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory):
     """Folder of a run on drawn faces whose network, chater.dcnn, is as it was before training."""
-    from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
+    from training_runs import begun
 
-    folder = RunFolder.create(tmp_path_factory.mktemp("runs") / "tiny")
-    experiment = Experiment(Settings.from_recipe("chater.dcnn", limit=14, batch_size=7))
-    experiment.begin(folder)
-    checkpoint.save(folder.best_path, *experiment.trainer.state())
-    return folder.path
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    begun(path, "chater.dcnn", limit=14)
+    return path
+
+
+@pytest.fixture(scope="session")
+def voices():
+    """Seven made voices for each split."""
+    from nanoemo import data
+
+    return {split: data.drawn_voices(7, seed) for seed, split in enumerate(("train", "validation", "test"))}
+
+
+@pytest.fixture(scope="session")
+def voice_run(tmp_path_factory, voices):
+    """Folder of a run on made voices whose network, series.cnn1, is as it was before training."""
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    from training_runs import begun
+
+    from nanoemo import features
+
+    path = tmp_path_factory.mktemp("runs") / "voice"
+    begun(path, "series.cnn1", {split: features.extract(clips, "mfcc") for split, clips in voices.items()}, features="mfcc")
+    return path
+
+
+@pytest.fixture
+def open_page(tmp_path):
+    """Opens a local page in headless Chromium, with more options; gives the selenium driver."""
+    from local_page import chromium
+
+    drivers = []
+
+    def start(url, *arguments):
+        drivers.append(chromium(tmp_path / "profile", *arguments))
+        drivers[-1].get(url)
+        return drivers[-1]
+
+    yield start
+    for driver in drivers:
+        driver.quit()

@@ -5,40 +5,19 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from training_runs import begun
 
-from nanoemo import Tensor, data, features, no_grad, ops, viz
+from nanoemo import Tensor, features, no_grad, ops, viz
 from nanoemo.cli import main
 from nanoemo.data import windows as windowing
 from nanoemo.data.clipset import RATE
 from nanoemo.data.recordings import Unusable
 from nanoemo.recognition import Listener, Recognizer
-from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
 pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
 
 NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-
-
-@pytest.fixture(scope="module")
-def voices():
-    return {split: data.drawn_voices(7, seed) for seed, split in enumerate(("train", "validation", "test"))}
-
-
-def begun(folder, voices, model, kind):
-    """The experiment of a run in `folder` that is not trained yet."""
-    splits = {split: features.extract(clips, kind) for split, clips in voices.items()}
-    experiment = Experiment(Settings.from_recipe(model, features=kind, batch_size=7), splits)
-    experiment.begin(folder)
-    checkpoint.save(folder.best_path, *experiment.trainer.state())
-    return experiment
-
-
-@pytest.fixture(scope="module")
-def voice_run(tmp_path_factory, voices):
-    folder = RunFolder.create(tmp_path_factory.mktemp("runs") / "voice")
-    begun(folder, voices, "series.cnn1", "mfcc")
-    return folder.path
 
 
 def talk(seconds, rate=RATE):
@@ -52,8 +31,8 @@ def talk(seconds, rate=RATE):
 
 @pytest.mark.parametrize("model, kind", [("chater.conv1d", "vector162"), ("series.cnn1", "mfcc"), ("series.cnn1", "log_mel")])
 def test_prepares_clips_as_the_runs_validation_did(model, kind, device, trains_a_paper, voices, tmp_path):
-    folder = RunFolder.create(tmp_path / "run")
-    experiment = begun(folder, voices, model, kind)
+    splits = {split: features.extract(clips, kind) for split, clips in voices.items()}
+    experiment = begun(tmp_path / "run", model, splits, features=kind)
     inputs, _ = next(iter(experiment.loader("validation")))
     experiment.model.eval()
     with no_grad():
@@ -63,7 +42,7 @@ def test_prepares_clips_as_the_runs_validation_did(model, kind, device, trains_a
     for index in few:
         start, stop = clips.spans[index]
         soundfile.write(tmp_path / f"{index}.wav", clips.samples[start:stop], RATE)
-    listener = Listener(folder.path, device)
+    listener = Listener(tmp_path / "run", device)
     found = np.concatenate([listener(tmp_path / f"{index}.wav").rows for index in few])
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected[:len(few)], rtol=0, atol=1e-6 if device == "cpu" else 1e-4)
@@ -94,17 +73,19 @@ def test_silence_in_a_long_recording_is_no_emotion(voice_run, tmp_path):
     assert heard.as_json()["windows"][5] == {"start": 5.0, "end": 8.0, "silent": True}
 
 
-def test_runs_that_see_and_runs_that_listen_are_told_apart(voice_run, tiny_run, capsys):
+def test_runs_that_see_and_runs_that_listen_are_told_apart(voice_run, tiny_run):
     with pytest.raises(ValueError, match="was trained on pictures and hears nothing"):
         Listener(tiny_run)
     with pytest.raises(ValueError, match="was trained on voices and sees no faces"):
         Recognizer(voice_run)
-    assert main(["webcam", str(voice_run), "--port", "0"]) == 2
-    err = capsys.readouterr().err
-    assert "trained on voices and sees no faces" in err and err.count("\n") == 1
 
 
 # ---- windows
+
+
+def pieces_of(path):
+    with open(path, "rb") as file:
+        return list(windowing.windows(file))
 
 
 @pytest.mark.parametrize("form", [dict(rate=8000, channels=1), dict(rate=96000, channels=6), dict(rate=44100, channels=2)])
@@ -113,7 +94,7 @@ def test_windows_of_a_recording_of_any_form(form, tmp_path):
     seconds = np.arange(11 * rate) / rate
     wave = 0.3 * np.sin(2 * np.pi * 220 * seconds)
     soundfile.write(tmp_path / "a.wav", np.stack([wave] * channels, axis=1), rate)
-    pieces = list(windowing.windows(tmp_path / "a.wav"))
+    pieces = pieces_of(tmp_path / "a.wav")
     assert [round(piece.start, 3) for piece in pieces] == list(range(9)) and pieces[-1].end == pytest.approx(11, abs=1e-3)
     for piece in pieces[1:-1]:              # the tone goes on where the last window left it: nothing is lost between blocks
         moment = piece.start + np.arange(3 * RATE) / RATE
@@ -135,7 +116,8 @@ def test_a_long_recording_is_not_held_in_memory(tmp_path):
     soundfile.write(tmp_path / "hour.wav", np.tile(talk(60, 8000), 20), 8000, subtype="PCM_U8")        # 100 MB as floats
     tracemalloc.start()
     try:
-        count = sum(1 for _ in windowing.windows(tmp_path / "hour.wav"))
+        with open(tmp_path / "hour.wav", "rb") as file:
+            count = sum(1 for _ in windowing.windows(file))
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -146,13 +128,13 @@ def test_what_is_wrong_at_the_end_of_a_long_recording_is_found(tmp_path):
     wave = talk(12)
     wave[-1] = np.nan
     soundfile.write(tmp_path / "nan.wav", wave, RATE, subtype="FLOAT")
-    with pytest.raises(Unusable, match="nan.wav: with samples that are no numbers"):
-        list(windowing.windows(tmp_path / "nan.wav"))
+    with pytest.raises(Unusable, match="with samples that are no numbers"):
+        pieces_of(tmp_path / "nan.wav")
     soundfile.write(tmp_path / "cut.flac", talk(30), RATE)
     content = (tmp_path / "cut.flac").read_bytes()
     (tmp_path / "cut.flac").write_bytes(content[:len(content) // 2])
-    with pytest.raises(Unusable, match="cut.flac: (cut short|not readable)"):
-        list(windowing.windows(tmp_path / "cut.flac"))
+    with pytest.raises(Unusable, match="cut short|not readable"):
+        pieces_of(tmp_path / "cut.flac")
 
 
 # ---- the figure

@@ -1,7 +1,16 @@
-"""What tests of training need to stop a run and to compare two."""
+"""What tests of training need to begin a run, to stop it, and to compare two."""
 import json
 
-from nanoemo.training import Callback
+from nanoemo.training import Callback, Experiment, RunFolder, Settings, checkpoint
+
+
+def begun(path, model, splits=None, **settings):
+    """The experiment of a run in a folder at `path` whose network is as it was before training."""
+    folder = RunFolder.create(path)
+    experiment = Experiment(Settings.from_recipe(model, batch_size=7, **settings), splits)
+    experiment.begin(folder)
+    checkpoint.save(folder.best_path, *experiment.trainer.state())
+    return experiment
 
 
 class StopAfter(Callback):

@@ -16,8 +16,8 @@ import numpy as np
 from nanoemo.data.clipset import RATE
 from nanoemo.data.source import DataError
 
-__all__ = ["Recording", "Unusable", "as_samples", "is_recording", "is_silent", "opened_sound", "read_recording",
-           "read_recordings", "require_libraries", "say_left_out"]
+__all__ = ["SILENT", "Recording", "Silent", "Unusable", "as_samples", "is_recording", "is_silent", "opened_recording",
+           "opened_sound", "read_recording", "read_recordings", "require_libraries", "say_left_out"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 LONGEST, SHORTEST = 60.0, 0.1           # seconds: an utterance is not longer; its features need a few frames
@@ -30,6 +30,13 @@ LFS_POINTER = b"version https://git-lfs"
 
 class Unusable(DataError):
     """A recording that no features can be made of; the message says what is wrong, without its name."""
+
+
+class Silent(Unusable):
+    """A recording in which nothing is heard."""
+
+    def __init__(self, message="silent"):
+        super().__init__(message)
 
 
 class Recording(NamedTuple):
@@ -46,11 +53,28 @@ def is_recording(name):
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
-def read_recording(source, name):
-    """The recording in a file of `source` as a `Recording`. Raises Unusable, or DataError where it cannot be opened."""
+@contextlib.contextmanager
+def opened_recording(file):
+    """A path or a binary file object, as a binary file, for a `with` statement.
+
+    What is Unusable of a path is said with the path; of a file object, which has no name, without. Raises OSError where a
+    path cannot be opened.
+    """
+    if not isinstance(file, (str, os.PathLike)):
+        yield file
+        return
+    with open(file, "rb") as content:
+        try:
+            yield content
+        except Unusable as error:
+            raise type(error)(f"{os.fspath(file)}: {error}") from error
+
+
+def read_recording(file):
+    """The recording in a binary file object as a `Recording`. Raises Unusable."""
     import soxr
 
-    with opened_sound(source, name) as sound:
+    with opened_sound(file) as sound:
         rate, channels, length = sound.samplerate, sound.channels, sound.frames
         wanted = min(length, int(LONGEST * rate))
         wave = sound.read(wanted, dtype="float32", always_2d=True)
@@ -63,37 +87,36 @@ def read_recording(source, name):
     clipped = bool((np.abs(wave) > 0.999).mean() > CLIPPED)
     wave = wave.mean(axis=1)
     if is_silent(wave):
-        raise Unusable("silent")
+        raise Silent()
     if rate != RATE:
         wave = soxr.resample(wave, rate, RATE)
     return Recording(as_samples(wave), rate, channels, clipped, cut=wanted < length)
 
 
 @contextlib.contextmanager
-def opened_sound(source, name):
-    """A file of `source` as a `soundfile.SoundFile`, for a `with` statement; Unusable where it is, or proves to be, none."""
+def opened_sound(file):
+    """A binary file object as a `soundfile.SoundFile`, for a `with` statement; Unusable where it is, or proves to be, none."""
     import soundfile
 
-    with source.open(name) as file:
-        if not file.seekable():                                    # inside a zip
-            file = io.BytesIO(file.read())
-        _check_file(file)
-        try:
-            with soundfile.SoundFile(file) as sound:
-                yield sound
-        except Unusable:
-            raise
-        except (soundfile.SoundFileError, TypeError, ValueError) as error:      # TypeError: a raw format
-            raise Unusable("not readable as audio, or damaged; expected WAV, FLAC, OGG, MP3, AIFF or AU") from error
+    if not file.seekable():                                        # inside a zip
+        file = io.BytesIO(file.read())
+    _check_file(file)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            yield sound
+    except Unusable:
+        raise
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:          # TypeError: a raw format
+        raise Unusable("not readable as audio, or damaged; expected WAV, FLAC, OGG, MP3, AIFF or AU") from error
 
 
-def is_silent(wave):
-    """Whether a wave (samples,), -1 to 1, stays where it is, be that beside 0.
+def is_silent(wave, quiet=SILENT):
+    """Whether a wave (samples,), -1 to 1, stays within `quiet` of its mean, be that beside 0.
 
     >>> is_silent(np.full(100, 0.2, np.float32)), is_silent(np.float32([0, 0.01]))
     (True, False)
     """
-    return bool(np.abs(wave - wave.mean()).max() < SILENT)
+    return bool(np.abs(wave - wave.mean()).max() < quiet)
 
 
 def as_samples(wave):
@@ -123,7 +146,8 @@ def read_recordings(source, names):
 
     def read(name):
         try:
-            return read_recording(source, name)
+            with source.open(name) as file:
+                return read_recording(file)
         except Unusable as error:
             return str(error)
 

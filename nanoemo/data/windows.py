@@ -4,16 +4,14 @@ An utterance, up to `SHORT` seconds, is one piece, read as a clip of a data set 
 longer says more than one thing: it is heard through a window of `WINDOW` seconds that moves on by `HOP`. Of the file no
 more than a window and a block are in memory at once, so a recording may be hours long.
 """
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nanoemo.data.clipset import RATE
 from nanoemo.data.recordings import CUT_SHORT, NO_NUMBERS, Unusable, as_samples, opened_sound, read_recording
-from nanoemo.data.source import Source
 
-__all__ = ["HOP", "SHORT", "WINDOW", "Window", "sliding", "windows"]
+__all__ = ["HOP", "SHORT", "WINDOW", "Window", "seconds", "sliding", "windows"]
 
 SHORT = 10.0                    # seconds: the longest utterance of EMO-DB has 9.0, of SAVEE 7.1
 WINDOW, HOP = 3.0, 1.0          # seconds: about a sentence, and what the features mfcc and log_mel see of a clip
@@ -27,24 +25,24 @@ class Window(NamedTuple):
     wave: np.ndarray
 
 
-def windows(path):
-    """The pieces of the recording in the file `path`, in turn, as a generator of `Window`.
+def windows(file):
+    """The pieces of the recording in a binary file object, in turn, as a generator of `Window`.
 
-    Raises Unusable, whose message begins with the path, where nothing can be heard of the file; of a long one that ends
-    too early or has samples that are no numbers, this is found when that place is reached.
+    Raises Unusable where nothing can be heard of the file; of a long one that ends too early or has samples that are no
+    numbers, this is found when that place is reached.
     """
-    path = Path(path)
-    source = Source(path)
-    try:
-        with opened_sound(source, path.name) as sound:
-            seconds = sound.frames / sound.samplerate
-            if seconds > SHORT:
-                yield from sliding(_blocks(sound))
-                return
-        wave = read_recording(source, path.name).samples / np.float32(32768)
+    if seconds(file) > SHORT:
+        with opened_sound(file) as sound:
+            yield from sliding(_blocks(sound))
+    else:
+        wave = read_recording(file).samples / np.float32(32768)
         yield Window(0.0, len(wave) / RATE, wave)
-    except Unusable as error:
-        raise Unusable(f"{path}: {error}") from error
+
+
+def seconds(file):
+    """How long the recording in a binary file object is, as its header says. Raises Unusable."""
+    with opened_sound(file) as sound:
+        return sound.frames / sound.samplerate
 
 
 def sliding(blocks):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nanoemo import features
-from nanoemo.data.recordings import Unusable, is_silent, require_libraries
+from nanoemo.data.recordings import SILENT, Silent, is_silent, opened_recording, require_libraries
 from nanoemo.data.windows import windows
 from nanoemo.recognition.trained import Trained
 
@@ -82,26 +82,30 @@ class Listener(Trained):
         self.kind, self.standardise = settings.features, folder.standardisation()
         return self.example_shape
 
-    def __call__(self, path, each=iter):
-        """What is heard in the recording in the file `path`, as `Heard`: one answer for up to 10 s, for a longer one an
-        answer every second (`nanoemo.data.windows`).
+    def __call__(self, file, each=iter, quiet=SILENT):
+        """What is heard in a recording, as `Heard`: one answer for up to 10 s, for a longer one an answer every second
+        (`nanoemo.data.windows`).
 
+        file: a path, or a binary file object such as `io.BytesIO(content)`
         each: what the windows are drawn through, such as a bar of progress
-        Raises Unusable (a DataError) where nothing can be heard of the file.
+        quiet: a window that stays below this, of a full scale of 1, is silent
+        Raises Unusable (a DataError) where nothing can be heard of the file, Silent (one of those) where it is silent
+        throughout, OSError where a path cannot be opened.
         """
         spans, rows = [], []
-        pieces = iter(each(windows(path)))
-        while batch := list(itertools.islice(pieces, AT_ONCE)):
-            spans += [piece[:2] for piece in batch]
-            rows.append(self._answer([piece.wave for piece in batch]))
-        rows = np.concatenate(rows)
-        if np.isnan(rows).all():
-            raise Unusable(f"{path}: silent")
+        with opened_recording(file) as content:
+            pieces = iter(each(windows(content)))
+            while batch := list(itertools.islice(pieces, AT_ONCE)):
+                spans += [piece[:2] for piece in batch]
+                rows.append(self._answer([piece.wave for piece in batch], quiet))
+            rows = np.concatenate(rows)
+            if np.isnan(rows).all():
+                raise Silent()
         return Heard(np.array(spans), rows, self.classes)
 
-    def _answer(self, waves):
+    def _answer(self, waves, quiet):
         """(N, K) for waves, with NaN for those that are silent: a network would read an emotion in them too."""
-        heard = np.array([not is_silent(wave) for wave in waves])
+        heard = np.array([not is_silent(wave, quiet) for wave in waves])
         rows = np.full((len(waves), len(self.classes)), np.nan, np.float32)
         if heard.any():
             rows[heard] = self.probabilities([wave for wave, loud in zip(waves, heard) if loud])
