@@ -1,33 +1,28 @@
 """The page of `nanoemo webcam`: what the server refuses, and the page in a headless browser with a fake camera."""
-import http.client
 import io
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 import pytest
+from local_page import device_is_off, pixels, request, serious, serving, status_of, watch_device
 from PIL import Image
 
 from nanoemo.cli import main
-from nanoemo.recognition import Recognizer, Server
-from nanoemo.recognition.server import MAX_BODY
+from nanoemo.recognition import FacesPage, Recognizer
+
+
+ORANGE = 0xD5, 0x5E, 0x00       # of the squares
 
 
 @pytest.fixture(scope="module")
 def server(tiny_run):
-    with Server(Recognizer(tiny_run)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(FacesPage(Recognizer(tiny_run))) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -39,29 +34,20 @@ def portrait_jpeg():
     return file.getvalue()
 
 
-def request(server, method, path, body=None, **headers):
-    """(status, headers, body) of the answer."""
-    connection = http.client.HTTPConnection(*server.server_address, timeout=60)
-    try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
-
-
 # ---- the server
 
 
 def test_page_loads_nothing_from_elsewhere(server):
-    for path in ("/", "/page.css", "/page.js"):
+    for path in ("/", "/page.css", "/page.js", "/faces.js"):
         status, headers, body = request(server, "GET", path)
         assert status == 200
         assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert headers["Permissions-Policy"] == "camera=(self), microphone=(), geolocation=()"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["X-Content-Type-Options"] == "nosniff"
         assert not re.search(rb"https?://|//\w+\.|@import|url\(", body)
     assert request(server, "GET", "/about")[0] == 200
-    assert request(server, "GET", "/../server.py")[0] == 404
+    for path in ("/../server.py", "/voices.js"):
+        assert request(server, "GET", path)[0] == 404
 
 
 def test_recognizes(server, portrait_jpeg):
@@ -95,7 +81,7 @@ def test_listens_on_this_computer_alone(server):
 
 
 def test_size_of_a_request_is_bounded(server):
-    assert request(server, "POST", "/recognize", Content_Length=str(MAX_BODY + 1))[0] == 413
+    assert request(server, "POST", "/recognize", Content_Length=str(FacesPage.MOST_BYTES + 1))[0] == 413
     assert request(server, "POST", "/recognize", Content_Length="many")[0] == 411
     assert request(server, "POST", "/recognize", iter([b"x"]), Transfer_Encoding="chunked")[0] == 411
     assert request(server, "POST", "/elsewhere", b"x")[0] == 404
@@ -153,100 +139,50 @@ def camera_film(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def open_page(server, tmp_path):
-    """Opens the page in headless Chromium with more options; gives the selenium driver."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: the page is not tested")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    if not (chromium and chromedriver):
-        pytest.skip("chromium or chromedriver is not installed: the page is not tested")
-    drivers = []
-
-    def start(*arguments):
-        options = webdriver.ChromeOptions()
-        options.binary_location = chromium
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                         "--disable-dev-shm-usage", "--window-size=1280,900", f"--user-data-dir={tmp_path / 'profile'}",
-                         *arguments):
-            options.add_argument(argument)
-        drivers.append(webdriver.Chrome(options, webdriver.ChromeService(chromedriver)))
-        drivers[-1].get(server.url)
-        return drivers[-1]
-
-    yield start
-    for driver in drivers:
-        driver.quit()
-
-
-def status_of(driver, pattern, seconds=60):
-    """The page's status line, once it fits `pattern`."""
-    end = time.monotonic() + seconds
-    while not re.search(pattern, text := driver.find_element("id", "status").text):
-        assert time.monotonic() < end, f"waited for {pattern!r}, the page says {text!r}"
-        time.sleep(0.1)
-    return text
-
-
-def orange_pixels(driver):
-    """How many pixels of the canvas have the colour of the squares."""
-    return driver.execute_script("""
-        const canvas = document.getElementById("picture");
-        const dots = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-        let found = 0;
-        for (let i = 0; i < dots.length; i += 4) found += dots[i] === 0xD5 && dots[i + 1] === 0x5E && dots[i + 2] === 0;
-        return found;""")
-
-
-def serious(driver):
-    return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def test_camera_in_the_browser(open_page, camera_film):
+def test_camera_in_the_browser(server, open_page, camera_film):
     """A face before the camera gets a square and bars, several times; stopping turns the camera off."""
     from selenium.webdriver import Keys
 
-    driver = open_page("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+    driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
                        f"--use-file-for-fake-video-capture={camera_film}")
+    watch_device(driver)
     button = driver.find_element("id", "camera")
     button.send_keys(Keys.ENTER)                    # by the keyboard
     status_of(driver, r"^1 face; \d+\.\d pictures a second")
-    assert orange_pixels(driver) > 500
+    assert pixels(driver, "picture", *ORANGE) > 500
     names = driver.execute_script(              # at once: the next frame brings new bars
-        "return [...document.querySelectorAll('.face meter')].map((meter) => meter.getAttribute('aria-label'))")
+        "return [...document.querySelectorAll('.answer meter')].map((meter) => meter.getAttribute('aria-label'))")
     assert names == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     assert "Drawn faces show nobody" in driver.find_element("id", "model").text
     assert driver.get_screenshot_as_png()[:4] == b"\x89PNG"
     button.click()
-    assert status_of(driver, "camera is off") and driver.execute_script("return stream === null && video.srcObject === null")
+    assert status_of(driver, "camera is off") and device_is_off(driver)
     assert serious(driver) == []
 
 
-def test_camera_without_a_face(open_page):
+def test_camera_without_a_face(server, open_page):
     """Chromium's own fake camera shows a test card."""
-    driver = open_page("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     driver.find_element("id", "camera").click()
     status_of(driver, "^no face found")
-    assert orange_pixels(driver) == 0
+    assert pixels(driver, "picture", *ORANGE) == 0
 
 
-def test_camera_that_is_not_allowed_or_not_there(open_page):
-    driver = open_page("--deny-permission-prompts")
+def test_camera_that_is_not_allowed_or_not_there(server, open_page):
+    driver = open_page(server.url, "--deny-permission-prompts")
     driver.find_element("id", "camera").click()
     assert "choose a picture" in status_of(driver, "No camera|does not allow") or "Allow it" in status_of(driver, "allow")
     assert "problem" in driver.find_element("id", "status").get_attribute("class")
 
 
-def test_uploaded_picture(open_page, tmp_path, portrait_jpeg):
-    driver = open_page()
+def test_uploaded_picture(server, open_page, tmp_path, portrait_jpeg):
+    driver = open_page(server.url)
     for name, content in (("portrait.jpg", portrait_jpeg), ("letter.jpg", b"Dear Sir")):
         (tmp_path / name).write_bytes(content)
     chooser = driver.find_element("id", "file")
     chooser.send_keys(str(tmp_path / "portrait.jpg"))
     status_of(driver, r"^portrait.jpg: 1 face$")
-    assert orange_pixels(driver) > 500
+    assert pixels(driver, "picture", *ORANGE) > 500
     driver.find_element("id", "whole").click()
     status_of(driver, r"^portrait.jpg: 1 face$")
     chooser.send_keys(str(tmp_path / "letter.jpg"))

@@ -26,7 +26,7 @@ COMMANDS = {
     "data": "look into a data set: numbers, duplicates, examples",
     "reproduce": "run the experiments of a paper again and compare the figures",
     "predict": "read emotions in the faces of pictures, or in recordings, with a trained model",
-    "webcam": "read emotions from this computer's camera, on a local page",
+    "webcam": "read emotions from this computer's camera or microphone, on a local page",
     "show": "draw figures of runs: curves, tables, what a network sees",
     "summary": "print a model's table of layers",
     "models": "list the models",

@@ -1,9 +1,9 @@
-"""`nanoemo webcam RUN`: a local page that reads emotions from the browser's camera, or from a picture given to it."""
+"""`nanoemo webcam RUN`: a local page that reads emotions from the browser's camera, or hears them from its microphone."""
 import argparse
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run; one that was trained on voices listens")
     parser.add_argument("--port", type=_port, default=8765, metavar="N",
                         help="where the page is served (default 8765; 0 for any free one)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
@@ -16,13 +16,13 @@ def _port(text):
 
 
 def run(args):
-    from nanoemo.recognition import Recognizer, Server
+    from nanoemo.recognition import Server, page_of
 
-    recognizer = Recognizer(args.run, args.device)
-    with Server(recognizer, args.port) as server:
+    page = page_of(args.run, args.device)
+    with Server(page, args.port) as server:
         try:
-            print(f"{recognizer.title}: open {server.url} in a browser on this computer; Ctrl-C ends", flush=True)
-            print("only this computer can reach the page, and pictures do not leave it", flush=True)
+            print(f"{page.trained.title}: open {server.url} in a browser on this computer; Ctrl-C ends", flush=True)
+            print(f"only this computer can reach the page, and {page.THINGS} do not leave it", flush=True)
             server.serve_forever()
         except KeyboardInterrupt:           # the usual way to end
             print("\nended", flush=True)

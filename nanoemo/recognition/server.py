@@ -1,37 +1,36 @@
 """The page of `nanoemo webcam`: a web server for this computer alone.
 
-    GET  /            the page, its style and its script: three files, which load nothing from elsewhere
+    GET  /            the page, its style and its scripts: a few files, which load nothing from elsewhere
     GET  /about       what the network is, as JSON
-    POST /recognize   a picture as the body; answers with its faces as JSON
+    POST /recognize   a picture as the body; answers with its faces as JSON (`FacesPage`)
+    POST /listen      a recording as the body; answers with what is heard in it as JSON (`VoicesPage`)
 
 What keeps it private: it listens on the loopback address, which no other computer reaches. It answers only where the
 request names that address as its Host, and only to its own page where the browser names an Origin: so no web page
 elsewhere, open in the same browser, can use it, not even through a domain that it has pointed at 127.0.0.1 (DNS
-rebinding). The Content-Security-Policy lets the page speak to this server alone. Pictures stay in memory, are not
-written, and are gone after the answer.
+rebinding). The Content-Security-Policy lets the page speak to this server alone. Pictures and sounds stay in memory, are
+not written, and are gone after the answer.
 """
 import errno
-import io
 import json
 import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler
 from importlib import resources
+from pathlib import PurePosixPath
 
 from nanoemo import data
 
-__all__ = ["HOST", "MAX_BODY", "Server"]
+__all__ = ["HOST", "Server"]
 
 HOST = "127.0.0.1"
-MAX_BODY = 25_000_000           # bytes of a picture
 PATIENCE = 15                   # seconds to wait for the rest of a request
-CAMERA = {"longest": 320, "tilts": (0,)}        # how a frame of the camera is searched: several a second
 
-PAGE = {"/": ("page.html", "text/html"), "/page.css": ("page.css", "text/css"), "/page.js": ("page.js", "text/javascript")}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+DEVICES = ("camera", "microphone", "geolocation")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -40,20 +39,23 @@ HEADERS = {
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Serves the page, with the answers of `recognizer` (a `Recognizer`), until `shutdown`.
+    """Serves a `FacesPage` or a `VoicesPage`, with its answers, until `shutdown`.
 
     port: 0 takes any that is free; `url` says which
     Raises OSError where the port is taken or needs more rights.
 
-        with Server(recognizer, port=8765) as server:
+        with Server(page_of("runs/njoku.cnn-1"), port=8765) as server:
             server.serve_forever()
     """
     daemon_threads = True               # an open connection does not keep the program from ending
     allow_reuse_address = True          # the port is free again as soon as the last server has ended
 
-    def __init__(self, recognizer, port=0):
-        self.recognizer = recognizer
-        self.turn = threading.Lock()    # one picture at a time: the network uses all cores already
+    def __init__(self, page, port=0):
+        self.page = page
+        self.turn = threading.Lock()    # one answer at a time: the network uses all cores already
+        self.files = {f"/{name}": name for name in page.FILES} | {"/": page.FILES[0]}
+        allowed = ", ".join(f"{device}=({'self' if device == page.DEVICE else ''})" for device in DEVICES)
+        self.headers = HEADERS | {"Permissions-Policy": allowed}
         try:
             super().__init__((HOST, port), Handler)
         except OSError as error:
@@ -72,16 +74,10 @@ class Server(socketserver.ThreadingTCPServer):
         return {f"{name}:{self.server_address[1]}" for name in (HOST, "localhost")}
 
     def about(self):
-        recognizer = self.recognizer
-        return {"title": recognizer.title, "classes": list(recognizer.classes), "drawn": recognizer.drawn}
-
-    def recognize(self, content, camera, whole):
-        """The faces in a picture file's bytes, as plain data. DataError where it is no picture."""
-        picture = data.read_photo(io.BytesIO(content))
-        with self.turn:
-            found = self.recognizer(picture, whole, **(CAMERA if camera else {}))
-        height, width, _ = picture.shape
-        return {"width": width, "height": height, "faces": [one.as_json() for one in found]}
+        """What the page is told when it is opened, as plain data."""
+        trained = self.page.trained
+        return {"title": trained.title, "classes": list(trained.classes), "drawn": trained.drawn,
+                "most_bytes": self.page.MOST_BYTES}
 
     def handle_error(self, request, client_address):
         """A browser that goes away in the middle is no event; anything else is shown as usual."""
@@ -100,10 +96,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if not self._is_ours():
             return
-        if self.path in PAGE:
-            name, kind = PAGE[self.path]
+        name = self.server.files.get(self.path)
+        if name:
             content = resources.files("nanoemo.recognition").joinpath("page", name).read_bytes()
-            self._answer(200, content, f"{kind}; charset=utf-8")
+            self._answer(200, content, f"{TYPES[PurePosixPath(name).suffix]}; charset=utf-8")
         elif self.path == "/about":
             self._answer_json(200, self.server.about())
         else:
@@ -112,22 +108,26 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         if not self._is_ours():
             return
+        page = self.server.page
         path, _, options = self.path.partition("?")
         length = self.headers.get("Content-Length", "")
-        if path != "/recognize":
+        if path != page.PATH:
             self._refuse(404, "there is no such page")
         elif not length.isdecimal():
-            self._refuse(411, "the request does not say how long its picture is")
-        elif int(length) > MAX_BODY:
-            self._refuse(413, f"a picture of {int(length) / 1e6:.0f} MB; up to {MAX_BODY / 1e6:.0f} MB are read")
+            self._refuse(411, "the request does not say how long its body is")
+        elif int(length) > page.MOST_BYTES:
+            self._refuse(413, f"{int(length) / 1e6:.0f} MB; {page.THINGS} of up to {page.MOST_BYTES / 1e6:.0f} MB are read")
         else:
-            self._recognize(self.rfile.read(int(length)), options.split("&"))
+            self._answer_for(self.rfile.read(int(length)), options.split("&"))
 
-    def _recognize(self, content, options):
+    def _answer_for(self, content, options):
         try:
-            self._answer_json(200, self.server.recognize(content, "camera" in options, "whole" in options))
+            with self.server.turn:
+                answer = self.server.page.answer(content, options)
         except data.DataError as error:
             self._answer_json(422, {"error": str(error)})
+        else:
+            self._answer_json(200, answer)
 
     def _is_ours(self):
         """Whether the request means this server, and comes from its page; else it is refused."""
@@ -149,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status, content, kind):
         self.send_response(status)
-        for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
+        for name, value in {**self.server.headers, "Content-Type": kind, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")

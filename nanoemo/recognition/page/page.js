@@ -1,27 +1,19 @@
 "use strict";
-// Takes a frame of the camera, or a chosen picture; sends it to the program that serves this page; draws what it finds.
+// What the page that sees and the page that listens have in common: words, questions to the program that serves them, bars,
+// a device that is turned on and off, and a chosen file.
 
-const ORANGE = "#D55E00";
-const FRAME = 640;          // pixels: the longer side of what is sent of the camera
-const SHOWN = 1280;         // pixels: the longer side of a chosen picture as it is drawn
-const MOST_BARS = 6;        // faces whose bars are shown
-const element = (id) => document.getElementById(id);
-const video = element("video"), canvas = element("picture"), button = element("camera"), file = element("file");
+export const ORANGE = "#D55E00";
+export const element = (id) => document.getElementById(id);
+export const percent = (value) => `${Math.round(100 * value)} %`;
 
-const CAMERA_PROBLEMS = {
-  NotAllowedError: "The browser does not allow this page to use the camera. Allow it beside the address, and start again.",
-  NotFoundError: "No camera was found. You can choose a picture instead.",
-  NotReadableError: "The camera is in use by another program.",
-};
-
-function say(text, problem = false) {
+export function say(text, problem = false) {
   element("status").textContent = text;
   element("status").classList.toggle("problem", problem);
 }
 
 // ---- asking the program
 
-async function ask(path, body) {
+export async function ask(path, body) {
   let answer;
   try {
     answer = await fetch(path, body ? { method: "POST", body } : {});
@@ -33,46 +25,20 @@ async function ask(path, body) {
   return result;
 }
 
-// ---- showing the answer
-
-function draw(source, width, height, result) {
-  canvas.width = width;
-  canvas.height = height;
-  const pen = canvas.getContext("2d");
-  pen.drawImage(source, 0, 0, width, height);
-  const scale = width / result.width;
-  const line = Math.max(2, width / 200);
-  result.faces.forEach((face, index) => {
-    const side = face.side * scale;
-    pen.save();
-    pen.translate(face.x * scale, face.y * scale);
-    pen.rotate(face.tilt * Math.PI / 180);
-    for (const [colour, thickness] of [["white", 2 * line], [ORANGE, line]]) {
-      pen.strokeStyle = colour;
-      pen.lineWidth = thickness;
-      pen.strokeRect(-side / 2, -side / 2, side, side);
-    }
-    pen.restore();
-    label(pen, headline(face, index), face.x * scale, face.y * scale, side, width);
-  });
+// Says what the network is, with `warning` where it was trained on what was drawn; gives all that is known of it.
+export async function introduce(warning) {
+  try {
+    const about = await ask("/about");
+    element("model").textContent = about.title + (about.drawn ? `. ${warning}` : "");
+    element("model").classList.toggle("drawn", about.drawn);
+    return about;
+  } catch (error) {
+    say(error.message, true);
+    throw error;
+  }
 }
 
-// Above the face, below it where there is no room; smaller on a small face, so that neighbours do not hide one another.
-function label(pen, text, x, y, side, width) {
-  const size = Math.max(width / 64, Math.min(side / 4, width / 28));
-  pen.font = `600 ${size}px system-ui, sans-serif`;
-  const long = pen.measureText(text).width + size;
-  const left = Math.min(Math.max(x - long / 2, 0), width - long);
-  const above = y - 0.58 * side - 1.4 * size;
-  const top = above < 0 ? y + 0.58 * side : above;
-  pen.fillStyle = ORANGE;
-  pen.fillRect(left, top, long, 1.4 * size);
-  pen.fillStyle = "white";
-  pen.fillText(text, left + size / 2, top + 1.05 * size);
-}
-
-const percent = (value) => `${Math.round(100 * value)} %`;
-const headline = (face, index) => `${index + 1}  ${face.label} ${percent(face.probabilities[face.label])}`;
+// ---- bars
 
 function make(tag, text = "", parent = null) {
   const made = document.createElement(tag);
@@ -81,115 +47,107 @@ function make(tag, text = "", parent = null) {
   return made;
 }
 
-function showBars(faces) {
-  element("faces").replaceChildren(...faces.slice(0, MOST_BARS).map((face, index) => {
-    const part = make("div");
-    part.className = "face";
-    make("h2", headline(face, index), part);
-    for (const [name, value] of Object.entries(face.probabilities)) {
-      const row = make("div", "", part);
-      row.className = name === face.label ? "bar best" : "bar";
-      make("span", name, row);
-      const meter = make("meter", percent(value), row);
-      meter.value = value;
-      meter.setAttribute("aria-label", name);
-      make("span", percent(value), row);
-    }
-    return part;
-  }));
-}
-
-function count(faces) {
-  const bars = faces.length > MOST_BARS ? `; bars of the ${MOST_BARS} largest` : "";
-  return faces.length === 0 ? "no face found" : `${faces.length} ${faces.length === 1 ? "face" : "faces"}${bars}`;
-}
-
-function show(source, width, height, result) {
-  draw(source, width, height, result);
-  showBars(result.faces);
-}
-
-// The size of a picture with its longer side brought down to `longest`.
-function fitted(width, height, longest) {
-  const scale = Math.min(1, longest / Math.max(width, height));
-  return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
-}
-
-// ---- the camera
-
-let stream = null;
-
-async function startCamera() {
-  if (!navigator.mediaDevices) {
-    say("This browser gives pages no camera. You can choose a picture instead.", true);
-    return;
+// A bar for each of {class: probability}, the best marked, under a title. A probability of null has none: silence.
+export function bars(title, probabilities) {
+  const part = make("div");
+  part.className = "answer";
+  make("h2", title, part);
+  const highest = Math.max(...Object.values(probabilities));
+  for (const [name, value] of Object.entries(probabilities)) {
+    const row = make("div", "", part);
+    row.className = value !== null && value === highest ? "bar best" : "bar";
+    make("span", name, row);
+    const text = value === null ? "–" : percent(value);
+    const meter = make("meter", text, row);
+    meter.value = value ?? 0;
+    meter.setAttribute("aria-label", name);
+    make("span", text, row);
   }
-  say("Waiting for the camera …");
-  try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 } }, audio: false });
-  } catch (error) {
-    say(CAMERA_PROBLEMS[error.name] ?? `The camera cannot be used: ${error.message}`, true);
-    return;
+  return part;
+}
+
+// ---- a camera or a microphone
+
+// The button named `name` turns it on and off. A subclass says how to `open` and `close` it, how to `take` what is to be
+// shown, an answer of the program, and how to `show` that.
+export class Device {
+  constructor(name, instead, constraints) {
+    Object.assign(this, { name, instead, constraints, stream: null, waiting: false, button: element(name) });
+    this.button.addEventListener("click", () => this.stream ? this.stop() : this.start());
   }
-  button.textContent = "Stop the camera";
-  video.srcObject = stream;
-  await video.play();
-  watch(stream);
-}
 
-function stopCamera(text = "The camera is off.", problem = false) {
-  if (!stream) return;
-  stream.getTracks().forEach((track) => track.stop());
-  stream = null;
-  video.srcObject = null;
-  button.textContent = "Start the camera";
-  say(text, problem);
-}
-
-// Frame after frame, the next one when the answer to the last has come; so the program is never behind.
-async function watch(mine) {
-  mine.getVideoTracks()[0].onended = () => mine === stream && stopCamera("The camera has gone.", true);
-  let before = performance.now(), pace = 0;
-  while (stream === mine) {
-    const [width, height] = fitted(video.videoWidth, video.videoHeight, FRAME);
-    const frame = new OffscreenCanvas(width, height);
-    frame.getContext("2d").drawImage(video, 0, 0, width, height);
+  async start() {
+    if (this.waiting) return;
+    say(`Waiting for the ${this.name} …`);
+    this.waiting = true;
     try {
-      const result = await ask("/recognize?camera", await frame.convertToBlob({ type: "image/jpeg", quality: 0.9 }));
-      if (stream !== mine) return;
-      show(frame, width, height, result);
-      const now = performance.now();
-      pace = 0.8 * (pace || now - before) + 0.2 * (now - before);
-      before = now;
-      say(`${count(result.faces)}; ${(1000 / pace).toFixed(1)} pictures a second`);
+      if (!navigator.mediaDevices) throw new Error("this browser gives pages none");
+      this.stream = await navigator.mediaDevices.getUserMedia(this.constraints);
     } catch (error) {
-      if (stream === mine) stopCamera(error.message, true);
+      say(this.reason(error), true);
+      return;
+    } finally {
+      this.waiting = false;
+    }
+    this.button.textContent = `Stop the ${this.name}`;
+    this.watch(this.stream);
+  }
+
+  reason(error) {
+    return {
+      NotAllowedError: `The browser does not allow this page the ${this.name}. Allow it beside the address, and start again.`,
+      NotFoundError: `No ${this.name} was found. You can choose a ${this.instead} instead.`,
+      NotReadableError: `The ${this.name} is in use by another program.`,
+    }[error.name] ?? `The ${this.name} cannot be used: ${error.message}. You can choose a ${this.instead} instead.`;
+  }
+
+  // Answer after answer, the next one asked for when the last has come; so the program is never behind.
+  async watch(mine) {
+    mine.getTracks()[0].onended = () => mine === this.stream && this.stop(`The ${this.name} has gone.`, true);
+    try {
+      await this.open(mine);
+      while (this.stream === mine) {
+        const taken = await this.take();
+        if (this.stream === mine) this.show(taken);
+      }
+    } catch (error) {
+      if (this.stream === mine) this.stop(error.message, true);
     }
   }
-}
 
-// ---- a chosen picture
-
-async function showFile() {
-  const chosen = file.files[0];
-  if (!chosen) return;
-  stopCamera();
-  say(`Looking at ${chosen.name} …`);
-  try {
-    const result = await ask(element("whole").checked ? "/recognize?whole" : "/recognize", chosen);
-    const picture = await createImageBitmap(chosen).catch(() => null);
-    if (picture) show(picture, ...fitted(result.width, result.height, SHOWN), result);
-    else showBars(result.faces);
-    say(`${chosen.name}: ${count(result.faces)}${picture ? "" : "; the browser cannot show this kind of picture"}`);
-  } catch (error) {
-    say(`${chosen.name}: ${error.message}`, true);
+  stop(text = `The ${this.name} is off.`, problem = false) {
+    if (!this.stream) return;
+    this.stream.getTracks().forEach((track) => track.stop());
+    this.stream = null;
+    this.close();
+    this.button.textContent = `Start the ${this.name}`;
+    say(text, problem);
   }
 }
 
-button.addEventListener("click", () => stream ? stopCamera() : startCamera());
-file.addEventListener("change", showFile);
-element("whole").addEventListener("change", showFile);
-ask("/about").then((about) => {
-  element("model").textContent = about.title + (about.drawn ? ". Drawn faces show nobody: what it says of you means nothing." : "");
-  element("model").classList.toggle("drawn", about.drawn);
-}).catch((error) => say(error.message, true));
+// ---- a chosen file
+
+// The function that sends the chosen file to `path()` and says what `show(file, answer)` says of it, unless something else
+// was begun in the meantime. `clear` takes away what was shown before; `doing` is said while one waits.
+export function chooser({ device, about, doing, path, clear, show }) {
+  const input = element("file");
+  const send = async () => {
+    const file = input.files[0];
+    if (!file) return;
+    device.stop();
+    clear();
+    say(`${doing} ${file.name} …`);
+    const current = () => !device.stream && input.files[0] === file;
+    try {
+      if (file.size > about.most_bytes) throw new Error(`${size(file.size)}; up to ${size(about.most_bytes)} are read`);
+      const answer = await ask(path(), file);
+      if (current()) say(`${file.name}: ${await show(file, answer)}`);
+    } catch (error) {
+      if (current()) say(`${file.name}: ${error.message}`, true);
+    }
+  };
+  input.addEventListener("change", send);
+  return send;
+}
+
+const size = (bytes) => `${Math.round(bytes / 1e6)} MB`;

@@ -1,0 +1,97 @@
+"use strict";
+// Listens to the microphone, or takes a chosen recording; sends it to the program that serves this page; draws what it hears.
+
+import { Device, ask, bars, chooser, element, introduce, percent, say } from "/page.js";
+import { drawTimeline } from "/timeline.js";
+import { wav } from "/wav.js";
+
+const WINDOW = 3, HOP = 1;  // seconds: what is sent of the microphone, and how often; as nanoemo/data/windows.py cuts recordings
+const SHOWN = 60;           // seconds of the microphone on the timeline
+const AGO = { tick: (second) => second === 0 ? "now" : String(-second), axis: "seconds ago" };
+
+// ---- showing the answer
+
+// `answer`: {label, probabilities}, or {silent: true}
+function showBars(title, answer) {
+  const none = Object.fromEntries(about.classes.map((name) => [name, null]));
+  element("answers").replaceChildren(bars(title + headline(answer), answer.probabilities ?? none));
+}
+
+// An empty timeline of the microphone.
+function clear() {
+  element("answers").replaceChildren();
+  drawColumns([], { from: -SHOWN, to: 0, ...AGO });
+}
+
+const headline = (answer) => answer.silent ? "silence" : `${answer.label} ${percent(answer.probabilities[answer.label])}`;
+
+function drawColumns(columns, axes) {
+  drawTimeline(element("timeline"), about.classes, columns, axes);
+}
+
+// ---- the microphone
+
+class Microphone extends Device {
+  constructor() {
+    super("microphone", "recording", { audio: { echoCancellation: false }, video: false });
+  }
+
+  async open(stream) {
+    this.context = new AudioContext();
+    await this.context.resume();
+    await this.context.audioWorklet.addModule("/recorder.js");
+    this.recorder = new AudioWorkletNode(this.context, "recorder", { processorOptions: { seconds: WINDOW } });
+    this.context.createMediaStreamSource(stream).connect(this.recorder);
+    this.recorder.connect(this.context.destination);        // nothing is heard of it, but what leads nowhere need not run
+    this.columns = [];
+    this.before = this.context.currentTime;
+    clear();
+    say("Listening …");
+  }
+
+  close() {
+    this.context?.close();
+  }
+
+  async take() {
+    const wait = this.before + HOP - this.context.currentTime;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(0, wait)));
+    const samples = await new Promise((resolve) => {
+      this.recorder.port.onmessage = (message) => resolve(message.data);
+      this.recorder.port.postMessage("last");
+    });
+    const [start, end] = [this.before, this.context.currentTime];
+    this.before = end;
+    return { start, end, answer: await ask("/listen?microphone", wav(samples, this.context.sampleRate)) };
+  }
+
+  show({ start, end, answer }) {
+    this.columns = this.columns.filter((column) => column.end > end - SHOWN);
+    this.columns.push({ start, end, probabilities: answer.probabilities ?? null });
+    showBars("", answer);
+    const ago = this.columns.map((column) => ({ ...column, start: column.start - end, end: column.end - end }));
+    drawColumns(ago, { from: -SHOWN, to: 0, ...AGO });
+    say(`Listening to the last ${WINDOW} s, every ${(end - start).toFixed(1)} s${answer.silent ? ": silence" : ""}`);
+  }
+}
+
+// ---- a chosen recording
+
+function showFile(_, answer) {
+  const pieces = answer.windows ?? [{ start: 0, end: answer.seconds, silent: true }];
+  const middle = (piece) => (piece.start + piece.end) / 2;
+  // Windows overlap: what was heard in one is drawn around its middle, halfway to its neighbours'.
+  const columns = pieces.map((piece, index) => ({
+    start: index === 0 ? 0 : (middle(pieces[index - 1]) + middle(piece)) / 2,
+    end: index === pieces.length - 1 ? answer.seconds : (middle(piece) + middle(pieces[index + 1])) / 2,
+    probabilities: piece.probabilities ?? null,
+  }));
+  const mean = pieces.length > 1 ? "on average " : "";
+  showBars(mean, answer);
+  drawColumns(columns, { from: 0, to: answer.seconds, tick: String, axis: "seconds" });
+  return `${answer.seconds.toFixed(1)} s: ${mean}${headline(answer)}`;
+}
+
+const about = await introduce("Made voices are nobody's: what it says of you means nothing.");
+clear();
+chooser({ device: new Microphone(), about, doing: "Listening to", path: () => "/listen", clear, show: showFile });

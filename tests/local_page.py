@@ -1,0 +1,85 @@
+"""What tests of the local page need: one that is served, requests to it, and a browser that shows it."""
+import contextlib
+import http.client
+import re
+import shutil
+import threading
+import time
+
+import pytest
+
+from nanoemo.recognition import Server
+
+
+@contextlib.contextmanager
+def serving(page):
+    with Server(page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def request(server, method, path, body=None, **headers):
+    """(status, headers, body) of the answer."""
+    connection = http.client.HTTPConnection(*server.server_address, timeout=60)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def chromium(profile, *arguments):
+    """A selenium driver of headless Chromium; without one the test is skipped."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: the page is not tested")
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not (browser and chromedriver):
+        pytest.skip("chromium or chromedriver is not installed: the page is not tested")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                     "--disable-dev-shm-usage", "--window-size=1280,900", f"--user-data-dir={profile}", *arguments):
+        options.add_argument(argument)
+    return webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
+
+
+def status_of(driver, pattern, seconds=60):
+    """The page's status line, once it fits `pattern`."""
+    end = time.monotonic() + seconds
+    while not re.search(pattern, text := driver.find_element("id", "status").text):
+        assert time.monotonic() < end, f"waited for {pattern!r}, the page says {text!r}"
+        time.sleep(0.1)
+    return text
+
+
+def pixels(driver, canvas, red, green, blue):
+    """How many pixels of the canvas of that id have that colour."""
+    return driver.execute_script("""
+        const [canvas, ...colour] = [document.getElementById(arguments[0]), ...[...arguments].slice(1)];
+        const dots = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let found = 0;
+        for (let i = 0; i < dots.length; i += 4) found += colour.every((value, channel) => dots[i + channel] === value);
+        return found;""", canvas, red, green, blue)
+
+
+def watch_device(driver):
+    """Lets `device_is_off` see the camera or the microphone that the page is given."""
+    driver.execute_script("""
+        const devices = navigator.mediaDevices, get = devices.getUserMedia.bind(devices);
+        devices.getUserMedia = async (constraints) => window.given = await get(constraints);""")
+
+
+def device_is_off(driver):
+    return driver.execute_script("return given.getTracks().every((track) => track.readyState === 'ended')")
+
+
+def serious(driver):
+    return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]

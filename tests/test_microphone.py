@@ -1,0 +1,172 @@
+"""The page of `nanoemo webcam` for a run that listens: its answers, and the page in a headless browser with a fake microphone."""
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from local_page import device_is_off, pixels, request, serious, serving, status_of, watch_device
+
+from nanoemo.data.clipset import RATE
+from nanoemo.recognition import FacesPage, Listener, VoicesPage, page_of
+
+soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: recordings cannot be read")
+
+ORANGE, GREY = (0xD5, 0x5E, 0x00), (0xBB, 0xBB, 0xBB)       # the most probable class on the timeline, and silence
+
+
+@pytest.fixture(scope="module")
+def server(voice_run):
+    with serving(VoicesPage(Listener(voice_run))) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def speech(voices):
+    """Made voices, one after the other: a wave of 10 seconds."""
+    clips = voices["test"]
+    return np.resize(np.concatenate([clips.wave(index) for index in range(len(clips))]), 10 * RATE)
+
+
+def audio(wave, form="wav", rate=RATE, **options):
+    """The bytes of an audio file."""
+    file = io.BytesIO()
+    soundfile.write(file, wave, rate, format=form, **options)
+    return file.getvalue()
+
+
+def listen(server, content, option=""):
+    """(status, answer) to a recording."""
+    status, _, body = request(server, "POST", f"/listen{option}", content, Origin=server.url.rstrip("/"))
+    return status, json.loads(body)
+
+
+# ---- the server
+
+
+def test_page_may_use_the_microphone_and_nothing_else(server):
+    for path in ("/", *(f"/{name}" for name in VoicesPage.FILES)):
+        status, headers, body = request(server, "GET", path)
+        assert status == 200 and not re.search(rb"https?://|//\w+\.|@import|url\(", body)
+        assert headers["Permissions-Policy"] == "camera=(), microphone=(self), geolocation=()"
+        assert "script-src 'self'; style-src 'self'; connect-src 'self'" in headers["Content-Security-Policy"]
+    about = json.loads(request(server, "GET", "/about")[2])
+    assert about["title"] == "series.cnn1, trained on made voices" and about["drawn"]
+    assert request(server, "GET", "/faces.js")[0] == 404
+
+
+def test_hears_what_predict_hears(server, voice_run, speech, tmp_path):
+    for wave, form, count in ((speech[:2 * RATE], "wav", 1), (np.resize(speech, 12 * RATE), "flac", 10)):
+        content = audio(np.stack([wave] * 2, axis=1), form)
+        (tmp_path / "clip").write_bytes(content)
+        status, answer = listen(server, content)
+        assert status == 200 and len(answer["windows"]) == count and answer["seconds"] == len(wave) / RATE
+        assert answer == Listener(voice_run)(tmp_path / "clip").as_json()
+
+
+def test_silence_is_no_emotion(server, speech):
+    """A room that is quiet is silence before the microphone, but a recording may be quiet throughout."""
+    room = np.random.default_rng(0).normal(0, 0.003, 3 * RATE)
+    assert listen(server, audio(np.zeros(3 * RATE)), "?microphone") == (200, {"silent": True, "seconds": 3})
+    assert listen(server, audio(room), "?microphone") == (200, {"silent": True, "seconds": 3})
+    assert "label" in listen(server, audio(room))[1]
+    assert "label" in listen(server, audio(speech[:RATE], rate=48000), "?microphone")[1]
+    assert listen(server, audio(np.zeros(11 * RATE))) == (200, {"silent": True, "seconds": 11})
+
+
+def test_what_cannot_be_heard_is_one_sentence(server, speech):
+    whole, flac = audio(speech), audio(speech, "flac")
+    no_numbers = audio(np.full(RATE, np.nan), subtype="FLOAT")
+    too_long = audio(np.resize(speech, 601 * 1000), rate=1000, subtype="PCM_U8")
+    for content, reason in ((b"", "empty"), (b"Dear Sir", "not readable as audio"), (whole[:5000], "cut short"),
+                            (flac[:9000], "cut short|not readable"), (audio(np.ones(1)), "shorter than 0.1 s"),
+                            (no_numbers, "no numbers"), (too_long, "601 s long, but this page hears up to 600 s")):
+        status, answer = listen(server, content)
+        assert status == 422 and re.search(reason, answer["error"]) and "\n" not in answer["error"]
+
+
+def test_requests_that_are_refused(server):
+    assert request(server, "POST", "/listen", Content_Length=str(VoicesPage.MOST_BYTES + 1))[0] == 413
+    assert request(server, "POST", "/listen", iter([b"x"]), Transfer_Encoding="chunked")[0] == 411
+    assert request(server, "POST", "/listen", b"x", Host="evil.example")[0] == 421
+    assert request(server, "POST", "/listen", b"x", Origin="http://evil.example")[0] == 403
+    assert request(server, "POST", "/recognize", b"x")[0] == 404
+
+
+def test_run_decides_on_the_page(tiny_run, voice_run):
+    assert isinstance(page_of(tiny_run), FacesPage) and isinstance(page_of(voice_run), VoicesPage)
+
+
+def test_command_serves_it(voice_run):
+    process = subprocess.Popen([sys.executable, "-m", "nanoemo", "webcam", str(voice_run), "--port", "0"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "series.cnn1, trained on made voices: open http://127.0.0.1:" in process.stdout.readline()
+    assert "recordings do not leave it" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "ended" in out and err == ""
+
+
+# ---- the page, in a browser
+
+
+def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypatch):
+    """A voice gets bars and a timeline, a pause is shown as silence, stopping turns the microphone off."""
+    (tmp_path / "talk.wav").write_bytes(audio(np.concatenate([speech[:3 * RATE], np.zeros(5 * RATE)])))
+    sent, answer = [], server.page.answer
+    monkeypatch.setattr(server.page, "answer", lambda content, options: sent.append(content) or answer(content, options))
+    driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                       f"--use-file-for-fake-audio-capture={tmp_path / 'talk.wav'}")
+    status_of(driver, "^Start the microphone")
+    assert "Made voices are nobody's" in driver.find_element("id", "model").text
+    watch_device(driver)
+    button = driver.find_element("id", "microphone")
+    button.click()
+    status_of(driver, r"^Listening to the last 3 s, every \d+\.\d s$")
+    names = driver.execute_script(              # at once: the next answer brings new bars
+        "return [...document.querySelectorAll('.answer meter')].map((meter) => meter.getAttribute('aria-label'))")
+    assert names == list(server.page.trained.classes)
+    status_of(driver, ": silence$")
+    assert driver.find_element("css selector", ".answer h2").text == "silence"
+    assert pixels(driver, "timeline", *ORANGE) > 100 and pixels(driver, "timeline", *GREY) > 100
+    button.click()
+    assert status_of(driver, "microphone is off") and device_is_off(driver)
+    assert serious(driver) == []
+    lengths = []
+    for content in sent:
+        with soundfile.SoundFile(io.BytesIO(content)) as piece:
+            assert (piece.format, piece.subtype, piece.channels) == ("WAV", "PCM_16", 1)
+            lengths.append(piece.frames / piece.samplerate)
+            assert 44 + 2 * piece.frames == len(content)
+    assert lengths[0] >= 0.9 and lengths[-1] == 3 == max(lengths)
+
+
+def test_microphone_that_is_not_allowed_or_not_there(server, open_page):
+    driver = open_page(server.url, "--deny-permission-prompts")
+    driver.find_element("id", "microphone").click()
+    assert re.search("choose a recording|Allow it", status_of(driver, "No microphone|does not allow|cannot be used"))
+
+
+def test_uploaded_recording(server, open_page, speech, tmp_path):
+    (tmp_path / "talk.flac").write_bytes(audio(np.concatenate([speech[:7 * RATE], np.zeros(5 * RATE)]), "flac"))
+    (tmp_path / "silent.wav").write_bytes(audio(np.zeros(RATE)))
+    (tmp_path / "letter.wav").write_bytes(b"Dear Sir")
+    driver = open_page(server.url)
+    status_of(driver, "^Start the microphone")
+    chooser = driver.find_element("id", "file")
+    chooser.send_keys(str(tmp_path / "talk.flac"))
+    status_of(driver, r"^talk.flac: 12.0 s: on average [a-z]+ \d+ %$")
+    assert pixels(driver, "timeline", *ORANGE) > 100 and pixels(driver, "timeline", *GREY) > 100
+    chooser.send_keys(str(tmp_path / "silent.wav"))
+    status_of(driver, r"^silent.wav: 1.0 s: silence$")
+    assert pixels(driver, "timeline", *ORANGE) == 0
+    chooser.send_keys(str(tmp_path / "letter.wav"))
+    status_of(driver, r"^letter.wav: not readable as audio")
+    assert pixels(driver, "timeline", *GREY) < 50              # in the edges of letters
+    with open(tmp_path / "huge.wav", "wb") as file:
+        file.truncate(VoicesPage.MOST_BYTES + 1_000_000)
+    chooser.send_keys(str(tmp_path / "huge.wav"))
+    status_of(driver, r"^huge.wav: 121 MB; up to 120 MB are read$")
