@@ -1,4 +1,4 @@
-"""Late fusion: one network sees drawn faces, one listens to made voices, and both answer together.
+"""Fusion: one network sees drawn faces, one listens to made voices, and both answer together.
 
     python examples/fusion.py                           # on the GPU: --device cuda
 
@@ -6,12 +6,13 @@
 pairs are made: a face and a voice of the same class, drawn at random (docs/fusion.md).
 
 Expect: two to three minutes on two free cores, most of it for the features of the voices, which a second run finds in
-the cache; then the accuracy on made test pairs of the face alone, the voice alone, their weighted mean, and a learned
-combination. Both networks are trained for a short time only, so that there is something to gain.
+the cache; then the accuracy on made test pairs of the face alone, the voice alone, their weighted mean, a learned
+combination of both answers, and one layer over the features of both. Both networks are trained for a short time only,
+so that there is something to gain.
 """
 import argparse
 
-from nanoemo.training import Experiment, Settings, fusion
+from nanoemo.training import Experiment, Settings, fusion, joint
 from nanoemo.training.ensemble import Member
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -35,5 +36,7 @@ print(f"{len(validation.truth)} validation and {len(test.truth)} test pairs are 
 
 weight, found = fusion.judge(validation, test)
 print(f"weight of the face: {weight:.2f}")
+layer, found["joint"] = joint.judge(face, voice)
+print(f"a layer over all {len(layer.weight)} features, of epoch {layer.epoch}")
 shares = {way: 100 * (answer.truth == answer.predicted).mean() for way, answer in found.items()}
 print("right of the made test pairs:", ", ".join(f"{way} {share:.1f} %" for way, share in shares.items()))

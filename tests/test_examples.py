@@ -98,8 +98,9 @@ def test_chater_splits(device, trains_a_paper, tmp_path):
 
 def test_fusion(device, trains_a_paper, tmp_path):
     pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
-    numbers = last_line("fusion.py", r"right of the made test pairs: face (\S+) %, voice (\S+) %, weighted (\S+) %, learned (\S+) %",
-                        "--limit", 70, "--epochs", 1, "--device", device, folder=tmp_path)
+    ways = ", ".join(rf"{way} (\S+) %" for way in ("face", "voice", "weighted", "learned", "joint"))
+    numbers = last_line("fusion.py", f"right of the made test pairs: {ways}", "--limit", 70,
+                        "--epochs", 1, "--device", device, folder=tmp_path)
     assert all(0 <= number <= 100 for number in numbers)
 
 

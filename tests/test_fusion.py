@@ -6,7 +6,7 @@ import pytest
 
 
 from nanoemo.cli import main
-from nanoemo.training import Experiment, RunFolder, Settings, checkpoint, fusion
+from nanoemo.training import Experiment, RunFolder, Settings, checkpoint, fusion, joint
 
 
 def said(rng, truth, share, classes=3):
@@ -94,9 +94,27 @@ def test_fuse_says_that_its_pairs_are_made(runs, tmp_path, monkeypatch, capsys):
     assert "the pairs are made: a face of drawn faces and a voice of clips" in out
     assert "3 classes in common: angry, happy, sad" in out and "weight of the face" in out
     result = json.loads((tmp_path / "runs/fusion-1/fusion.json").read_text())
-    assert set(result["test"]) == {"face", "voice", "weighted", "learned"} and "the pairs are made" in result["note"]
+    assert list(result["test"]) == ["face", "voice", "weighted", "learned", "joint"] and "the pairs are made" in result["note"]
+    assert result["joint"]["features"] == 256 + 126 and f"chose epoch {result['joint']['epoch']}\n" in out
     assert 1 <= result["pairs"]["test"] <= 6 and result["classes"] == ["angry", "happy", "sad"]
     assert (tmp_path / "runs/fusion-1/accuracy.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_same_seed_gives_the_same_file(runs, tmp_path, capsys):
+    for name, seed in (("one", "5"), ("again", "5"), ("other", "6")):
+        assert main(["fuse", runs["FACE"], runs["VOICE"], "--seed", seed, "--out", str(tmp_path / name)]) == 0
+    one, again, other = ((tmp_path / name / "fusion.json").read_bytes() for name in ("one", "again", "other"))
+    assert one == again != other
+
+
+def test_ctrl_c_leaves_nothing(runs, tmp_path, monkeypatch, capsys):
+    def stopped(*anything):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(joint, "learn", stopped)
+    assert main(["fuse", runs["FACE"], runs["VOICE"]]) == 130
+    assert not list(tmp_path.iterdir()) and capsys.readouterr().err == "nanoemo: stopped\n"
 
 
 @pytest.mark.parametrize("args, message", [

@@ -15,13 +15,14 @@ def add_arguments(parser):
 def run(args):
     from nanoemo import viz
     from nanoemo.files import write_json
-    from nanoemo.training import RunFolder, fusion, metrics
+    from nanoemo.training import RunFolder, fusion, joint, metrics
 
     if args.seed < 0:
         raise ValueError(f"--seed is {args.seed}; expected 0 or more")
     face, voice = fusion.load_senses(args.face_run, args.voice_run, args.faces, args.voices, args.device)
     (validation, classes), (test, _) = (fusion.pairs_of(face, voice, split, args.seed) for split in ("validation", "test"))
     weight, found = fusion.judge(validation, test)
+    layer, found["joint"] = joint.judge(face, voice, args.seed)
 
     note = (f"the pairs are made: a face of {face.experiment.about_data['name']} and a voice of "
             f"{voice.experiment.about_data['name']} of the same class, drawn at random; no person is seen and heard at once")
@@ -33,7 +34,8 @@ def run(args):
         "face": {"run": face.path, "data": face.experiment.about_data},
         "voice": {"run": voice.path, "data": voice.experiment.about_data},
         "note": note, "seed": args.seed, "classes": list(classes),
-        "pairs": {"validation": len(validation.truth), "test": len(test.truth)}, "weight_of_face": weight,
+        "pairs": {"train": layer.drawn, "validation": len(validation.truth), "test": len(test.truth)},
+        "weight_of_face": weight, "joint": {"features": len(layer.weight), "epoch": layer.epoch},
         "test": {way: {"accuracy": accuracy[way], "loss": answer.loss} for way, answer in found.items()}})
     table = {way: [*recalls[way], accuracy[way]] for way in found}
     viz.save(viz.class_table(table, [*classes, "all"], f"{len(test.truth)} made test pairs, accuracy (%)"),
@@ -42,6 +44,8 @@ def run(args):
     say(f"note: {note}")
     say(f"{len(classes)} classes in common: {', '.join(classes)}")
     say(f"pairs: {len(validation.truth)} validation, {len(test.truth)} test; weight of the face {weight:.2f}")
+    say(f"joint: a layer over {len(layer.weight)} features, trained on {layer.drawn} training pairs drawn anew each epoch; "
+        f"the validation pairs chose epoch {layer.epoch}")
     for way, answer in found.items():
         say(f"test pairs {100 * accuracy[way]:6.2f} %  loss {answer.loss:.4f}  {way}")
     say(f"table and figure: {folder.path}")

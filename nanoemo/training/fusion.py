@@ -1,4 +1,4 @@
-"""Late fusion: a network that sees and one that listens, trained apart, answer together.
+"""Late fusion: a network that sees and one that listens, trained apart, answer together. Also the pairs for any fusion.
 
 Each gives a probability for every class that both know. They are put together in two ways, both learnt on validation pairs,
 which neither network was trained on:
@@ -20,13 +20,23 @@ from nanoemo.training.experiment import Experiment
 from nanoemo.training.runfolder import RunFolder
 from nanoemo.training.settings import Settings
 
-__all__ = ["Pairs", "best_weight", "common_classes", "draw_pairs", "judge", "load_senses", "on_common", "pairs_of"]
+__all__ = ["Pairs", "Sense", "answers", "best_weight", "common_classes", "common_labels", "common_of", "draw_pairs", "drawing",
+           "judge", "load_senses", "on_common", "pair", "pairs_of"]
 
 WEIGHTS = np.linspace(0, 1, 21)         # of the face, that are tried
 
 
+class Sense(NamedTuple):
+    """What one network says of N examples, and the class of each among the common ones, (N,); below 0 for none of them.
+
+    What it says is a row an example: probabilities (N, C) of the common classes, or features (N, F).
+    """
+    rows: np.ndarray
+    labels: np.ndarray
+
+
 class Pairs(NamedTuple):
-    """M pairs: what each network says of its half, (M, C) over the common classes, and the true class of each, (M,)."""
+    """M pairs: what each network says of its half, a row a pair as in `Sense`, and the true class of each, (M,)."""
     face: np.ndarray
     voice: np.ndarray
     truth: np.ndarray
@@ -88,6 +98,7 @@ def draw_pairs(faces, voices, rng):
 
     faces, voices: the class of each, from 0; below 0 for one that is left out. In every class the smaller set decides how
     many pairs there are, and nothing is in two of them: pairs that share a face would count one answer twice.
+    Raises ValueError where there is no pair to make.
 
     >>> draw_pairs([0, 1, 1, 1, -1], [1, 0, 0, 1], np.random.default_rng(0))[0].shape
     (3,)
@@ -99,23 +110,44 @@ def draw_pairs(faces, voices, rng):
         count = min(len(one), len(other))
         left.append(one[:count])
         right.append(other[:count])
+    if not sum(map(len, left)):
+        raise ValueError("no class has both a face and a voice, so there is no pair to make")
     return np.concatenate(left), np.concatenate(right)
+
+
+def drawing(seed, split):
+    """The random numbers that the pairs of a split are drawn with: all ways of fusion are judged on the same pairs."""
+    return np.random.default_rng([seed, ("validation", "test", "train").index(split)])
+
+
+def pair(faces, voices, rng):
+    """`Pairs` of two `Sense`s, drawn by `draw_pairs`."""
+    left, right = draw_pairs(faces.labels, voices.labels, rng)
+    return Pairs(faces.rows[left], voices.rows[right], faces.labels[left])
+
+
+def common_of(face, voice):
+    """The classes that two members share, as `common_classes` gives them."""
+    return common_classes(face.experiment.classes, voice.experiment.classes)
+
+
+def common_labels(member, split, common):
+    """The class of each example of a split among the common ones, (N,), from 0; -1 for none of them."""
+    names = map(common_name, member.experiment.classes)
+    places = np.array([common.index(name) if name in common else -1 for name in names])
+    return places[member.experiment.splits[split].labels]
+
+
+def answers(face, voice, split):
+    """What two members say of a split of their data, in probabilities of the common classes: (`Sense`, `Sense`)."""
+    common = common_of(face, voice)
+    return tuple(Sense(on_common(probabilities(member, split)[0], member.experiment.classes, common),
+                       common_labels(member, split, common)) for member in (face, voice))
 
 
 def pairs_of(face, voice, split, seed=0):
     """Pairs made of a split of the data of two members, as (`Pairs`, the names of the common classes)."""
-    common = common_classes(face.experiment.classes, voice.experiment.classes)
-    rows, labels = [], []
-    for member in (face, voice):
-        names = [common_name(name) for name in member.experiment.classes]
-        place = np.array([common.index(name) if name in common else -1 for name in names])
-        found, truth = probabilities(member, split)
-        rows.append(on_common(found, names, common))
-        labels.append(place[truth])
-    left, right = draw_pairs(*labels, np.random.default_rng([seed, split == "test"]))
-    if len(left) == 0:
-        raise ValueError(f"no class has both a face and a voice in the {split} sets, so there is no pair to make")
-    return Pairs(rows[0][left], rows[1][right], labels[0][left]), common
+    return pair(*answers(face, voice, split), drawing(seed, split)), common_of(face, voice)
 
 
 def best_weight(pairs):

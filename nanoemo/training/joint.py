@@ -1,0 +1,131 @@
+"""Feature-level fusion: one layer decides by what a face network and a voice network have found, before either has decided.
+
+A classifier's last layer decides by the numbers it is given, the classifier's features. Those of both networks are
+concatenated, and one layer learns to decide by all of them:
+
+    z = ([f, v] − μ) / σ            f, v: features of the face and of the voice; μ, σ: of the training pairs
+    p = softmax(z W + b)            trained by cross-entropy
+
+The networks are not trained any further, so f and v are computed once. W starts as 0. A hidden layer before it would learn
+what face and voice say only in connection, such as a smile that belies the words. In made pairs (`nanoemo.training.fusion`)
+there is no such thing: given the class, face and voice are independent, so log p(class | f, v) is a sum of a term of f, a term
+of v and one of the class. A linear layer adds them up, and that each is linear in its features is what the networks learnt.
+
+Training pairs are drawn afresh each epoch: a voice meets another face of its class each time, and is not learnt together
+with one. The layer is kept as it was after the epoch that made the cross-entropy of the validation pairs least.
+"""
+import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from nanoemo import Tensor, nn, no_grad, ops, optim
+from nanoemo.data import Standardise
+from nanoemo.training.ensemble import predictions
+from nanoemo.training.fusion import Sense, common_labels, common_of, drawing, pair
+from nanoemo.training.transfer import on_device
+
+__all__ = ["Joint", "features", "findings", "judge", "learn", "without_last"]
+
+
+def without_last(model):
+    """A classifier without its last layer, and that layer; they share the weights of `model`, which stays as it is.
+
+    Modules must have been assigned in the order they run in, as those of all registered models are.
+    Raises ValueError where the last is not dense.
+
+    >>> from nanoemo import models
+    >>> body, last = without_last(models.build("njoku.cnn"))
+    >>> nn.output_shape(body, (48, 48, 1)), last
+    ((512,), Linear(512, 7))
+    """
+    children = list(model.children())
+    if not children:
+        raise ValueError(f"its last layer is {model!r}; expected a dense one (nn.Linear): a classifier's features are what that "
+                         "is given")
+    name, child = children[-1]
+    rest, last = (nn.Sequential(), child) if isinstance(child, nn.Linear) else without_last(child)
+    body = copy.copy(model)
+    setattr(body, name, rest)
+    return body, last
+
+
+def features(member, split):
+    """What the last layer of a member's network is given for each example of a split, (N, F), in the split's order.
+
+    Raises ValueError for a network whose last layer is not dense.
+    """
+    experiment = member.experiment
+    try:
+        body, _ = without_last(experiment.model)
+    except ValueError as error:
+        raise ValueError(f"{member.path}: {experiment.settings.model} has no features to fuse: {error}") from None
+    with nn.undisturbed(body):
+        batches = on_device(iter(experiment.loader(split)), experiment.settings.device)
+        return np.concatenate([body(*inputs).cpu().numpy() for *inputs, _ in batches])
+
+
+def findings(face, voice, split):
+    """The features that two members find in a split of their data: (`Sense` of the faces, `Sense` of the voices)."""
+    common = common_of(face, voice)
+    return tuple(Sense(features(member, split), common_labels(member, split, common)) for member in (face, voice))
+
+
+class Joint(NamedTuple):
+    """A layer that was trained on pairs of features; called with `Pairs` of them it gives probabilities (M, C)."""
+    standardise: Standardise
+    weight: np.ndarray          # (F + V, C)
+    bias: np.ndarray            # (C,)
+    epoch: int                  # after which it was like this, from 1
+    drawn: int                  # pairs that an epoch trained on
+
+    def __call__(self, pairs):
+        return ops.softmax(ops.linear(_inputs(pairs, self.standardise), Tensor(self.weight), Tensor(self.bias))).numpy()
+
+
+def _concatenated(pairs):
+    return np.concatenate([pairs.face, pairs.voice], axis=1)
+
+
+def _inputs(pairs, standardise):
+    return Tensor(standardise(_concatenated(pairs), None))
+
+
+def learn(faces, voices, validation, classes, rng, epochs=300, lr=0.01):
+    """Train a `Joint` on pairs of two `Sense`s, which are drawn afresh each epoch; `validation`, `Pairs`, chooses the epoch.
+
+    classes: how many there are; rng: to draw with; epochs, lr: of Adam, which makes one step an epoch, on all its pairs
+    Raises ValueError where there is no pair to make.
+
+    >>> rng, labels = np.random.default_rng(0), np.tile([0, 1, 2, 3], 50)
+    >>> def sense(bit):
+    ...     return Sense(bit[:, None] + rng.normal(0, 0.1, (200, 1)), labels)
+    >>> faces, voices = sense(labels // 2), sense(labels % 2)           # each tells two from two
+    >>> pairs = pair(faces, voices, rng)
+    >>> float((learn(faces, voices, pairs, 4, rng)(pairs).argmax(axis=1) == pairs.truth).mean())
+    1.0
+    """
+    first = _concatenated(pair(faces, voices, rng))
+    standardise = Standardise.fit(first)
+    weight, bias = nn.Parameter(np.zeros((first.shape[1], classes), first.dtype)), nn.Parameter(np.zeros(classes, first.dtype))
+    judged = _inputs(validation, standardise)
+    optimizer = optim.Adam([weight, bias], lr=lr)
+    best, least = None, np.inf
+    for epoch in range(1, epochs + 1):
+        pairs = pair(faces, voices, rng)
+        optimizer.zero_grad()
+        ops.cross_entropy(ops.linear(_inputs(pairs, standardise), weight, bias), pairs.truth).backward()
+        optimizer.step()
+        with no_grad():
+            loss = ops.cross_entropy(ops.linear(judged, weight, bias), validation.truth).item()
+        if loss < least:
+            best, least = Joint(standardise, weight.numpy().copy(), bias.numpy().copy(), epoch, len(pairs.truth)), loss
+    return best
+
+
+def judge(face, voice, seed=0):
+    """Train a `Joint` on the training pairs of two members, answer for their test pairs: (`Joint`, `Predictions`)."""
+    found = {split: findings(face, voice, split) for split in ("train", "validation", "test")}
+    validation, test = (pair(*found[split], drawing(seed, split)) for split in ("validation", "test"))
+    joint = learn(*found["train"], validation, len(common_of(face, voice)), drawing(seed, "train"))
+    return joint, predictions(joint(test), test.truth)
