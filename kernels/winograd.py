@@ -31,7 +31,7 @@ from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, paral
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
 
 POINTS = (0, 1, -1, 2, -2)      # and infinity
-BLOCK_BYTES = 1400 << 10        # of the larger of a block's transformed inputs and outputs: about a level-2 cache
+BLOCK_BYTES = 2000 << 10        # of the larger of a block's transformed inputs and outputs: about a level-2 cache
 MIN_TILES = 64                  # in a block, for products of enough rows
 MIN_CHANNELS = 16               # with fewer, the transforms cost more than the products they save
 
