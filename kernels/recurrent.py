@@ -23,7 +23,7 @@ from nanoemo.kernels.threads import beside, parallel, row_blocks, sum_of
 
 __all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward_plain"]
 
-BLOCK_STATES = 4096         # sequences times units that a thread takes through time together, at the least
+BLOCK_STATES = 4096         # sequences times units that a thread takes through time together, about
 PIECE = 32                  # columns of a product with the state that are one call of BLAS
 PARTS = 8                   # of the time, in which backward sums up the gradients of weights and inputs
 
@@ -105,8 +105,8 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 #    stand in the order output, input, forget, cell: the first three are sigmoids, the last three take their
 #    gradient from dc. Every elementwise result goes into a buffer that is there already, and a step's gates are
 #    worked on in one that stays in the level-1 and level-2 cache, and put away at the end.
-# 3. Forward, blocks of sequences go through time independently of each other, each on one thread. They are no
-#    smaller than 4096 states: threads that make short calls wait for each other at the interpreter's lock, and
+# 3. Forward, blocks of sequences go through time independently of each other, each on one thread. They are of
+#    about 4096 states, not less: threads that make short calls wait for each other at the interpreter's lock, and
 #    with 128 units one thread with 32 sequences is faster than two with 16. Backward there are large products as
 #    well: one thread walks through time, and the others sum up the parts of it that it has passed.
 # 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
@@ -267,7 +267,7 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
         """dx of some steps, and their share of the gradients of all weights, (in + 1 + u, 4u)."""
         dz_part = dz[part].reshape(-1, 4 * units)
         if needs[0]:
-            dx[:, part] = (dz_part @ w_back).reshape(-1, batch, features).swapaxes(0, 1)
+            dx[:, part] = (dz_part @ w_back).reshape(part.stop - part.start, batch, features).swapaxes(0, 1)
         return _inputs(x, part, h, h0).T @ dz_part if any(needs[1:]) else 0
 
     shares = []

@@ -56,9 +56,9 @@ def set_num_threads(n):
         raise ValueError(f"set_num_threads: expected a positive integer, got {n!r}")
     with _lock:
         _num_threads = n
-        if _pool is not None:
-            _pool.shutdown(wait=True)
-            _pool = None
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.shutdown(wait=True)            # outside the lock, which its threads may need to come to an end
 
 
 def _workers():
@@ -267,13 +267,17 @@ class beside:
     def _work(self, helper=False):
         """Do what waits, until nothing does."""
         outside, _local.inside = getattr(_local, "inside", False), True
-        while task := self._next(helper):
-            future, item = task
-            try:
-                future.set_result(self.work(item))
-            except BaseException as error:
-                future.set_exception(error)
-        _local.inside = outside
+        try:
+            while task := self._next(helper):
+                future, item = task
+                try:
+                    future.set_result(self.work(item))
+                except BaseException as error:
+                    if future.done():           # Ctrl-C came after the work
+                        raise
+                    future.set_exception(error)
+        finally:
+            _local.inside = outside
 
     def _next(self, helper):
         with self.lock:
@@ -289,6 +293,6 @@ class beside:
             for future, _ in dropped:
                 future.set_result(None)         # nobody will ask for it
             self._work()
-            wait(self.begun)
         finally:
+            wait(self.begun)                    # before BLAS gets its threads back
             self.blas.__exit__()

@@ -57,10 +57,16 @@ def test_a_copy_of_the_data_elsewhere_is_divided_as_the_run_divided_it(capsys):
         path.unlink()
     assert main(["evaluate", "run", "--data", "elsewhere/CK+48"]) == 0
     assert Path("run/test/confusion_matrix.csv").read_text() == before and not list(Path("run").glob("on-*"))
+    config = json.loads(Path("run/config.json").read_text())
+    config["settings"]["device"] = "cuda"                                   # trained on a card, judged without one
+    Path("run/config.json").write_text(json.dumps(config))
+    assert main(["evaluate", "run", "--data", "elsewhere/CK+48", "--device", "cpu"]) == 0 and not list(Path("run").glob("on-*"))
     capsys.readouterr()
     Path("elsewhere/CK+48/anger/S000_001_00000000.png").unlink()            # other data: divided in the usual way
-    assert main(["evaluate", "run", "--data", "elsewhere/CK+48"]) == 0
-    assert len(list(Path("run").glob("on-*"))) == 1 and "random division" not in capsys.readouterr().err
+    assert main(["evaluate", "run", "--data", "elsewhere/CK+48", "--device", "cpu"]) == 0
+    assert len(list(Path("run").glob("on-*"))) == 1
+    err = capsys.readouterr().err
+    assert "random division" not in err and "elsewhere/CK+48 is CK+, but not just as run was trained on it" in err
 
 
 def test_at_random_warns_and_tells_both_accuracies(capsys):

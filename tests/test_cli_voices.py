@@ -49,7 +49,7 @@ def test_a_data_set_by_speaker_with_copies(capsys):
     out = capsys.readouterr().out
     assert "clips: 126 train, 21 validation, 21 test; 128×40×1, 7 classes" in out
     assert "Recorded at 8,000 Hz mono" in out and "Divided by subject" in out
-    assert "copies changed by noise=0.035, shift=0.2" in out and "test set: no subject of it is in the training set" in out
+    assert "Copies of each clip that is trained on: changed by noise=0.035, shift=0.2" in out and "test set: no subject of it is in the training set" in out
     history = read("history.json")
     assert history[-1]["loss"] < history[0]["loss"]
     mean, std = np.load("run/standardisation.npy")

@@ -2,6 +2,7 @@
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 from collections import Counter
 
 import numpy as np
@@ -258,13 +259,16 @@ def test_copied_before_divided_a_clip_is_on_both_sides(tmp_path):
     changes = data.parse_changes("noise,shift")
     with pytest.warns(UserWarning, match="puts clips of one sequence on both sides"):
         splits = data.load_clips(tmp_path, split_by="copies", changes=changes)
-    assert sum(map(len, splits.values())) == 90 and "Of each clip" in splits["test"].note
+    assert sum(map(len, splits.values())) == 90 and "Copies of each clip, before the clips were divided" in splits["test"].note
     assert set(splits["test"].changes) == {"", *changes}
     assert set(splits["test"].groups["sequence"]) & set(splits["train"].groups["sequence"])
     splits = data.load_clips(tmp_path, split_by="random", changes=changes)
     assert len(splits["train"]) == 3 * (30 - len(splits["validation"]) - len(splits["test"]))
     with pytest.raises(ValueError, match="no copies are made; name some"):
         data.load_clips(tmp_path, split_by="copies")
+    with pytest.raises(data.DataError, match="copies of clips would be tested on; leave one out first"):
+        list(data.leave_one_out({name: replace(part, groups={**part.groups, "subject": np.repeat("A", len(part))})
+                                 for name, part in splits.items()}))
 
 
 def test_made_voices_depend_on_seed_and_place_alone():

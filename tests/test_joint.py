@@ -127,3 +127,10 @@ def test_classes_of_one_sense_only_are_left_out(rng):
     assert layer.drawn == 60
     with pytest.raises(ValueError, match="no class has both a face and a voice"):
         joint.learn(faces._replace(labels=np.full(80, -1)), voices, None, 4, rng)
+
+
+def test_features_that_are_no_numbers_are_an_error(rng):
+    labels = np.tile([0, 1], 10)
+    good, bad = fusion.Sense(rng.normal(size=(20, 2)), labels), fusion.Sense(np.full((20, 2), np.nan), labels)
+    with pytest.raises(ValueError, match="features that are no numbers"):
+        joint.learn(good, bad, fusion.pair(good, bad, rng), 2, rng, epochs=2)

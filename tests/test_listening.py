@@ -1,6 +1,7 @@
 """A run's network on recordings: prepared as in validation, cut into windows; and `nanoemo predict` with every kind of file."""
 import json
 import re
+import subprocess
 import tracemalloc
 
 import numpy as np
@@ -215,3 +216,11 @@ def test_bad_input_is_one_clear_error(voice_run, tmp_path, monkeypatch, capsys, 
     assert main(["predict", str(voice_run), *args]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and sorted(path.name for path in tmp_path.iterdir()) == ["clip.wav", "empty"]
+
+
+def test_a_recording_comes_through_a_pipe(voice_run, tmp_path):
+    """Which can be read once only, from front to back."""
+    wave = np.sin(np.arange(12 * RATE) / 10) * np.linspace(0.1, 1, 12 * RATE)
+    soundfile.write(tmp_path / "long.wav", wave, RATE)
+    with subprocess.Popen(["cat", str(tmp_path / "long.wav")], stdout=subprocess.PIPE) as cat:
+        assert Listener(voice_run)(cat.stdout).as_json() == Listener(voice_run)(tmp_path / "long.wav").as_json()

@@ -195,5 +195,3 @@ def test_commands_know_them(capsys):
     assert "Total params: 4,385" in capsys.readouterr().out
     assert main(["summary", "series.conv_ae", "--classes", "7"]) == 2
     assert "has no classes" in capsys.readouterr().err
-    assert main(["train", "series.conv_ae"]) == 2
-    assert "series.conv_ae is an auto-encoder" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+import nanoemo
 from nanoemo import Tensor, nn, ops
 from opcheck import check_op, random_arrays
 
@@ -105,3 +106,26 @@ def zeros(*shape, dtype=np.float32):
 def test_a_state_that_cannot_be(state, error, message):
     with pytest.raises(error, match=message):
         ops.lstm(zeros(2, 5, FEATURES), *(zeros(*shape) for shape in WEIGHTS), state=state)
+
+
+def test_no_sequences_at_all(device):
+    x, *weights = (Tensor(np.zeros(shape), requires_grad=True, device=device) for shape in [(0, 4, FEATURES), *WEIGHTS])
+    h, (h_T, c_T) = ops.lstm(x, *weights, return_state=True)
+    (h.sum() + c_T.sum()).backward()
+    assert x.grad.shape == (0, 4, FEATURES) and h_T.shape == (0, UNITS) and not weights[0].grad.cpu().numpy().any()
+
+
+class Reader(nn.Module):
+    """Reads a sequence, then reads it again from where it ended."""
+
+    def __init__(self):
+        self.first, self.second = nn.LSTM(FEATURES, UNITS, return_state=True), nn.LSTM(FEATURES, UNITS, False)
+
+    def forward(self, x):
+        _, state = self.first(x)
+        return self.second(x, state)
+
+
+def test_a_network_that_hands_its_state_on_has_a_summary(capsys):
+    nanoemo.summary(Reader(), (5, FEATURES))
+    assert "first (LSTM)   (None, 5, 4)      128" in capsys.readouterr().out and nn.output_shape(Reader(), (5, FEATURES)) == (UNITS,)

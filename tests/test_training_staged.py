@@ -239,7 +239,7 @@ def test_broken_off_while_it_writes_it_ends_with_the_same_bits(whole_run, tmp_pa
     from nanoemo.training import staged
 
     with monkeypatch.context() as broken:
-        broken.setattr(staged.StageExperiment, "_draw_reconstructions", lambda self: 1 / 0)
+        broken.setattr(staged.AutoEncoderStage, "_draw_reconstructions", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             carry_out(tmp_path / "run")
     with monkeypatch.context() as broken:
@@ -323,3 +323,21 @@ def test_snapshots_of_a_training_in_stages_are_refused(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     assert main(["train", "series.architecture1", "--limit", "14", "--snapshots"]) == 2
     assert "--snapshots: none are kept of a training in stages" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model", ["series.dense_ae", "series.conv_ae"])
+def test_an_auto_encoder_alone_learns_to_make_its_input_again(tmp_path, monkeypatch, capsys, model):
+    monkeypatch.chdir(tmp_path)
+    args = ["train", model, "--limit", "70", "--batch-size", "7", "--out", "run"]
+    assert main([*args, "--epochs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert f"{model} on drawn faces" in out and "validation set: binary cross-entropy" in out and "accuracy" not in out
+    first, second = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert second["loss"] < first["loss"] and second["accuracy"] is None
+    assert (tmp_path / "run" / "reconstructions.png").exists()
+    assert "what the auto-encoder makes of" in (tmp_path / "run" / "report.html").read_text()
+    assert main(["train", "--resume", "run", "--epochs", "3"]) == 0
+    assert len(json.loads((tmp_path / "run" / "history.json").read_text())) == 3
+    capsys.readouterr()
+    assert main(["evaluate", "run"]) == 2
+    assert f"{model} is an auto-encoder" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 from nanoemo.data.augment import augmented_samples, parse_augment
 from nanoemo.data.catalogue import load
 from nanoemo.data.changes import parse_changes, with_copies
-from nanoemo.data.clips import combine, load_clips, read_clips
+from nanoemo.data.clips import COPIES_FIRST, combine, load_clips, read_clips
 from nanoemo.data.clipset import ClipSet
 from nanoemo.data.detection import Face, crop_face, find_faces
 from nanoemo.data.division import divide, leave_one_out, unseen
@@ -24,4 +24,4 @@ __all__ = ["ClipSet", "Compose", "CutMix", "CutOut", "DataError", "DataLoader", 
            "RandomRotation", "RandomShift", "RandomVerticalFlip", "RandomZoom", "Scale", "Standardise", "SubtractMean",
            "WithFeatures", "augmented_samples", "combine", "crop_face", "divide", "drawn_faces", "drawn_voices",
            "find_faces", "k_folds", "leave_one_out", "load", "load_clips", "one_hot", "parse_augment", "parse_changes",
-           "read_clips", "read_photo", "unseen", "with_copies"]
+           "read_clips", "read_photo", "unseen", "with_copies", "COPIES_FIRST"]

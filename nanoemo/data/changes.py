@@ -108,5 +108,4 @@ def with_copies(clips, changes):
     everyone = np.tile(np.arange(len(clips)), 1 + len(changes))
     sequence = clips.groups.get("sequence", np.arange(len(clips)).astype(str))
     copies = replace(clips, groups={**clips.groups, "sequence": sequence}).subset(everyone)
-    said = f"Of each clip that is trained on there are copies changed by {', '.join(changes)}." if changes else ""
-    return replace(copies, changes=np.repeat(["", *changes], len(clips)), note=" ".join(filter(None, [clips.note, said])))
+    return replace(copies, changes=np.repeat(["", *changes], len(clips)))

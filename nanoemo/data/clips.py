@@ -1,5 +1,6 @@
 """`load_clips`: one call for every data set of speech; `combine`: several of them as one."""
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from nanoemo.data.source import DataError, open_source
 from nanoemo.data.speech import common_name, find_scheme, in_order, label_by_folder, recordings_in
 
 __all__ = ["combine", "holds_recordings", "load_clips", "read_clips"]
-
 
 COPIES_FIRST = "copies"         # a way to divide
 
@@ -34,8 +34,8 @@ def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
     changes : copies of the clips to train on, as `nanoemo.data.parse_changes` gives them; made after the division, so
         that no copy of a clip is on another side, but for that mistake
 
-    Raises DataError where the data cannot be read, ValueError where "copies" has none. Files that cannot be used are left out, which a warning and the
-    set's note say.
+    Raises DataError where the data cannot be read, ValueError where "copies" has none. Files that cannot be used are left
+    out, which a warning and the set's note say.
 
     >>> splits = load_clips(limit=14)
     >>> {name: len(clips) for name, clips in splits.items()}, splits["train"].drawn
@@ -60,6 +60,10 @@ def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
         splits = {name: clips.take(limit, seed) for name, clips in splits.items()}
     if changes and not copies_first:
         splits["train"] = with_copies(splits["train"], changes)
+    if changes:
+        whose = "each clip, before the clips were divided" if copies_first else "each clip that is trained on"
+        said = f"Copies of {whose}: changed by {', '.join(changes)}."
+        splits = {name: replace(clips, note=f"{clips.note} {said}".strip()) for name, clips in splits.items()}
     return splits
 
 

@@ -126,7 +126,7 @@ def leave_one_out(splits, group="subject", seed=0):
 
     splits : as from `nanoemo.data.load`, put together again first
 
-    Raises DataError where nothing tells the subjects.
+    Raises DataError where nothing tells the subjects, and of clips where copies were made, which would be tested on.
 
     >>> images = ImageSet(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 2, ("sad", "happy"),
     ...                   groups={"subject": np.repeat(["KA", "KL", "KM", "KR"], 10)})
@@ -137,6 +137,8 @@ def leave_one_out(splits, group="subject", seed=0):
     first = parts[0]
     if group not in first.groups:
         raise DataError(f"{first.name or 'the data'}: nothing tells the {group} of the {first.NOUN}, so none can be left out")
+    if any(change for part in parts for change in getattr(part, "changes", ())):
+        raise DataError(f"{first.name or 'the data'}: copies of clips would be tested on; leave one out first, copy afterwards")
     images = replace(first.joined(parts), name=first.name.removesuffix(" train"), note="")
     for name in sorted(set(images.groups[group].tolist())):
         yield name, divide(images, f"{group}={name}", seed)

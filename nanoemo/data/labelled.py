@@ -35,9 +35,10 @@ class Labelled:
 
     @classmethod
     def joined(cls, parts):
-        """One set of all `parts`, in their order; in all else it is as the first of them."""
+        """One set of all `parts`, in their order, with the groups that all of them have; in all else it is as the first."""
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*cls.ARRAYS, "labels")}
-        groups = {kind: np.concatenate([part.groups[kind] for part in parts]) for kind in parts[0].groups}
+        groups = {kind: np.concatenate([part.groups[kind] for part in parts]) for kind in parts[0].groups
+                  if all(kind in part.groups for part in parts)}
         return replace(parts[0], **arrays, groups=groups)
 
     def __getitem__(self, index):

@@ -55,13 +55,13 @@ def is_recording(name):
 
 @contextlib.contextmanager
 def opened_recording(file):
-    """A path or a binary file object, as a binary file, for a `with` statement.
+    """A path or a binary file object, as a binary file that can be read again and again, for a `with` statement.
 
     What is Unusable of a path is said with the path; of a file object, which has no name, without. Raises OSError where a
     path cannot be opened.
     """
     if not isinstance(file, (str, os.PathLike)):
-        yield file
+        yield file if file.seekable() else io.BytesIO(file.read())
         return
     with open(file, "rb") as content:
         try:

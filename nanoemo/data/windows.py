@@ -26,7 +26,7 @@ class Window(NamedTuple):
 
 
 def windows(file):
-    """The pieces of the recording in a binary file object, in turn, as a generator of `Window`.
+    """The pieces of the recording in a seekable binary file object, in turn, as a generator of `Window`.
 
     Raises Unusable where nothing can be heard of the file; of a long one that ends too early or has samples that are no
     numbers, this is found when that place is reached.

@@ -12,9 +12,9 @@ _watchers = []
 
 
 def report(module, output):
-    """Tell the watchers that `module` has computed `output`; Module.__call__ does."""
+    """Tell the watchers that `module` has computed `output`; Module.__call__ does. Of several results they see the first."""
     for watcher in _watchers:
-        watcher(module, output)
+        watcher(module, output[0] if isinstance(output, tuple) else output)
 
 
 def is_watched():

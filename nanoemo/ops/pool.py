@@ -1,7 +1,8 @@
 """Pooling and up-sampling. Their kernels are in kernels/pool.py and kernels/resample.py."""
 from nanoemo.ops.common import kernel_op
 
-__all__ = ["max_pool1d", "max_pool2d", "relu_max_pool1d", "relu_max_pool2d", "avg_pool1d", "avg_pool2d", "min_pool2d", "upsample2d"]
+__all__ = ["max_pool1d", "max_pool2d", "relu_max_pool1d", "relu_max_pool2d", "avg_pool1d", "avg_pool2d", "min_pool2d",
+           "upsample2d"]
 
 
 def max_pool2d(x, kernel_size, stride=None, padding="valid"):

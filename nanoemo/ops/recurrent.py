@@ -41,7 +41,7 @@ def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
     def backward(dh):
         return lstm_backward(dh, None, later.pop() if later else None, cache, needs=needs)[:len(inputs)]
 
-    sequence = Tensor.from_op("lstm", h, inputs, backward, saves_output=True)
+    sequence = Tensor.from_op("lstm", h, inputs, backward, saved=(x, w, u), saves_output=True)
     output = sequence if return_sequences else sequence[:, -1]
     return (output, (sequence[:, -1], _last_cell(sequence, c_T, later))) if return_state else output
 

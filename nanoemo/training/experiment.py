@@ -46,16 +46,17 @@ class Experiment:
     def __init__(self, settings, splits=None):
         self.settings = settings
         check_can_run(settings)
+        if self.trainer_class.classifies and models.recipe(settings.model).num_classes is None:
+            raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so this, "
+                             "which is for classifiers, cannot be done with it")
         self.mean_image = self.extract = self.standardise = self.mix = None
         self.changes = []                                       # made to each batch of images
         if settings.listens:
-            self.splits = splits or listening.load_features(settings, data.parse_changes(settings.augment))
+            self.splits = splits or load_splits(settings)
             self.standardise = listening.standardisation(settings, self.splits["train"])
         else:
             self.changes, self.mix = data.parse_augment(settings.augment)    # before the data, which may take long to read
-            image_shape = shapes_of_inputs(models.recipe(settings.model).input_shape)[0]
-            self.splits = splits or data.load(settings.data, limit=settings.limit, seed=settings.seed,
-                                              split_by=settings.split_by, image_shape=image_shape)
+            self.splits = splits or load_splits(settings)
             if settings.subtract_mean:
                 self.mean_image = data.SubtractMean.fit(self.splits["train"]).mean_image
             self.extract = features.BY_NAME[settings.features] if settings.features else None
@@ -100,9 +101,8 @@ class Experiment:
             # it lies, must be divided as before, or images that were trained on would be tested on.
             same = settings.data is not None and Path(data).resolve() == Path(settings.data).resolve()
             settings = replace(settings, data=str(data))
-            if not same and not cls._is_a_copy(settings, config):
-                settings = replace(settings, split_by="")
-            settings = replace(settings, limit=None)
+            same = same or is_copy(settings, config["data"]["fingerprint"])
+            settings = replace(settings, split_by=settings.split_by if same else "", limit=None)
         settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
         experiment = cls(settings)
         now = experiment.about_data
@@ -110,20 +110,12 @@ class Experiment:
             if now[what] != config["data"][what]:
                 raise ValueError(f"{folder.path} was trained on {what} {config['data'][what]}, but "
                                  f"{settings.data or now['name']} has {now[what]}")
+        if data is not None and not same and now["name"] == config["data"]["name"]:
+            warnings.warn(f"{data} is {now['name']}, but not just as {folder.path} was trained on it: what is tested on here may "
+                          "have been trained on there", stacklevel=2)
         if now["name"] != config["data"]["name"]:
             experiment.title = f"{settings.model}, trained on {config['data']['name']}, on {now['name']}"
         return experiment
-
-    @classmethod
-    def _is_a_copy(cls, settings, config):
-        """Whether the data that `settings` name, divided as they say, are those of the run."""
-        if not settings.split_by:
-            return False
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                return cls(settings).about_data["fingerprint"] == config["data"]["fingerprint"]
-        except ValueError:          # they cannot even be divided so
-            return False
 
     # ---- data on its way into the network ------------------------------------------------------------------
 
@@ -327,13 +319,13 @@ class Experiment:
 
 
 def check_can_run(settings):
-    """Raise ValueError where the model is no classifier or does not read what it would get, or the device is not there."""
+    """Raise ValueError where the model does not read what it would get, knows no classes to weigh, or the device is absent."""
     recipe = models.recipe(settings.model)
     if settings.stages and not recipe.stages:
         raise ValueError(f"{settings.model} is trained as a whole; its paper knows no stages of training")
-    if recipe.num_classes is None:
-        raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so it "
-                         "cannot be trained as a classifier")
+    for name in ("class_weights", "label_smoothing"):
+        if recipe.num_classes is None and getattr(settings, name):
+            raise ValueError(f"{settings.model} is an auto-encoder and knows no classes; leave {name.replace('_', ' ')} out")
     given = features.OF_CLIPS[settings.features].shape if settings.listens else ("height", "width", "channels")
     if len(given) != len(shapes_of_inputs(recipe.input_shape)[0]):
         what = f"features {settings.features} of a clip" if settings.listens else "images"
@@ -341,6 +333,23 @@ def check_can_run(settings):
                          f"({', '.join(map(str, given))})")
     if settings.device == "cuda" and backend.why_no_cuda():
         raise ValueError(backend.why_no_cuda())
+
+
+def load_splits(settings):
+    """{"train", "validation", "test"}: the images, or features of clips, that `settings` name. Raises DataError."""
+    if settings.listens:
+        return listening.load_features(settings, data.parse_changes(settings.augment))
+    return data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
+                     image_shape=shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
+
+
+def is_copy(settings, print_of_run):
+    """Whether the data that `settings` name, divided as they say, have the fingerprint of a run's."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return fingerprint(load_splits(settings)) == print_of_run
+    except data.DataError:          # they cannot even be divided so
+        return False
 
 
 def fingerprint(splits):

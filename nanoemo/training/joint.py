@@ -120,6 +120,9 @@ def learn(faces, voices, validation, classes, rng, epochs=300, lr=0.01):
             loss = ops.cross_entropy(ops.linear(judged, weight, bias), validation.truth).item()
         if loss < least:
             best, least = Joint(standardise, weight.numpy().copy(), bias.numpy().copy(), epoch, len(pairs.truth)), loss
+    if best is None:
+        raise ValueError("joint: the cross-entropy of the validation pairs is never finite; one of the networks gives features "
+                         "that are no numbers")
     return best
 
 

@@ -34,7 +34,7 @@ class Search:
     folds: into how many parts training and validation set together are divided, each being left out once; 1: hold-out, all
         are measured on the data's own validation set. The test set is never touched.
     random: how many combinations to draw; None for all of the grid
-    splits: the data, where it has been loaded already
+    splits: the data, where it has been loaded already; voices by `nanoemo.training.listening.load_features_for_folds`
     Raises ValueError where a combination or the folds cannot be.
 
     >>> search = Search(Settings.from_recipe("alizadeh.shallow", limit=70, batch_size=35),
@@ -54,6 +54,8 @@ class Search:
                              "for all candidates; make a search for each value")
         if folds < 1:
             raise ValueError(f"search: folds is {folds}; expected 1 (hold-out) or more")
+        if settings.split_by == data.COPIES_FIRST:
+            raise ValueError("search: split_by is 'copies', but folds keep a clip and its copies together; divide otherwise")
         changes = data.parse_changes(settings.augment) if settings.listens else []
         if splits is None and settings.listens:
             splits = listening.load_features_for_folds(settings, changes)

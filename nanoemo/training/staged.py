@@ -6,30 +6,27 @@ are, and the one under way is resumed like any run.
 """
 from dataclasses import asdict, replace
 
-from nanoemo import Tensor, ops, viz
+from nanoemo import models, viz
 from nanoemo.files import write_file
-from nanoemo.nn import output_shape, undisturbed
+from nanoemo.nn import output_shape
 from nanoemo.training import checkpoint
+from nanoemo.training.autoencoder import AutoEncoderExperiment
 from nanoemo.training.experiment import Experiment
-from nanoemo.training.reconstruction import Reconstructor
-from nanoemo.training.recorder import best_epoch
-from nanoemo.training.report import write_report
 from nanoemo.training.stages import PAPER, REVERSED, build_stage
 
 __all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
 
-SHOWN = 8           # images whose reconstruction is drawn
-
-
 def experiment_for(settings):
-    """The `Experiment` that `settings` ask for: in stages, or all at once.
+    """The `Experiment` that `settings` ask for: in stages, or all at once; a classifier, or an auto-encoder.
 
     >>> from nanoemo.training import Settings
     >>> experiment = experiment_for(Settings.from_recipe("series.architecture1", limit=70))
     >>> [stage.name for stage in experiment.stages]
     ['cnn', 'auto-encoder', 'auto-encoder-tuned', 'classifier', 'classifier-tuned']
     """
-    return StagedExperiment(settings) if settings.stages else Experiment(settings)
+    if settings.stages:
+        return StagedExperiment(settings)
+    return (AutoEncoderExperiment if models.recipe(settings.model).num_classes is None else Experiment)(settings)
 
 
 class StagedExperiment(Experiment):
@@ -66,7 +63,8 @@ class StagedExperiment(Experiment):
         for number, place in enumerate(self._places(folder), start=1):
             if is_done(place):
                 continue
-            stage = StageExperiment(self, number, folder)
+            kind = AutoEncoderStage if self.stages[number - 1].reconstructs else ClassifierStage
+            stage = kind(self, number, folder)
             say(f"stage {number} of {len(self.stages)}: {stage.describe()}")
             if place.config_path.exists():
                 say(f"resuming {place.path}: {stage.resume(place)}")
@@ -86,8 +84,8 @@ def is_done(place):
     return (place.path / "report.html").exists()
 
 
-class StageExperiment(Experiment):
-    """Stage `number` (from 1) of `whole`, a `StagedExperiment`, on the same data.
+class StageExperiment:
+    """What the stages have in common: stage `number` (from 1) of `whole`, a `StagedExperiment`, on the same data.
 
     folder: of the whole run; the stage before, if any, has left its weights there
     """
@@ -96,8 +94,6 @@ class StageExperiment(Experiment):
         self.whole, self.number, self.folder = whole, number, folder
         self.stage = whole.stages[number - 1]
         self.about_data = whole.about_data              # its fingerprint takes time
-        if self.stage.reconstructs:
-            self.trainer_class, self.loss_unit = Reconstructor, "binary cross-entropy"
         super().__init__(replace(whole.settings, lr=whole.settings.lr * self.stage.rate), whole.splits)
         self.title = f"{self.settings.model}, stage {number}"
 
@@ -114,9 +110,6 @@ class StageExperiment(Experiment):
                 getattr(model, name).load_state_dict({key.removeprefix(prefix): array for key, array in arrays.items()
                                                       if key.startswith(prefix)})
         return model
-
-    def make_loss(self):
-        return ops.binary_cross_entropy if self.stage.reconstructs else super().make_loss()
 
     def describe(self):
         """What this stage does, as a line of text."""
@@ -140,28 +133,15 @@ class StageExperiment(Experiment):
         shape = output_shape(self.model.front(), self.input_shape)
         return f"the encoder's\ninput again\n{'×'.join(map(str, shape))}"
 
+
+class ClassifierStage(StageExperiment, Experiment):
+    """A stage that ends in a classifier."""
+
     def _prepare(self, folder, stop, say):
-        """The checks are of use where all is new and classifies; the range of features must be known to reconstruct them."""
-        if self.stage.reconstructs:
-            if self.trainer.epoch == self.trainer.step == 0:        # later the front may have learnt
-                self.model.measure_range(self.loader("train"), self.settings.device, stop)
-        elif not self.stage.keeps:
+        """The checks are of use where all is new."""
+        if not self.stage.keeps:
             super()._prepare(folder, stop, say)
 
-    def judge(self, folder, splits, place=None, stop=None, say=print):
-        """As for `Experiment`; of an auto-encoder, draw reconstructions, as it knows no classes."""
-        if not self.stage.reconstructs:
-            return super().judge(folder, splits, place, stop, say)
-        history = self._restore(folder.best_path)["history"]
-        epoch = best_epoch(history)
-        say(f"validation set: {self.loss_unit} {epoch['val_loss']:.4f} (weights of epoch {epoch['epoch']})")
-        write_file(folder.path / "reconstructions.png", viz.to_png(self._draw_reconstructions()))
-        write_report(folder)
-        return True
 
-    def _draw_reconstructions(self):
-        images, _ = next(iter(self.loader("validation")))
-        with undisturbed(self.model):
-            target, output = self.trainer.reconstruct(Tensor(images[:SHOWN], device=self.settings.device))
-        return viz.reconstructions(images[:SHOWN], target.cpu().numpy(), output.cpu().numpy(),
-                                   f"{self.title}: validation images, what the auto-encoder is to give, what it gives")
+class AutoEncoderStage(StageExperiment, AutoEncoderExperiment):
+    """A stage that ends in a decoder, and so learns to make its features again."""

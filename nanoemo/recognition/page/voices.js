@@ -6,6 +6,7 @@ import { drawTimeline } from "/timeline.js";
 import { wav } from "/wav.js";
 
 const WINDOW = 3, HOP = 1;  // seconds: what is sent of the microphone, and how often; as nanoemo/data/windows.py cuts recordings
+const SHORTEST = 0.1;       // seconds: the program hears no emotion in less
 const SHOWN = 60;           // seconds of the microphone on the timeline
 const AGO = { tick: (second) => second === 0 ? "now" : String(-second), axis: "seconds ago" };
 
@@ -54,15 +55,20 @@ class Microphone extends Device {
   }
 
   async take() {
-    const wait = this.before + HOP - this.context.currentTime;
-    await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(0, wait)));
-    const samples = await new Promise((resolve) => {
-      this.recorder.port.onmessage = (message) => resolve(message.data);
-      this.recorder.port.postMessage("last");
-    });
-    const [start, end] = [this.before, this.context.currentTime];
+    const { recorder, context } = this;         // by the time it has waited, the microphone may have been started anew
+    let samples = [];
+    while (samples.length < SHORTEST * context.sampleRate) {
+      const wait = this.before + HOP - context.currentTime;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(SHORTEST, wait)));
+      if (context !== this.context) return null;
+      samples = await new Promise((resolve) => {
+        recorder.port.onmessage = (message) => resolve(message.data);
+        recorder.port.postMessage("last");
+      });
+    }
+    const [start, end] = [this.before, context.currentTime];
     this.before = end;
-    return { start, end, answer: await ask("/listen?microphone", wav(samples, this.context.sampleRate)) };
+    return { start, end, answer: await ask("/listen?microphone", wav(samples, context.sampleRate)) };
   }
 
   show({ start, end, answer }) {
