@@ -51,10 +51,10 @@ def chromium(profile, *arguments):
     return webdriver.Chrome(options, webdriver.ChromeService(chromedriver))
 
 
-def status_of(driver, pattern, seconds=60):
-    """The page's status line, once it fits `pattern`."""
+def status_of(driver, pattern, element="status", seconds=60):
+    """The page's status line, or the text of another element, once it fits `pattern`."""
     end = time.monotonic() + seconds
-    while not re.search(pattern, text := driver.find_element("id", "status").text):
+    while not re.search(pattern, text := driver.find_element("id", element).text):
         assert time.monotonic() < end, f"waited for {pattern!r}, the page says {text!r}"
         time.sleep(0.1)
     return text

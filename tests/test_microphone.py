@@ -121,7 +121,7 @@ def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypa
     driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
                        f"--use-file-for-fake-audio-capture={tmp_path / 'talk.wav'}")
     status_of(driver, "^Start the microphone")
-    assert "Made voices are nobody's" in driver.find_element("id", "model").text
+    assert status_of(driver, "Made voices are nobody's", "model")            # told by the program, after the page has been shown
     watch_device(driver)
     button = driver.find_element("id", "microphone")
     button.click()

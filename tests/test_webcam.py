@@ -153,7 +153,7 @@ def test_camera_in_the_browser(server, open_page, camera_film):
     names = driver.execute_script(              # at once: the next frame brings new bars
         "return [...document.querySelectorAll('.answer meter')].map((meter) => meter.getAttribute('aria-label'))")
     assert names == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-    assert "Drawn faces show nobody" in driver.find_element("id", "model").text
+    assert status_of(driver, "Drawn faces show nobody", "model")            # told by the program, after the page has been shown
     assert driver.get_screenshot_as_png()[:4] == b"\x89PNG"
     button.click()
     assert status_of(driver, "camera is off") and device_is_off(driver)
