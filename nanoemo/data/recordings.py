@@ -71,7 +71,7 @@ def opened_recording(file):
 
 
 def read_recording(file):
-    """The recording in a binary file object as a `Recording`. Raises Unusable."""
+    """The recording in a seekable binary file as a `Recording`. Raises Unusable."""
     import soxr
 
     with opened_sound(file) as sound:
@@ -95,11 +95,9 @@ def read_recording(file):
 
 @contextlib.contextmanager
 def opened_sound(file):
-    """A binary file object as a `soundfile.SoundFile`, for a `with` statement; Unusable where it is, or proves to be, none."""
+    """A seekable binary file as a `soundfile.SoundFile`, for a `with` statement; Unusable where it is, or proves to be, none."""
     import soundfile
 
-    if not file.seekable():                                        # inside a zip
-        file = io.BytesIO(file.read())
     _check_file(file)
     try:
         with soundfile.SoundFile(file) as sound:
@@ -146,8 +144,8 @@ def read_recordings(source, names):
 
     def read(name):
         try:
-            with source.open(name) as file:
-                return read_recording(file)
+            with source.open(name) as file, opened_recording(file) as content:
+                return read_recording(content)
         except Unusable as error:
             return str(error)
 

@@ -40,7 +40,7 @@ def windows(file):
 
 
 def seconds(file):
-    """How long the recording in a binary file object is, as its header says. Raises Unusable."""
+    """How long the recording in a seekable binary file is, as its header says. Raises Unusable."""
     with opened_sound(file) as sound:
         return sound.frames / sound.samplerate
 

@@ -44,11 +44,13 @@ class _Result:
     """What a finished run folder says.
 
     places: the folders of the stages of its training; `path` alone where it has none
+    histories: of each of them
     """
     trial: object
     path: Path
     config: dict
     places: list
+    histories: list
     reports: dict
 
     @classmethod
@@ -57,11 +59,7 @@ class _Result:
         config = read_json(path / "config.json")
         stages = enumerate(config.get("stages", ()), start=1)
         places = [RunFolder(path).stage(number, stage["name"]).path for number, stage in stages] or [path]
-        return cls(trial, path, config, places, reports)
-
-    @property
-    def histories(self):
-        return [read_json(place / "history.json") for place in self.places]
+        return cls(trial, path, config, places, [read_json(place / "history.json") for place in places], reports)
 
     @property
     def last(self):

@@ -14,7 +14,7 @@ import numpy as np
 from nanoemo import data
 from nanoemo.files import read_json, write_csv, write_file, write_json
 from nanoemo.training import listening
-from nanoemo.training.experiment import Experiment, fingerprint, versions
+from nanoemo.training.experiment import Experiment, fingerprint, load_splits, versions
 from nanoemo.training.recorder import best_epoch
 from nanoemo.training.settings import Settings
 from nanoemo.training.space import candidates
@@ -57,9 +57,8 @@ class Search:
         if settings.split_by == data.COPIES_FIRST:
             raise ValueError("search: split_by is 'copies', but folds keep a clip and its copies together; divide otherwise")
         changes = data.parse_changes(settings.augment) if settings.listens else []
-        if splits is None and settings.listens:
-            splits = listening.load_features_for_folds(settings, changes)
-        splits = splits or Experiment(self.settings_of(0)).splits
+        if splits is None:
+            splits = listening.load_features_for_folds(settings, changes) if settings.listens else load_splits(settings)
         self.trials = [(number, fold) for number in range(len(self.candidates)) for fold in range(folds)]
         self.fingerprint = fingerprint(splits)
         self.divided = _divided(splits, folds, settings.seed, len(changes))
