@@ -15,8 +15,9 @@ The definitions below say just that. The fast versions, further down, turn the s
 under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla et al. 2006), and then all the outputs
 of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole batch
 would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of about a
-megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next. Windows of 3 or 5
-over many channels go a faster way still, which multiplies less: kernels/winograd.py.
+megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next. Two kinds of window go
+a faster way still, which multiplies less: those of 3 or 5 taps over many channels (kernels/winograd.py), and wide ones over
+few (kernels/wide.py).
 
 A 1-D convolution is a 2-D one over images of one row.
 """
@@ -27,6 +28,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
 from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of, workspace
+from nanoemo.kernels.wide import wide_correlate, wide_suits, wide_weight_gradient
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
 
 __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d_forward_plain",
@@ -107,10 +109,16 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     return dx, dw, db
 
 
+def _goes_by_columns(w_shape, strides):
+    return not (winograd_suits(w_shape, strides) or wide_suits(w_shape, strides))
+
+
 def _correlate(x, w, b, strides, pads):
     """The convolution itself, padding given as ((top, bottom), (left, right))."""
     if winograd_suits(w.shape, strides):
         return winograd_correlate(x, w, b, pads)
+    if wide_suits(w.shape, strides):
+        return wide_correlate(x, w, b, pads)
     height, width = _output_shape(x, w, strides, pads)
     channels = w.shape[3]
     weights = np.ascontiguousarray(w).reshape(-1, channels)
@@ -132,6 +140,8 @@ def _weight_gradient(dy, x, w_shape, strides, pads):
     """dw: for every block, columns transposed times dy, summed up."""
     if winograd_suits(w_shape, strides):
         return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
+    if wide_suits(w_shape, strides):
+        return wide_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
     images, height, width, channels = dy.shape
     blocks = _blocks(images, height, width, math.prod(w_shape[:3]), x.itemsize)
 

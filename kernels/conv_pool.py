@@ -15,13 +15,12 @@ import math
 
 import numpy as np
 
-from nanoemo.kernels.conv import (PARTIAL_SUMS, _check, _gather, _output_shape, conv2d_backward, conv2d_backward_plain,
-                                  conv2d_forward, conv2d_forward_plain)
+from nanoemo.kernels.conv import (PARTIAL_SUMS, _check, _gather, _goes_by_columns, _output_shape, conv2d_backward,
+                                  conv2d_backward_plain, conv2d_forward, conv2d_forward_plain)
 from nanoemo.kernels.pool import (max_pool2d_backward, relu_max_pool2d_backward_plain, relu_max_pool2d_forward,
                                   relu_max_pool2d_forward_plain)
 from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of, workspace
 from nanoemo.kernels.windows import Axis, axes_2d
-from nanoemo.kernels.winograd import winograd_suits
 
 __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_backward_plain",
            "conv2d_relu_max_pool2d_forward", "conv2d_relu_max_pool2d_forward_plain"]
@@ -58,7 +57,7 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size):
     height, width = _output_shape(x, w, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
     axes = rows, columns = axes_2d("conv2d_relu_max_pool2d", unpooled, kernel_size, None, "valid")
-    if winograd_suits(w.shape, strides):
+    if not _goes_by_columns(w.shape, strides):
         whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
         y, (place, _) = relu_max_pool2d_forward(whole, kernel_size)
         return y, (conv_cache, place, axes)
@@ -83,7 +82,7 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
     """Gradients (dx, dw, db), None where `needs` does not ask for one."""
     conv_cache, place, axes = cache
     x, w, has_bias, strides, pads = conv_cache
-    if needs[0] or winograd_suits(w.shape, strides):
+    if needs[0] or not _goes_by_columns(w.shape, strides):
         return conv2d_backward(max_pool2d_backward(dy, (place, axes)), conv_cache, needs)
     dy = np.ascontiguousarray(dy)
 

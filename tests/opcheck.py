@@ -54,10 +54,10 @@ def stays_float32(device, arrays, ours):
 @contextmanager
 def small_blocks(block_bytes):
     """Inside `with small_blocks(n):` kernels cut even small arrays into several blocks, of about n bytes."""
-    from nanoemo.kernels import activation, conv, norm, pool, recurrent, winograd
+    from nanoemo.kernels import activation, conv, norm, pool, recurrent, wide, winograd
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (activation, conv, norm, pool, winograd):
+        for module in (activation, conv, norm, pool, wide, winograd):
             names = [name for name in vars(module) if name.endswith("_BYTES")]
             assert names, f"{module.__name__} has no size of blocks to make small"
             for name in names:

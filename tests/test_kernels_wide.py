@@ -1,0 +1,63 @@
+"""Wide windows over few channels give what the definition of convolution gives."""
+import numpy as np
+import pytest
+
+from nanoemo.kernels import conv, wide
+
+# x, channels out, window, padding; sizes that tiles and pieces of 4 and 8 divide and do not divide
+CASES = [((2, 16, 16, 6), 8, (13, 13), "same"), ((3, 21, 19, 3), 5, (7, 9), (3, 5)), ((1, 13, 13, 8), 2, (13, 13), 0),
+         ((2, 9, 31, 6), 17, (5, 8), "same"), ((9, 6, 5, 8), 9, (6, 5), (5, 4)), ((1, 1, 1, 2), 3, (9, 9), 4),
+         ((1, 12, 10, 1), 1, (12, 11), (2, 3))]
+
+
+@pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-12), (np.float32, 3e-5)])
+@pytest.mark.parametrize("shape,outputs,window,padding", CASES)
+def test_agrees_with_the_definition(rng, shape, outputs, window, padding, dtype, tolerance):
+    x = rng.standard_normal(shape).astype(dtype)
+    w = rng.standard_normal((*window, shape[3], outputs)).astype(dtype)
+    b = rng.standard_normal(outputs).astype(dtype)
+    assert wide.wide_suits(w.shape, (1, 1))
+    y, cache = conv.conv2d_forward(x, w, b, 1, padding)
+    exact = [a.astype(np.float64) for a in (x, w, b)]
+    expected, plain_cache = conv.conv2d_forward_plain(*exact, 1, padding)
+    assert y.dtype == dtype and y.flags.c_contiguous
+    scale = np.sqrt(w[..., 0].size)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=tolerance * scale)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    for got, wanted in zip(conv.conv2d_backward(dy, cache), conv.conv2d_backward_plain(dy.astype(np.float64), plain_cache)):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * max(scale, wanted.std()))
+
+
+def test_blocks_of_every_size_agree(rng, monkeypatch):
+    x, w = rng.standard_normal((5, 22, 18, 4)), rng.standard_normal((7, 7, 4, 3))
+    dy = rng.standard_normal((5, 22, 18, 3))
+    pads = ((3, 3), (3, 3))
+    results = []
+    for block_bytes, blocks in ((1, 1), (100_000, 1), (10**9, 1), (10**9, 7)):
+        monkeypatch.setattr(wide, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(wide, "MIN_BLOCKS", blocks)
+        results.append((wide.wide_correlate(x, w, None, pads), wide.wide_weight_gradient(dy, x, w.shape, pads, 3)))
+    for y, dw in results[1:]:
+        np.testing.assert_allclose(y, results[0][0], atol=1e-10)
+        np.testing.assert_allclose(dw, results[0][1], atol=1e-9)
+
+
+def test_float32_error_stays_near_that_of_the_columns(rng, monkeypatch):
+    x, w = rng.standard_normal((2, 24, 24, 8)), rng.standard_normal((13, 13, 8, 8))
+
+    def error():
+        y, _ = conv.conv2d_forward(x.astype(np.float32), w.astype(np.float32), None, 1, "same")
+        return np.sqrt(((y - exact) ** 2).mean())
+
+    exact, _ = conv.conv2d_forward(x, w, None, 1, "same")
+    minimal = error()
+    monkeypatch.setattr(conv, "wide_suits", lambda *_: False)
+    assert minimal < 6 * error()
+
+
+def test_narrow_windows_strides_and_many_channels_go_another_way():
+    assert not wide.wide_suits((13, 13, 8, 8), (1, 2))
+    assert not wide.wide_suits((13, 3, 8, 8), (1, 1))
+    assert not wide.wide_suits((13, 13, 64, 8), (1, 1))
+    assert not wide.wide_suits((5, 5, 1, 32), (1, 1))
