@@ -78,6 +78,22 @@ def test_a_detached_state_carries_no_gradient(device):
     assert not grad[:, :2].any() and grad[:, 2:].all()
 
 
+def test_a_backward_that_is_broken_off_leaves_nothing_for_the_next(device):
+    x, *weights = (Tensor(a, requires_grad=True, device=device) for a in random_arrays([(2, 4, FEATURES), *WEIGHTS]))
+
+    def fails(dy):
+        raise ArithmeticError("in the middle of backward")
+
+    h, (_, c_T) = ops.lstm(x, *weights, return_state=True)
+    loss = c_T.sum() + Tensor.from_op("failing", h.array, (h,), fails).sum()     # c_T's gradient is on its way by then
+    with pytest.raises(ArithmeticError):
+        loss.backward()
+    h.sum().backward()
+    expected = Tensor(x.array, requires_grad=True)
+    ops.lstm(expected, *weights).sum().backward()
+    np.testing.assert_array_equal(x.grad.cpu().numpy(), expected.grad.cpu().numpy())
+
+
 def test_a_layer_reads_on_from_its_state(device):
     layer = nn.LSTM(FEATURES, UNITS, return_sequences=False, return_state=True).to(device)
     x = Tensor(random_arrays([(2, 6, FEATURES)])[0].astype(np.float32), device=device)

@@ -36,14 +36,18 @@ def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
     (h, _, c_T), cache = backend.kernel("lstm_forward", device)(*(tensor.array for tensor in inputs))
     lstm_backward = backend.kernel("lstm_backward", device)
     needs = tuple(tensor.requires_grad for tensor in inputs[:4])
-    later = []              # the gradient of the last cell, put there before `backward` runs
+    steps = h.shape[1]
+    if return_state:        # an operation of the graph has one result: the last cell is put behind the last hidden state
+        h = backend.array_module(h).concatenate([h, c_T[:, None]], axis=1)
 
-    def backward(dh):
-        return lstm_backward(dh, None, later.pop() if later else None, cache, needs=needs)[:len(inputs)]
+    def backward(dy):
+        dc_T = dy[:, steps] if return_state else None
+        return lstm_backward(dy[:, :steps], None, dc_T, cache, needs=needs)[:len(inputs)]
 
-    sequence = Tensor.from_op("lstm", h, inputs, backward, saved=(x, w, u), saves_output=True)
+    result = Tensor.from_op("lstm", h, inputs, backward, saved=(x, w, u), saves_output=not return_state)
+    sequence = result[:, :steps] if return_state else result
     output = sequence if return_sequences else sequence[:, -1]
-    return (output, (sequence[:, -1], _last_cell(sequence, c_T, later))) if return_state else output
+    return (output, (sequence[:, -1], result[:, steps])) if return_state else output
 
 
 def _pair(state):
@@ -51,13 +55,3 @@ def _pair(state):
         raise TypeError(f"lstm: state must be a pair (h0, c0) of Tensors, got {type(state).__name__}"
                         + (f" of {len(state)}" if isinstance(state, (tuple, list)) else ""))
     return state
-
-
-def _last_cell(sequence, c_T, later):
-    """The second result of the operation that made `sequence`. An operation of the graph has one; this one hands its
-    gradient over in the list `later`, and as it stands behind `sequence`, its turn in backward comes before."""
-    def backward(dc):
-        later.append(dc)
-        return (backend.array_module(dc).zeros_like(sequence.array),)
-
-    return Tensor.from_op("lstm_cell", c_T, (sequence,), backward, saved=())
