@@ -165,7 +165,8 @@ class Tensor:
         name: of the operation, for error messages
         array: the result
         inputs: the tensors it was computed from (None allowed, for an absent bias)
-        backward: function from the output's gradient (array) to a tuple of the inputs' gradients (array or None)
+        backward: function from the output's gradient (array) to a tuple of the inputs' gradients, each an array of its
+            input's shape, dtype and device (None for an input that requires no gradient)
         saved: those inputs whose values `backward` uses; all of them unless given
         saves_output: whether `backward` uses the result's values, too
         view_of: the input whose memory the result shares, if any
@@ -322,7 +323,7 @@ class Tensor:
 
         Each operation is freed as soon as its gradient has been used, so a graph can be walked only once.
         Raises RuntimeError where there is no graph, where it has been walked, where a shape of several values comes
-        without `grad`, and where a saved value was changed in place.
+        without `grad`, where a saved value was changed in place, and where an operation gives a gradient unlike its input.
         """
         if not self.requires_grad:
             raise RuntimeError("backward: this tensor does not depend on any tensor with requires_grad=True "
@@ -389,13 +390,15 @@ def _run_node(node, dy):
     node.check_saved_values()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):     # as in forward; see detect_anomaly
         gradients = node.backward(dy)
+    if not isinstance(gradients, (tuple, list)) or len(gradients) != len(node.inputs):
+        got = len(gradients) if isinstance(gradients, (tuple, list)) else type(gradients).__name__
+        raise RuntimeError(f"backward of {node.name}: expected a tuple of {len(node.inputs)}, a gradient for each input; "
+                           f"got {got}")
     pairs, handed_out = [], [dy]
-    for parent, gradient in zip(node.inputs, gradients, strict=True):
+    for parent, gradient in zip(node.inputs, gradients):
         if parent is None or not parent.requires_grad:
             continue
-        if gradient is None or gradient.shape != parent.shape:
-            got = "no gradient" if gradient is None else f"a gradient of shape {gradient.shape}"
-            raise RuntimeError(f"backward of {node.name}: {got} for an input of shape {parent.shape}")
+        _check_gradient(node.name, gradient, parent)
         if _modes.anomaly:
             _check_finite(f"backward of {node.name}", "the gradient", gradient, node.call_site)
         if parent.is_leaf and _shares_memory(gradient, handed_out):
@@ -403,6 +406,16 @@ def _run_node(node, dy):
         handed_out.append(gradient)
         pairs.append((parent, gradient))
     return pairs
+
+
+def _check_gradient(name, gradient, parent):
+    """Raise RuntimeError unless a backward function gave an array like that of the input `parent`."""
+    wanted = parent.shape, parent.dtype, parent.device
+    is_array = hasattr(gradient, "dtype") and not isinstance(gradient, Tensor)
+    if not is_array or (gradient.shape, gradient.dtype, backend.device_of(gradient)) != wanted:
+        got = (f"a gradient of shape {gradient.shape}, {gradient.dtype} on '{backend.device_of(gradient)}'," if is_array
+               else f"{type(gradient).__name__} instead of an array" if gradient is not None else "no gradient")
+        raise RuntimeError(f"backward of {name}: {got} for an input of shape {wanted[0]}, {wanted[1]} on '{wanted[2]}'")
 
 
 def _shares_memory(array, others):

@@ -266,10 +266,26 @@ def test_writing_into_the_output_of_an_operation_is_refused():
         y[0] = 0.0
 
 
-def test_a_backward_function_that_gives_a_wrong_shape_is_named():
+@pytest.mark.parametrize("backward, message", [
+    (lambda dy: (dy[:1],), r"a gradient of shape \(1,\), float32 on 'cpu', for an input of shape \(2,\), float32 on 'cpu'"),
+    (lambda dy: (dy * np.float64(2),), r"a gradient of shape \(2,\), float64 on 'cpu', for an input of shape \(2,\), float32"),
+    (lambda dy: (dy > 0,), r"a gradient of shape \(2,\), bool on"),
+    (lambda dy: (2.0,), "float instead of an array for an input"), (lambda dy: ([2.0, 2.0],), "list instead of an array for"),
+    (lambda dy: (Tensor(dy),), "Tensor instead of an array for"), (lambda dy: (None,), "no gradient for an input"),
+    (lambda dy: dy, "expected a tuple of 1, a gradient for each input; got ndarray"), (lambda dy: None, "; got NoneType"),
+    (lambda dy: (dy, dy), "expected a tuple of 1, a gradient for each input; got 2")])
+def test_a_backward_function_that_gives_no_gradient_of_its_input_is_named(backward, message):
     x = leaf([1.0, 2.0])
-    y = Tensor.from_op("mine", x.array * 2, (x,), lambda dy: (dy[:1],))
-    with pytest.raises(RuntimeError, match=r"mine: a gradient of shape \(1,\) for an input of shape \(2,\)"):
+    y = Tensor.from_op("mine", x.array * 2, (x,), backward)
+    with pytest.raises(RuntimeError, match=f"backward of mine: .*{message}"):
+        y.sum().backward()
+    assert x.grad is None
+
+
+def test_a_gradient_stays_on_its_device(card):
+    x = Tensor(np.ones(2, np.float32), requires_grad=True, device="cuda")
+    y = Tensor.from_op("mine", x.array * 2, (x,), lambda dy: (np.ones(2, np.float32),))
+    with pytest.raises(RuntimeError, match="float32 on 'cpu', for an input of .* on 'cuda'"):
         y.sum().backward()
 
 
