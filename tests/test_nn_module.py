@@ -114,6 +114,24 @@ def test_loading_lists_everything_that_does_not_fit_and_writes_nothing(net):
     np.testing.assert_array_equal(net.state_dict()["encoder.0.bias"], before["encoder.0.bias"])
 
 
+@pytest.mark.parametrize("value, message", [
+    (np.array(["a", "b"]), "got ndarray of dtype <U1"), (None, "got NoneType of dtype object"), ("ab", "got str of dtype <U2"),
+    (np.array([None, None]), "got ndarray of dtype object"), (np.ones(2, complex), "got ndarray of dtype complex128"),
+    ([[1.0], [1.0, 2.0]], "inhomogeneous shape")])
+@pytest.mark.parametrize("strict", [True, False])
+def test_loading_what_is_no_numbers_names_it_and_writes_nothing(net, value, message, strict):
+    before = net.state_dict()
+    with pytest.raises(ValueError, match=rf"\n  head.bias: expected an array of numbers(:|, ).*{message}"):
+        net.load_state_dict({**{name: array + 1 for name, array in before.items()}, "head.bias": value}, strict)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_loading_takes_other_numbers_and_tensors(net):
+    net.load_state_dict({"head.bias": np.ones(2, np.float16), "scale": Tensor([3.0]), "head.weight": [[1, 2]] * 3}, strict=False)
+    assert net.head.bias.numpy().tolist() == [1.0, 1.0] and net.scale.item() == 3.0 and net.head.weight.dtype == np.float32
+
+
 def test_loading_in_part_returns_what_was_left(net):
     state = {"head.bias": np.array([1.0, 2.0]), "other": np.ones(1)}
     missing, unexpected = net.load_state_dict(state, strict=False)

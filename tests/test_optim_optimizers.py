@@ -155,6 +155,10 @@ def test_a_state_that_does_not_fit_is_refused_whole():
     with pytest.raises(ValueError) as error:
         adam.load_state_dict(state)
     assert "lr: missing" in str(error.value) and "mean.1: expected shape (4,), got (3,)" in str(error.value)
+    before, words = adam.state_dict(), np.full(4, "one")
+    with pytest.raises(ValueError, match="\n  lr: expected an array of numbers, got str .*\n  mean.1: expected an array of"):
+        adam.load_state_dict({**before, "lr": "fast", "step_counts": before["step_counts"] + 1, "mean.1": words})
+    assert adam.state_dict()["lr"] == before["lr"] and (adam.state_dict()["step_counts"] == before["step_counts"]).all()
     with pytest.raises(ValueError, match="does not fit this SGD over 3 parameters:\n  mean.0: unexpected"):
         sgd.load_state_dict(adam.state_dict())
 

@@ -1,7 +1,9 @@
-"""Checks of constructor arguments that several layers share."""
+"""Checks that are shared: of constructor arguments, and of values that a state dictionary brings."""
 import numbers
 
-__all__ = ["positive_integers"]
+import numpy as np
+
+__all__ = ["misfit", "positive_integers"]
 
 
 def positive_integers(layer, **sizes):
@@ -15,3 +17,18 @@ def positive_integers(layer, **sizes):
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
             raise ValueError(f"{layer}: {name} must be a positive integer, got {size!r}")
+
+
+def misfit(value, shape):
+    """Why `value` is no array of numbers of that shape, as what was expected and what came; "" where it is one.
+
+    >>> misfit(np.ones(2), (3,)), misfit("one", (3,)), misfit([1, 2, 3], (3,))
+    ('shape (3,), got (2,)', 'an array of numbers, got str of dtype <U3', '')
+    """
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:            # an array on the GPU; rows that differ in length
+        return f"an array of numbers: {error}"
+    if array.dtype.kind not in "fiub":
+        return f"an array of numbers, got {type(value).__name__} of dtype {array.dtype}"
+    return "" if array.shape == shape else f"shape {shape}, got {array.shape}"

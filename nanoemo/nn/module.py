@@ -8,6 +8,7 @@ import numpy as np
 
 from nanoemo import backend
 from nanoemo.nn import trace
+from nanoemo.nn.checks import misfit
 from nanoemo.tensor import Tensor
 
 __all__ = ["Module", "Parameter", "Buffer"]
@@ -129,14 +130,14 @@ class Module:
 
         strict: every name must be there and no other; with False those that fit are loaded, for transfer
         from another model, and those that do not are returned as (missing, unexpected)
-        Raises ValueError that lists every missing, unexpected and wrong-shaped name; then nothing has been
-        written.
+        Raises ValueError that lists every name that is missing, unexpected, of a wrong shape or no array of
+        numbers; then nothing has been written.
         """
         own = dict(self._named_tensors((Parameter, Buffer)))
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
-        problems = [f"  {name}: expected shape {own[name].shape}, got {np.shape(value)}"
-                    for name, value in state.items() if name in own and np.shape(value) != own[name].shape]
+        problems = [f"  {name}: expected {problem}" for name, value in state.items()
+                    if name in own and (problem := misfit(value, own[name].shape))]
         if strict:
             problems += [f"  {name}: missing" for name in missing]
             problems += [f"  {name}: unexpected" for name in unexpected]

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from nanoemo import backend, live
+from nanoemo.nn.checks import misfit
 from nanoemo.tensor import Tensor
 
 __all__ = ["Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "build"]
@@ -107,15 +108,15 @@ class Optimizer:
     def load_state_dict(self, state):
         """Go on from a `state_dict` of the same kind of optimiser over the same parameters.
 
-        Raises ValueError that lists every missing, unexpected and wrong-shaped entry; then nothing has been
-        changed.
+        Raises ValueError that lists every entry that is missing, unexpected, of a wrong shape or no array of
+        numbers; then nothing has been changed.
         """
         shapes = {f"{name}.{i}": self.params[i].shape for name in self.slots for i in range(len(self.params))}
         shapes |= {"step_counts": (len(self.params),), "lr": ()}
         problems = [f"  {name}: unexpected" for name in state if name not in shapes]
         problems += [f"  {name}: missing" for name in ("lr", "step_counts") if name not in state]
-        problems += [f"  {name}: expected shape {shapes[name]}, got {np.shape(value)}"
-                     for name, value in state.items() if name in shapes and np.shape(value) != shapes[name]]
+        problems += [f"  {name}: expected {problem}" for name, value in state.items()
+                     if name in shapes and (problem := misfit(value, shapes[name]))]
         if problems:
             raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__} over "
                              f"{len(self.params)} parameters:\n" + "\n".join(problems))
