@@ -9,6 +9,7 @@ from PIL import Image
 
 from nanoemo.cli import main
 from nanoemo.data import ckplus
+from nanoemo.training import experiment
 
 MODEL = "chater.dcnn"
 
@@ -67,6 +68,23 @@ def test_a_copy_of_the_data_elsewhere_is_divided_as_the_run_divided_it(capsys):
     assert len(list(Path("run").glob("on-*"))) == 1
     err = capsys.readouterr().err
     assert "random division" not in err and "elsewhere/CK+48 is CK+, but not just as run was trained on it" in err
+
+
+def test_other_data_is_loaded_once(capsys, monkeypatch):
+    """And a copy of the run's own is known for one; only where a division was asked for, it has to be tried first."""
+    assert train(MODEL, "--data", "CK+48", "--epochs", "1", "--batch-size", "21") == 0
+    shutil.copytree("CK+48", "elsewhere/CK+48")
+    shutil.copytree("CK+48", "other/CK+48")
+    Path("other/CK+48/anger/S000_001_00000000.png").unlink()
+    loaded, load = [], experiment.load_splits
+    monkeypatch.setattr(experiment, "load_splits", lambda settings: loaded.append(settings.data) or load(settings))
+    capsys.readouterr()
+    for data in ("elsewhere/CK+48", "other/CK+48"):
+        assert main(["evaluate", "run", "--data", data]) == 0
+        assert ("not just as run was trained on it" in capsys.readouterr().err) == data.startswith("other")
+    assert loaded == ["elsewhere/CK+48", "other/CK+48"] and len(list(Path("run").glob("on-*"))) == 1
+    assert main(["evaluate", "run", "--data", "elsewhere/CK+48", "--limit", "14"]) == 0
+    assert not capsys.readouterr().err                          # fewer of the same, divided as before
 
 
 def test_at_random_warns_and_tells_both_accuracies(capsys):

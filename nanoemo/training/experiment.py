@@ -96,13 +96,14 @@ class Experiment:
         folder.finished_best_path()
         config = folder.config()
         settings = Settings.from_config(config, folder.config_path)
+        same = data is not None and settings.data is not None and Path(data).resolve() == Path(settings.data).resolve()
         if data is not None:
+            settings = replace(settings, data=str(data))
             # How the run's own data was divided, say subject=KA, means nothing to other data. A copy of its own, wherever
             # it lies, must be divided as before, or images that were trained on would be tested on.
-            same = settings.data is not None and Path(data).resolve() == Path(settings.data).resolve()
-            settings = replace(settings, data=str(data))
-            same = same or is_copy(settings, config["data"]["fingerprint"])
-            settings = replace(settings, split_by=settings.split_by if same else "", limit=None)
+            if settings.split_by or settings.limit or changed.get("limit"):     # else it is loaded in one way, copy or not
+                same = same or is_copy(settings, config["data"]["fingerprint"])
+                settings = replace(settings, split_by=settings.split_by if same else "", limit=None)
         settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
         experiment = cls(settings)
         now = experiment.about_data
@@ -110,6 +111,7 @@ class Experiment:
             if now[what] != config["data"][what]:
                 raise ValueError(f"{folder.path} was trained on {what} {config['data'][what]}, but "
                                  f"{settings.data or now['name']} has {now[what]}")
+        same = same or now["fingerprint"] == config["data"]["fingerprint"]
         if data is not None and not same and now["name"] == config["data"]["name"]:
             warnings.warn(f"{data} is {now['name']}, but not just as {folder.path} was trained on it: what is tested on here may "
                           "have been trained on there", stacklevel=2)
