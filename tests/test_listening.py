@@ -102,6 +102,14 @@ def test_windows_of_a_recording_of_any_form(form, tmp_path):
         np.testing.assert_allclose(piece.wave, 0.3 * np.sin(2 * np.pi * 220 * moment), atol=2e-3)
 
 
+@pytest.mark.parametrize("length, count", [(2, 1), (12, 10)])
+def test_a_recording_is_opened_once(length, count, tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", talk(length), RATE)
+    opened, sound_file = [], soundfile.SoundFile
+    monkeypatch.setattr(soundfile, "SoundFile", lambda file: opened.append(file) or sound_file(file))
+    assert len(pieces_of(tmp_path / "a.wav")) == count and len(opened) == 1
+
+
 @pytest.mark.parametrize("length", [1, 3, 3.2, 4, 4.7, 9])
 def test_every_second_is_in_a_window(length):
     wave = talk(length)

@@ -70,14 +70,13 @@ def opened_recording(file):
             raise type(error)(f"{os.fspath(file)}: {error}") from error
 
 
-def read_recording(file):
-    """The recording in a seekable binary file as a `Recording`. Raises Unusable."""
+def read_recording(sound):
+    """The recording in an opened sound (`opened_sound`) as a `Recording`. Raises Unusable."""
     import soxr
 
-    with opened_sound(file) as sound:
-        rate, channels, length = sound.samplerate, sound.channels, sound.frames
-        wanted = min(length, int(LONGEST * rate))
-        wave = sound.read(wanted, dtype="float32", always_2d=True)
+    rate, channels, length = sound.samplerate, sound.channels, sound.frames
+    wanted = min(length, int(LONGEST * rate))
+    wave = sound.read(wanted, dtype="float32", always_2d=True)
     if len(wave) < wanted:
         raise Unusable(CUT_SHORT)
     if not np.isfinite(wave).all():
@@ -144,8 +143,8 @@ def read_recordings(source, names):
 
     def read(name):
         try:
-            with source.open(name) as file, opened_recording(file) as content:
-                return read_recording(content)
+            with source.open(name) as file, opened_recording(file) as content, opened_sound(content) as sound:
+                return read_recording(sound)
         except Unusable as error:
             return str(error)
 

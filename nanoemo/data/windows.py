@@ -31,12 +31,12 @@ def windows(file):
     Raises Unusable where nothing can be heard of the file; of a long one that ends too early or has samples that are no
     numbers, this is found when that place is reached.
     """
-    if seconds(file) > SHORT:
-        with opened_sound(file) as sound:
+    with opened_sound(file) as sound:
+        if sound.frames > SHORT * sound.samplerate:
             yield from sliding(_blocks(sound))
-    else:
-        wave = read_recording(file).samples / np.float32(32768)
-        yield Window(0.0, len(wave) / RATE, wave)
+        else:
+            wave = read_recording(sound).samples / np.float32(32768)
+            yield Window(0.0, len(wave) / RATE, wave)
 
 
 def seconds(file):
