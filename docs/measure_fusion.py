@@ -18,11 +18,8 @@ SEEDS, EPOCHS = range(12), 30
 
 def judged(answers, features, classes, seed):
     """{way: `Predictions`} for the pairs of one seed."""
-    def pairs(senses, split):
-        return fusion.pair(*senses[split], fusion.drawing(seed, split))
-
-    _, found = fusion.judge(pairs(answers, "validation"), pairs(answers, "test"))
-    validation, test = pairs(features, "validation"), pairs(features, "test")
+    _, found = fusion.judge(*(fusion.pairs_of(answers, split, seed) for split in ("validation", "test")))
+    validation, test = (fusion.pairs_of(features, split, seed) for split in ("validation", "test"))
     for split, epochs in {"train": 300, "validation": EPOCHS}.items():
         layer = joint.learn(*features[split], validation, classes, fusion.drawing(seed, "train"), epochs)
         found[f"joint, of {split} pairs"] = predictions(layer(test), test.truth)
@@ -31,8 +28,7 @@ def judged(answers, features, classes, seed):
 
 def main(face_run, voice_run):
     face, voice = fusion.load_senses(face_run, voice_run)
-    answers = {split: fusion.answers(face, voice, split) for split in ("validation", "test")}
-    features = {split: joint.findings(face, voice, split) for split in ("train", "validation", "test")}
+    answers, features = joint.senses(face, voice)
     runs = [judged(answers, features, len(fusion.common_of(face, voice)), seed) for seed in SEEDS]
 
     print(f"{len(runs[0]['face'].truth)} test pairs, {len(runs)} drawings\n\n| way | accuracy (%) | loss |\n|---|---|---|")

@@ -31,12 +31,14 @@ def learn(model, epochs, **wanted):
 
 face = learn("chater.dcnn", args.epochs)
 voice = learn("chater.conv1d", args.epochs)
-(validation, classes), (test, _) = (fusion.pairs_of(face, voice, split) for split in ("validation", "test"))
+classes = fusion.common_of(face, voice)
+answers, features = joint.senses(face, voice)
+validation, test = (fusion.pairs_of(answers, split) for split in ("validation", "test"))
 print(f"{len(validation.truth)} validation and {len(test.truth)} test pairs are made, of {len(classes)} classes")
 
 weight, found = fusion.judge(validation, test)
 print(f"weight of the face: {weight:.2f}")
-layer, found["joint"] = joint.judge(face, voice)
+layer, found["joint"] = joint.judge(features, len(classes))
 print(f"a layer over all {len(layer.weight)} features, of epoch {layer.epoch}")
 shares = {way: 100 * (answer.truth == answer.predicted).mean() for way, answer in found.items()}
 print("right of the made test pairs:", ", ".join(f"{way} {share:.1f} %" for way, share in shares.items()))

@@ -6,7 +6,7 @@ import pytest
 
 
 from nanoemo.cli import main
-from nanoemo.training import Experiment, RunFolder, Settings, checkpoint, fusion, joint
+from nanoemo.training import Experiment, RunFolder, Settings, checkpoint, ensemble, fusion, joint
 
 
 def said(rng, truth, share, classes=3):
@@ -98,6 +98,20 @@ def test_fuse_says_that_its_pairs_are_made(runs, tmp_path, monkeypatch, capsys):
     assert result["joint"]["features"] == 256 + 126 and f"chose epoch {result['joint']['epoch']}\n" in out
     assert 1 <= result["pairs"]["test"] <= 6 and result["classes"] == ["angry", "happy", "sad"]
     assert (tmp_path / "runs/fusion-1/accuracy.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_each_network_runs_once_over_each_split(runs, monkeypatch):
+    face, voice = fusion.load_senses(runs["FACE"], runs["VOICE"])
+    asked, loader = [], Experiment.loader
+    monkeypatch.setattr(Experiment, "loader", lambda self, split: asked.append((self.noun, split)) or loader(self, split))
+    answers, features = joint.senses(face, voice)
+    assert len(asked) == len(set(asked)) == 6
+    for member, place in ((face, 0), (voice, 1)):
+        for split in ("validation", "test"):
+            rows, _ = ensemble.probabilities(member, split)             # what it says alone, to the bit
+            expected = fusion.on_common(rows, member.experiment.classes, fusion.common_of(face, voice))
+            np.testing.assert_array_equal(answers[split][place].rows, expected)
+            assert (answers[split][place].labels == features[split][place].labels).all()
 
 
 def test_the_same_seed_gives_the_same_file(runs, tmp_path, capsys):

@@ -35,7 +35,7 @@ def test_the_last_layer_makes_the_scores_of_the_features(name, rng):
 def test_a_model_without_a_dense_layer_at_its_end_is_refused(name):
     member = Member("runs/ae", SimpleNamespace(model=models.build(name), settings=SimpleNamespace(model=name)))
     with pytest.raises(ValueError, match=f"runs/ae: {name} has no features to fuse: its last layer is (Reshape|Sigmoid)"):
-        joint.features(member, "test")
+        joint.ask(member, "test", ("happy", "sad"))
 
 
 def tiny(path, images, device):
@@ -49,8 +49,8 @@ def tiny(path, images, device):
 
 def test_features_and_answers_are_of_the_same_pairs(device):
     face, voice = (tiny(name, drawn_faces(30, seed=seed), device) for seed, name in enumerate(("face", "voice")))
-    answers, classes = fusion.pairs_of(face, voice, "test", seed=3)
-    found = fusion.pair(*joint.findings(face, voice, "test"), fusion.drawing(3, "test"))
+    answers, found = (fusion.pairs_of(senses, "test", seed=3) for senses in joint.senses(face, voice))
+    classes = fusion.common_of(face, voice)
     assert found.face.dtype == np.float32 and found.face.shape == (len(answers.truth), 5)
     assert (found.truth == answers.truth).all() and len(classes) == 7
     for member, features, rows in zip((face, voice), found, answers):
@@ -62,9 +62,10 @@ def test_features_and_answers_are_of_the_same_pairs(device):
 
 def test_the_same_seed_gives_the_same_bits(device):
     face, voice = (tiny(name, drawn_faces(30, seed=seed), device) for seed, name in enumerate(("face", "voice")))
-    (one, answer), (again, same) = joint.judge(face, voice, 1), joint.judge(face, voice, 1)
+    (_, features), (_, afresh) = joint.senses(face, voice), joint.senses(face, voice)
+    (one, answer), (again, same) = joint.judge(features, 7, 1), joint.judge(afresh, 7, 1)
     assert (one.weight == again.weight).all() and one.epoch == again.epoch and answer.loss == same.loss
-    other, _ = joint.judge(face, voice, 2)
+    other, _ = joint.judge(features, 7, 2)
     assert not np.array_equal(one.weight, other.weight)
     assert np.isfinite(answer.loss) and one.weight.shape == (10, 7)
 

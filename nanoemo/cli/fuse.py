@@ -20,9 +20,11 @@ def run(args):
     if args.seed < 0:
         raise ValueError(f"--seed is {args.seed}; expected 0 or more")
     face, voice = fusion.load_senses(args.face_run, args.voice_run, args.faces, args.voices, args.device)
-    (validation, classes), (test, _) = (fusion.pairs_of(face, voice, split, args.seed) for split in ("validation", "test"))
+    classes = fusion.common_of(face, voice)
+    answers, features = joint.senses(face, voice)
+    validation, test = (fusion.pairs_of(answers, split, args.seed) for split in ("validation", "test"))
     weight, found = fusion.judge(validation, test)
-    layer, found["joint"] = joint.judge(face, voice, args.seed)
+    layer, found["joint"] = joint.judge(features, len(classes), args.seed)
 
     note = (f"the pairs are made: a face of {face.experiment.about_data['name']} and a voice of "
             f"{voice.experiment.about_data['name']} of the same class, drawn at random; no person is seen and heard at once")

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoemo.data.speech import common_name, in_order
-from nanoemo.training.ensemble import Member, predictions, probabilities, stack
+from nanoemo.training.ensemble import Member, predictions, stack
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.runfolder import RunFolder
 from nanoemo.training.settings import Settings
 
-__all__ = ["Pairs", "Sense", "answers", "best_weight", "common_classes", "common_labels", "common_of", "draw_pairs", "drawing",
-           "judge", "load_senses", "on_common", "pair", "pairs_of"]
+__all__ = ["Pairs", "Sense", "best_weight", "common_classes", "common_labels", "common_of", "draw_pairs", "drawing", "judge",
+           "load_senses", "on_common", "pair", "pairs_of"]
 
 WEIGHTS = np.linspace(0, 1, 21)         # of the face, that are tried
 
@@ -138,16 +138,9 @@ def common_labels(member, split, common):
     return places[member.experiment.splits[split].labels]
 
 
-def answers(face, voice, split):
-    """What two members say of a split of their data, in probabilities of the common classes: (`Sense`, `Sense`)."""
-    common = common_of(face, voice)
-    return tuple(Sense(on_common(probabilities(member, split)[0], member.experiment.classes, common),
-                       common_labels(member, split, common)) for member in (face, voice))
-
-
-def pairs_of(face, voice, split, seed=0):
-    """Pairs made of a split of the data of two members, as (`Pairs`, the names of the common classes)."""
-    return pair(*answers(face, voice, split), drawing(seed, split)), common_of(face, voice)
+def pairs_of(senses, split, seed=0):
+    """`Pairs` made of one split of {split: (`Sense` of the faces, `Sense` of the voices)}."""
+    return pair(*senses[split], drawing(seed, split))
 
 
 def best_weight(pairs):

@@ -22,10 +22,10 @@ import numpy as np
 from nanoemo import Tensor, nn, no_grad, ops, optim
 from nanoemo.data import Standardise
 from nanoemo.training.ensemble import predictions
-from nanoemo.training.fusion import Sense, common_labels, common_of, drawing, pair
+from nanoemo.training.fusion import Sense, common_labels, common_of, drawing, on_common, pair, pairs_of
 from nanoemo.training.transfer import on_device
 
-__all__ = ["Joint", "features", "findings", "judge", "learn", "without_last"]
+__all__ = ["Joint", "ask", "judge", "learn", "senses", "without_last"]
 
 
 def without_last(model):
@@ -50,25 +50,34 @@ def without_last(model):
     return body, last
 
 
-def features(member, split):
-    """What the last layer of a member's network is given for each example of a split, (N, F), in the split's order.
+def ask(member, split, common):
+    """What a member's network says of each example of a split and what it says it by, in the split's order, from one pass:
+    a `Sense` of probabilities of the `common` classes, and one of features, which the network's last layer is given.
 
     Raises ValueError for a network whose last layer is not dense.
     """
-    experiment = member.experiment
+    experiment, answers, features = member.experiment, [], []
     try:
-        body, _ = without_last(experiment.model)
+        body, last = without_last(experiment.model)
     except ValueError as error:
         raise ValueError(f"{member.path}: {experiment.settings.model} has no features to fuse: {error}") from None
     with nn.undisturbed(body):
-        batches = on_device(iter(experiment.loader(split)), experiment.settings.device)
-        return np.concatenate([body(*inputs).cpu().numpy() for *inputs, _ in batches])
+        for *inputs, _ in on_device(iter(experiment.loader(split)), experiment.settings.device):
+            found = body(*inputs)
+            answers.append(last(found).softmax().cpu().numpy())
+            features.append(found.cpu().numpy())
+    labels = common_labels(member, split, common)
+    answers = on_common(np.concatenate(answers), experiment.classes, common)
+    return Sense(answers, labels), Sense(np.concatenate(features), labels)
 
 
-def findings(face, voice, split):
-    """The features that two members find in a split of their data: (`Sense` of the faces, `Sense` of the voices)."""
-    common = common_of(face, voice)
-    return tuple(Sense(features(member, split), common_labels(member, split, common)) for member in (face, voice))
+def senses(face, voice):
+    """What two members say of their data and what they find in it, each asked once: (answers, features), either of them
+    {split: (`Sense` of the faces, `Sense` of the voices)}."""
+    answers, features, common = {}, {}, common_of(face, voice)
+    for split in ("train", "validation", "test"):
+        answers[split], features[split] = zip(*(ask(member, split, common) for member in (face, voice)))
+    return answers, features
 
 
 class Joint(NamedTuple):
@@ -126,9 +135,11 @@ def learn(faces, voices, validation, classes, rng, epochs=300, lr=0.01):
     return best
 
 
-def judge(face, voice, seed=0):
-    """Train a `Joint` on the training pairs of two members, answer for their test pairs: (`Joint`, `Predictions`)."""
-    found = {split: findings(face, voice, split) for split in ("train", "validation", "test")}
-    validation, test = (pair(*found[split], drawing(seed, split)) for split in ("validation", "test"))
-    joint = learn(*found["train"], validation, len(common_of(face, voice)), drawing(seed, "train"))
+def judge(features, classes, seed=0):
+    """Train a `Joint` on the training pairs of features, answer for the test pairs: (`Joint`, `Predictions`).
+
+    features: {split: (`Sense` of the faces, `Sense` of the voices)}, as `senses` gives them; classes: how many there are
+    """
+    validation, test = (pairs_of(features, split, seed) for split in ("validation", "test"))
+    joint = learn(*features["train"], validation, classes, drawing(seed, "train"))
     return joint, predictions(joint(test), test.truth)
