@@ -14,6 +14,7 @@ and signatures.
 import difflib
 import importlib
 import inspect
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,9 @@ _inside_package = Path(__file__).resolve().parent / "kernels"
 __path__ = [str(_inside_package if _inside_package.is_dir() else _beside_package)]
 
 FAMILIES = ("conv", "pool", "conv_pool", "norm", "dropout", "dense", "activation", "recurrent", "loss", "optim", "resample")
+
+# NaN and infinity are results, as `quiet` in nanoemo/ops/common.py says; np.errstate would not reach the kernels' threads.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"nanoemo\.kernels\.")
 
 _families = {}      # kernel name -> family
 _loaded = {}        # (kernel name, device) -> function

@@ -1,8 +1,10 @@
 """Tensor and the graph: what backward adds up, what it refuses, and what helps to find a fault."""
 import gc
 import re
+import subprocess
 import sys
 import weakref
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -350,6 +352,27 @@ def test_detect_anomaly_names_a_backward_and_the_line_of_its_forward():
 
 def test_without_detect_anomaly_nan_is_a_result():
     assert np.isnan(Tensor([-1.0]).log().item())
+
+
+NOT_FINITE = """
+import numpy as np
+from nanoemo import Tensor, nn, ops
+values = np.ones((8, 24, 24, 16), np.float32)
+values[:, 0, 0, :2] = np.inf, -np.inf
+for op in (nn.Conv2d(16, 32, 3, padding="same"), nn.BatchNorm2d(16), nn.Sequential(nn.Flatten(), nn.Linear(9216, 2)), ops.softmax,
+           lambda x: nn.LSTM(16, 4)(x.reshape(8, 576, 16)), lambda x: nn.Dropout(0.5)(x * 1e38), lambda x: x.sum(), lambda x: x - x):
+    y = op(Tensor(values, requires_grad=True))
+    assert not np.isfinite(y.numpy()).all()
+    y.backward(np.full(y.shape, 3e38))
+np.float32(3e38) * np.float32(3e38)
+"""
+
+
+def test_nor_does_numpy_warn_of_it_but_in_your_own_arithmetic():
+    """Kernels run in threads, which np.errstate does not reach. In a process of its own, as pytest sets its own filters."""
+    home = Path(nanoemo.__file__).parent.parent
+    answer = subprocess.run([sys.executable, "-c", NOT_FINITE], cwd=home, capture_output=True, text=True, check=True)
+    assert answer.stderr.startswith("<string>:11: RuntimeWarning: overflow"), answer.stderr
 
 
 def test_gradcheck_accepts_what_is_right():

@@ -4,18 +4,11 @@ Shapes broadcast as in NumPy. Where a shape was stretched, its gradient is summe
 """
 import numbers
 
-import numpy as np
-
 from nanoemo import backend
-from nanoemo.ops.common import floats_only, operands, tensors_only, unbroadcast
+from nanoemo.ops.common import floats_only, operands, quiet, tensors_only, unbroadcast
 from nanoemo.tensor import Tensor
 
 __all__ = ["add", "sub", "mul", "div", "neg", "pow", "matmul", "exp", "log", "sqrt", "abs", "maximum", "minimum", "clip"]
-
-
-# NaN and infinity are results here, as in PyTorch and CuPy; `detect_anomaly` finds them.
-def _quiet():
-    return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def _binary(name, a, b, function, gradients, floats=False, saves=True, saves_output=False):
@@ -24,7 +17,7 @@ def _binary(name, a, b, function, gradients, floats=False, saves=True, saves_out
     if floats:
         floats_only(name, left=a, right=b)
     try:
-        with _quiet():
+        with quiet():
             y = function(a.array, b.array)
     except ValueError:
         raise ValueError(f"{name}: shapes {a.shape} and {b.shape} do not broadcast; "
@@ -41,7 +34,7 @@ def _unary(name, x, function, gradient, floats=True, saves=True, saves_output=Fa
     """y = function(xp, x); gradient(dy, xp, x, y). `floats`: whether integers are refused."""
     (floats_only if floats else tensors_only)(name, x=x)
     xp = backend.array_module(x.array)
-    with _quiet():
+    with quiet():
         y = function(xp, x.array)
     return Tensor.from_op(name, y, (x,), lambda dy: (gradient(dy, xp, x.array, y),),
                           saved=None if saves else (), saves_output=saves_output)
