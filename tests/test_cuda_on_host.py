@@ -27,7 +27,7 @@ def needs_compiler():
     if os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
         pytest.skip("this is that run")
     if host.compiler() is None:
-        pytest.skip("g++ is not installed: CUDA kernels are not run on the host")
+        pytest.skip("there is no g++ on Linux: CUDA kernels are not run on the host")
 
 
 def test_gpu_tests_pass_on_the_host(needs_compiler):

@@ -18,7 +18,10 @@ def two_threads():
 
 
 def blas_threads():
-    """Of the libraries that kernels use; another one (SciPy's) may have been loaded since they were first looked up."""
+    """Of the libraries that kernels use; another one (SciPy's) may have been loaded since they were first looked up.
+
+    There is none on a Mac where NumPy uses Apple's Accelerate, hence the comparisons below by `<=`.
+    """
     return {library.get_num_threads() for library in threads._blas}
 
 
@@ -29,9 +32,9 @@ def test_blas_has_its_threads_back_where_two_sections_overlap(two_threads):
     other.start()
     other.join()
     first.__exit__()
-    assert blas_threads() == {1}
+    assert blas_threads() <= {1}
     second.__exit__()
-    assert blas_threads() == {2}
+    assert blas_threads() <= {2}
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -43,7 +46,7 @@ def test_an_error_in_a_block_reaches_the_caller_and_leaves_nothing_set(two_threa
 
     with pytest.raises(error, match="in block 5"):
         parallel(work, range(8))
-    assert blas_threads() == {2}
+    assert blas_threads() <= {2}
     assert parallel(lambda item: item, range(8)) == list(range(8))
 
 
@@ -71,7 +74,7 @@ def test_work_beside_is_done_by_others_while_the_caller_goes_on(two_threads):
         futures = [start(item) for item in range(5)]
         gate.set()                          # reached before anything is done
         futures[0].result()
-    assert [future.result() for future in futures] == [0, -1, -2, -3, -4] and blas_threads() == {2}
+    assert [future.result() for future in futures] == [0, -1, -2, -3, -4] and blas_threads() <= {2}
     assert threading.current_thread() is not done_by[0]
 
 
@@ -100,7 +103,7 @@ def test_work_beside_is_done_at_once_where_nobody_else_is_there(two_threads, whe
 def test_an_error_in_work_beside_is_raised_where_it_is_asked_for(two_threads):
     with beside(lambda item: 1 // item) as start:
         good, bad = start(1), start(0)
-    assert good.result() == 1 and blas_threads() == {2}
+    assert good.result() == 1 and blas_threads() <= {2}
     with pytest.raises(ZeroDivisionError):
         bad.result()
 
@@ -117,4 +120,4 @@ def test_after_an_error_of_the_caller_no_more_work_beside_is_begun(two_threads):
             start(item)
         threading.Timer(0.1, go_on.set).start()
         raise KeyboardInterrupt
-    assert len(begun) <= 1 and blas_threads() == {2}
+    assert len(begun) <= 1 and blas_threads() <= {2}

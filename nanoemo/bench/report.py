@@ -1,6 +1,8 @@
 """What was measured, as a table for people and as a JSON file for the documentation."""
 import platform
 import statistics
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,6 +133,9 @@ def describe_machine(threads, torch=None):
 
 def _processor():
     """The processor's name, where the system tells it."""
+    if sys.platform == "darwin":
+        asked = subprocess.run("sysctl -n machdep.cpu.brand_string", shell=True, capture_output=True, text=True)
+        return asked.stdout.strip() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),

@@ -6,14 +6,21 @@ import numpy as np
 
 import nanoemo
 
-__all__ = ["gemm_rate", "in_blocks", "in_turn", "on_threads"]
+__all__ = ["blas_can_be_held", "gemm_rate", "in_blocks", "in_turn", "on_threads"]
 
 ROUNDS = 5
 
 
+def blas_can_be_held():
+    """Whether NumPy's BLAS library lets its threads be set; Apple's Accelerate, for one, does not."""
+    from threadpoolctl import threadpool_info
+
+    return any(library["user_api"] == "blas" for library in threadpool_info())
+
+
 @contextmanager
 def on_threads(count, torch=None):
-    """Inside the `with` block our kernels, BLAS and `torch` (if given) run on `count` threads each."""
+    """Inside the `with` block our kernels, BLAS (see `blas_can_be_held`) and `torch` (if given) run on `count` threads each."""
     from threadpoolctl import threadpool_limits
 
     ours, theirs = nanoemo.get_num_threads(), torch and torch.get_num_threads()

@@ -30,6 +30,7 @@ def run(args):
     from nanoemo import backend, models
     from nanoemo.bench.report import describe_machine
     from nanoemo.bench.steps import measurable
+    from nanoemo.bench.timing import blas_can_be_held
     from nanoemo.files import write_json
 
     names = args.models or [name for name in models.names() if measurable(name)]
@@ -47,6 +48,8 @@ def run(args):
     machine = describe_machine(threads, torch)
     versions = f"NumPy {machine['numpy']}" + (f", PyTorch {machine['torch']}" if torch else "")
     print(f"{machine['processor']}; threads: {threads}; {versions}")
+    if args.device == "cpu" and not blas_can_be_held():
+        print("NumPy's BLAS library here multiplies on as many threads as it likes: it cannot be set")
     if args.device == "cuda":
         machine |= _introduce_card(torch)
     if args.profile:
@@ -72,6 +75,8 @@ def _time(args, names, threads, torch):
         print(table_row(results[-1]), flush=True)
     if any(result.torch and result.torch.layout == "channels_last" for result in results):
         print("\n* PyTorch was faster with channels-last images; else it was with contiguous ones")
+    if any(result.ours.alone.peak is None for result in results):
+        print("\npeak memory is not measured: this system has no /proc to read it from, as Linux has")
     return {"gemm_gflops": gemm / 1e9, "models": [result.as_dict() for result in results]}
 
 

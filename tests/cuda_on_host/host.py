@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,8 +16,8 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 
 
 def compiler():
-    """The path of g++, or None."""
-    return shutil.which("g++")
+    """The path of g++; None where there is none, or not Linux to preload its sanitizers on."""
+    return shutil.which("g++") if sys.platform.startswith("linux") else None
 
 
 def sanitized():
