@@ -200,6 +200,12 @@ def test_what_cannot_be_shown_is_one_clear_error(trained, tmp_path, monkeypatch,
     assert not list(tmp_path.iterdir()) and before == {path: path.read_bytes() for path in trained.rglob("*.png")}
 
 
+@pytest.mark.parametrize("figure", ["activations", "dream", "saliency", "gradcam", "samples"])
+def test_figures_of_images_are_refused_of_a_run_on_voices(voice_run, capsys, figure):
+    assert main(["show", figure, str(voice_run)]) == 2
+    assert "was trained on voices, and this figure shows images" in capsys.readouterr().err
+
+
 def test_a_run_that_is_not_ready_and_files_that_are_damaged(trained, tmp_path, capsys):
     def error_of(*args):
         assert main(["show", *map(str, args)]) == 2

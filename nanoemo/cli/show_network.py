@@ -5,6 +5,7 @@ import numpy as np
 
 from nanoemo import interpret, load_state, nn, viz
 from nanoemo.cli.show_records import default_path
+from nanoemo.recognition import listens
 from nanoemo.training import Experiment, RunFolder
 
 
@@ -12,6 +13,9 @@ class Subject:
     """The network of a run with its best weights, and some images: classes in turn, the first class first."""
 
     def __init__(self, args):
+        if listens(args.run):
+            raise ValueError(f"{args.run} was trained on voices, and this figure shows images; of a run on voices there are "
+                             "curves, confusion, classes, time and, of 2-D convolutions, filters")
         self.folder = RunFolder.open(args.run)
         self.experiment = Experiment.of_run(self.folder, args.data, device=args.device)
         self.epoch = self.experiment.load_best(self.folder)
