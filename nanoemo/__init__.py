@@ -1,5 +1,10 @@
 """nanoemo: a neural-network engine written to be read, and the emotion-recognition models of five papers.
 
+    Tensor, no_grad, gradcheck      automatic differentiation (nanoemo.tensor)
+    ops, nn, optim                  operations, layers, optimisers; kernels: what computes
+    data, features, models          faces and voices, what is made of them, the papers' networks
+    training, viz, recognition      training loop and run folders, figures, from a photograph to an emotion
+
 >>> import nanoemo
 >>> x = nanoemo.Tensor([3.0], requires_grad=True)
 >>> (x * x).backward()
@@ -23,8 +28,15 @@ __all__ = ["Tensor", "backend", "capture", "detect_anomaly", "get_num_threads", 
            "save_state", "set_default_device", "set_num_threads", "summary"]
 
 
+_on_demand = ("bench", "data", "features", "interpret", "recognition", "training", "viz")
+
+
 def __getattr__(name):
     """What an engine's user need not load comes when it is asked for: `nanoemo.data`, `.training`, `.interpret` …"""
-    if name in ("bench", "data", "interpret", "recognition", "training", "viz"):
+    if name in _on_demand:
         return importlib.import_module(f"nanoemo.{name}")
     raise AttributeError(f"module 'nanoemo' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_on_demand})        # so that the Tab key completes them

@@ -35,16 +35,32 @@ def test_version_and_no_command(capsys):
     assert "COMMAND" in capsys.readouterr().out
 
 
+def test_help_begins_with_a_capital_and_keeps_the_others(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    assert "Time training steps, also against PyTorch." in capsys.readouterr().out
+
+
 def test_a_misspelt_command_is_guessed(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["trian", "njoku.cnn"])
     assert stop.value.code == 2 and "there is no command 'trian'; did you mean train?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("argv, message", [
+    (["train", "njoku.cnn", "--lrate", "0.1"], "--lrate 0.1; did you mean --lr? `nanoemo train --help` says"),
+    (["models", "more"], "arguments: more; `nanoemo models --help` says"), (["--verbose"], "--verbose; `nanoemo --help` says")])
+def test_an_unknown_option_is_guessed(capsys, argv, message):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
 def test_models_lists_them_all(capsys):
     assert main(["models"]) == 0
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()] == nanoemo.models.names()
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")] == nanoemo.models.names()
+    assert sum("Alizadeh" in line for line in out.splitlines()) == 1, "a paper is named once, above its models"
 
 
 def test_summary_is_the_papers_table(capsys):

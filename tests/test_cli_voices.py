@@ -105,7 +105,7 @@ def test_a_clip_that_cannot_be_used_is_said_and_does_not_stop_the_run(capsys):
     (["chater.lstm", "--data", "absent"], "absent: no such file or folder"),
     (["chater.lstm", "--data", "savee+absent"], "absent: no such file or folder"),
     (["chater.lstm", "--data", "faces"], "no recordings in it: 1 files, such as a/1.png"),
-    (["chater.lstm", "--data", "savee", "--augment", "flip"], "unknown 'flip'; Voices have noise, shift, stretch, pitch"),
+    (["chater.lstm", "--data", "savee", "--augment", "flip"], "unknown 'flip'; voices have noise, shift, stretch, pitch"),
     (["chater.lstm", "--data", "savee", "--split-by", "subject=XX"], "there is no subject 'XX'; there are 4, such as DC"),
     (["chater.lstm", "--split-by", "random"], "made voices come divided"),
     (["chater.lstm", "--data", "savee", "--features", "mfcc"], r"reads arrays of shape \(162, 1\), but features mfcc of a clip have"),

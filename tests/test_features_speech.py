@@ -113,7 +113,7 @@ def test_changes_are_seeded():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("flip", "unknown 'flip'; Voices have noise"), ("noise=loud", "expected a number from 0 to 1 after =, as in noise=0.035"),
+    ("flip", "unknown 'flip'; voices have noise"), ("noise=loud", "expected a number from 0 to 1 after =, as in noise=0.035"),
     ("stretch=1", "from 0 to 0.9"), ("pitch=-2", "from 0 to 24"), ("noise=nan", "from 0 to 1"), ("noise+", "unknown ''")])
 def test_changes_that_there_are_not(text, message):
     with pytest.raises(ValueError, match=message):

@@ -88,6 +88,12 @@ def run(code):
     return subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=True).stdout
 
 
+def test_what_comes_on_demand_is_listed_before_it_has_come():
+    out = run("import nanoemo, sys; print({'data', 'features', 'training', 'Tensor'} <= set(dir(nanoemo)), "
+              "'nanoemo.data' in sys.modules, nanoemo.features.__name__)")
+    assert out == "True False nanoemo.features\n"
+
+
 def test_import_needs_numpy_alone():
     loaded = json.loads(run("import sys, json, numpy.random; before = set(sys.modules); import nanoemo; "
                             "print(json.dumps(sorted(set(sys.modules) - before)))"))

@@ -169,9 +169,11 @@ def test_recipes_can_be_used_as_they_are(name):
 @pytest.mark.parametrize("call, message", [
     (lambda: models.build("njoku.cn"), "there is no model called 'njoku.cn'; did you mean njoku.cnn?"),
     (lambda: models.recipe("resnet"), "there is no model called 'resnet'; there are alizadeh.shallow"),
-    (lambda: models.build("chater.dcnn", droput=0.1), "no option droput; its options are dropout"),
+    (lambda: models.build("chater.dcnn", droput=0.1), r"no option droput; did you mean dropout\? Its options are dropout"),
     (lambda: models.build("njoku.cnn", input_shape=(48, 48)), r"input_shape must have 3 axes"),
     (lambda: models.build("njoku.cnn", input_shape=(9, 9, 1)), "cannot be built for input_shape"),
+    (lambda: models.build("njoku.cnn", dropout="high"), "njoku.cnn cannot be built for .*: Dropout: p must be .*, got 'high'"),
+    (lambda: models.build("alizadeh.shallow", hidden="many"), "alizadeh.shallow cannot be built for .*hidden='many'"),
     (lambda: models.build("njoku.cnn", num_classes=0), "njoku.cnn cannot be built for .*out_features"),
 ])
 def test_what_cannot_be_built_is_refused(call, message):

@@ -189,7 +189,7 @@ def test_what_cannot_be_built_is_refused(call, message):
 def test_commands_know_them(capsys):
     from nanoemo.cli import main
     assert main(["models"]) == 0
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("series.conv_ae"))
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  series.conv_ae "))
     assert "auto-encoder" in line and "JAFFE" in line
     assert main(["summary", "series.conv_ae"]) == 0
     assert "Total params: 4,385" in capsys.readouterr().out

@@ -235,6 +235,15 @@ def test_sequential_slices_share_their_layers():
         model[9]
     with pytest.raises(TypeError, match="layer 4 must be a Module, got function"):
         model.append(ops.relu)
+    with pytest.raises(TypeError, match=r"got the class ReLU; write ReLU\(...\)"):
+        nn.Sequential(nn.ReLU)
+    with pytest.raises(TypeError, match=r"got list; layers are given one by one: Sequential\(\*layers\)"):
+        nn.Sequential([nn.ReLU()])
+
+
+def test_a_summary_needs_a_shape():
+    with pytest.raises(TypeError, match=r"shape of one example, such as \(48, 48, 1\), got 3"):
+        nanoemo.summary(nn.Linear(3, 2), 3)
 
 
 def test_output_shape_disturbs_nothing(net):

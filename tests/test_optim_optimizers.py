@@ -174,6 +174,7 @@ P = nn.Parameter([1.0])
     (lambda: optim.SGD(nn.Linear(1, 1).parameters, lr=0.1), TypeError, r"got method; pass model.parameters\(\)"),
     (lambda: optim.SGD([P * 2], lr=0.1), ValueError, "parameter 0 was made by mul, so it gets no gradient"),
     (lambda: optim.SGD([P], lr=-1), ValueError, "SGD: lr must be a finite number, at least 0, got -1"),
+    (lambda: optim.SGD([P], lr="0.1"), ValueError, "SGD: lr must be a finite number, at least 0, got '0.1'"),
     (lambda: optim.SGD([P], lr=float("nan")), ValueError, "SGD: lr must be a finite number"),
     (lambda: optim.SGD([P], lr=0.1, nesterov=True), ValueError, "give momentum > 0"),
     (lambda: optim.Adam([P], betas=(0.9, 1.0)), ValueError, r"Adam: betas\[1\] must be .* below 1, got 1.0"),

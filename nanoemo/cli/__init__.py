@@ -37,8 +37,13 @@ COMMANDS = {
 def main(argv=None):
     """Run the command line `argv` (the process's own by default); returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser, command = _parser(argv)
-    args = parser.parse_args(argv)
+    parser, command, options = _parser(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], options, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        lists = " ".join(filter(None, ("nanoemo", args.command, "--help")))
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}; {hint}`{lists}` says what there is")
     if command is None:
         parser.print_help()
         return 0
@@ -65,7 +70,7 @@ def main(argv=None):
 
 
 def _parser(argv):
-    """The parser, and the module of the command that `argv` names (None if it names none)."""
+    """The parser, and of the command that `argv` names (None if it names none) the module and the options."""
     parser = argparse.ArgumentParser(
         prog="nanoemo", description="Train the emotion-recognition networks of five papers, from scratch.",
         epilog="NANOEMO_TRACEBACK=1 shows where in the program an error was raised.")
@@ -75,13 +80,14 @@ def _parser(argv):
     near = difflib.get_close_matches(asked or "", COMMANDS, 1) if asked not in COMMANDS else ()
     if near:
         parser.error(f"there is no command {asked!r}; did you mean {near[0]}?")
-    command = None
+    command, options = None, ()
     for name, text in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=text, description=text.capitalize() + ".")
+        subparser = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == asked:
             command = importlib.import_module(f"nanoemo.cli.{name}")
             command.add_arguments(subparser)
-    return parser, command
+            options = tuple(subparser._option_string_actions)
+    return parser, command, options
 
 
 class _Version(argparse.Action):

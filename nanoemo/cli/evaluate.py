@@ -10,7 +10,7 @@ def add_arguments(parser):
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N images or clips of each split")
     parser.add_argument("--split", choices=SPLITS, action="append", metavar="NAME",
                         help="train, validation or test; may be repeated (default validation and test)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default: where the run did)")
 
 
 def run(args):

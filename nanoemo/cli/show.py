@@ -56,7 +56,7 @@ def _figure(figures, name, text, runs=None, images=None, about="the folder of a 
         parser.add_argument("--split", choices=SPLITS, default="test", help="which images of it (default test)")
         parser.add_argument("--count", type=positive, default=images, metavar="N",
                             help=f"images {about_count} (default {images})")
-        parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute")
+        parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default: where the run did)")
 
     def add(*names, **options):
         parser.add_argument(*names, **options)

@@ -58,7 +58,7 @@ def parse_changes(text):
     >>> parse_changes("strech")
     Traceback (most recent call last):
         ...
-    ValueError: augment: unknown 'strech'; did you mean 'stretch'? Voices have noise, shift, stretch, pitch
+    ValueError: augment: unknown 'strech'; did you mean 'stretch'? voices have noise, shift, stretch, pitch
     """
     copies = filter(None, (part.strip() for part in text.split(",")))
     return ["+".join(f"{name}={amount:g}" for name, amount in map(_parse_one, copy.split("+"))) for copy in copies]
@@ -70,7 +70,7 @@ def _parse_one(part):
     if name not in CHANGES:
         near = difflib.get_close_matches(name, CHANGES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"augment: unknown {name!r}; {hint}Voices have {', '.join(CHANGES)}")
+        raise ValueError(f"augment: unknown {name!r}; {hint}voices have {', '.join(CHANGES)}")
     try:
         amount = float(amount) if given else USUAL[name]
     except ValueError:

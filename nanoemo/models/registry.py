@@ -73,8 +73,8 @@ def build(name, num_classes=None, input_shape=None, **options):
     num_classes, input_shape (of one example, channels last; for a model of several inputs the shape of each): the
         paper's unless given
     options: those of the model's own function, e.g. `help(nanoemo.models.njoku.cnn)`
-    Raises ValueError for an unknown name (with the nearest ones), an unknown option and an input shape that
-    does not fit.
+    Raises ValueError for an unknown name (with the nearest ones), an unknown option, and a value or an input
+    shape that does not fit.
 
     >>> from nanoemo import models
     >>> models.build("njoku.cnn").num_parameters()
@@ -86,7 +86,9 @@ def build(name, num_classes=None, input_shape=None, **options):
              if option not in ("num_classes", "input_shape")]
     unknown = [option for option in options if option not in known]
     if unknown:
-        raise ValueError(f"{name}: no option {', '.join(unknown)}; its options are {', '.join(known) or 'none'}")
+        near = difflib.get_close_matches(unknown[0], ["num_classes", "input_shape", *known], 1)
+        hint = f"did you mean {near[0]}? Its" if near else "its"
+        raise ValueError(f"{name}: no option {', '.join(unknown)}; {hint} options are {', '.join(known) or 'none'}")
     if defaults.num_classes is not None:
         options["num_classes"] = defaults.num_classes if num_classes is None else num_classes
     elif num_classes is not None:
@@ -96,7 +98,7 @@ def build(name, num_classes=None, input_shape=None, **options):
                          f"{defaults.input_shape}; got {input_shape}")
     try:
         return builder(input_shape=input_shape, **options)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:          # TypeError: an option such as dropout='high'
         asked = ", ".join(f"{option}={value!r}" for option, value in {"input_shape": input_shape, **options}.items())
         raise ValueError(f"{name} cannot be built for {asked}: {error}") from None
 

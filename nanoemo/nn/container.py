@@ -29,7 +29,12 @@ class Sequential(Module):
     def append(self, layer):
         """Put one more layer at the end; returns self. TypeError for what is no module."""
         if not isinstance(layer, Module):
-            raise TypeError(f"Sequential: layer {len(self)} must be a Module, got {type(layer).__name__}")
+            got = type(layer).__name__
+            if isinstance(layer, type):
+                got = f"the class {layer.__name__}; write {layer.__name__}(...)"
+            elif isinstance(layer, (list, tuple)):
+                got += "; layers are given one by one: Sequential(*layers)"
+            raise TypeError(f"Sequential: layer {len(self)} must be a Module, got {got}")
         setattr(self, str(len(self)), layer)
         return self
 

@@ -1,4 +1,6 @@
 """Batch normalisation and dropout: layers that behave differently in training."""
+import numbers
+
 from nanoemo import ops
 from nanoemo.nn import init
 from nanoemo.nn.checks import positive_integers
@@ -64,7 +66,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p=0.5):
-        if not 0 <= p < 1:
+        if not isinstance(p, numbers.Real) or not 0 <= p < 1:
             raise ValueError(f"Dropout: p must be at least 0 and below 1, got {p!r}")
         self.p = p
 

@@ -67,11 +67,13 @@ def undisturbed(module):
 
 
 def shapes_of_inputs(input_shape):
-    """The shape of each input of a model: the only one's, or those of a tuple of shapes.
+    """The shape of each input of a model: the only one's, or those of a tuple of shapes. TypeError for what is no shape.
 
     >>> shapes_of_inputs((48, 48, 1)), shapes_of_inputs(((48, 48, 1), (900,)))
     ([(48, 48, 1)], [(48, 48, 1), (900,)])
     """
+    if not isinstance(input_shape, (tuple, list)):
+        raise TypeError(f"input_shape: expected the shape of one example, such as (48, 48, 1), got {input_shape!r}")
     several = any(isinstance(size, (tuple, list)) for size in input_shape)
     return list(input_shape) if several else [input_shape]
 

@@ -7,6 +7,7 @@ when first needed.
 import difflib
 import functools
 import math
+import numbers
 from collections.abc import Iterable
 
 import numpy as np
@@ -38,7 +39,7 @@ class Optimizer:
 
     def check(self, name, value, below=math.inf):
         """`value`, if 0 <= value < below; ValueError otherwise."""
-        if not 0 <= value < below:
+        if not isinstance(value, numbers.Real) or not 0 <= value < below:
             limit = "a finite number, at least 0" if below == math.inf else f"at least 0 and below {below}"
             raise ValueError(f"{type(self).__name__}: {name} must be {limit}, got {value!r}")
         return value
