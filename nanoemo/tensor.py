@@ -7,11 +7,11 @@ tensor, the gradients that arrive along all of its uses:
 
     ∂L/∂x = Σ over uses y of x of (∂y/∂x)ᵀ ∂L/∂y
 """
+import os
 import sys
 import threading
 import traceback
 from contextlib import ContextDecorator
-from pathlib import Path
 
 import numpy as np
 
@@ -170,7 +170,11 @@ class Tensor:
         saved: those inputs whose values `backward` uses; all of them unless given
         saves_output: whether `backward` uses the result's values, too
         view_of: the input whose memory the result shares, if any
+        Raises TypeError where `array` is a Tensor, or `inputs` one instead of a tuple.
         """
+        if isinstance(array, Tensor) or isinstance(inputs, Tensor):
+            raise TypeError(f"from_op of {name}: the result must be an array (tensor.array) and the inputs a tuple of Tensors; got "
+                            f"{type(array).__name__} and {type(inputs).__name__}")
         if _modes.anomaly:
             _check_finite(name, "the output", array, None)
         out = cls.__new__(cls)
@@ -457,7 +461,7 @@ def _check_dtype(dtype, given):
 
 def _call_site():
     """The innermost line of the stack that lies outside this package."""
-    package = str(Path(__file__).resolve().parent)
+    package = os.path.join(os.path.dirname(__file__), "")       # as frames have it: not resolved where it lies behind a link
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(package):
         frame = frame.f_back

@@ -350,6 +350,23 @@ def test_detect_anomaly_names_a_backward_and_the_line_of_its_forward():
     assert "backward of sqrt" in str(error.value) and "its slope is not" in str(error.value)
 
 
+def test_detect_anomaly_names_the_line_of_a_package_behind_a_link(tmp_path):
+    """And of a script that lies beside the package under a name that begins like it."""
+    (tmp_path / "nanoemo").symlink_to(Path(nanoemo.__file__).parent)
+    (tmp_path / "kernels").symlink_to(Path(nanoemo.__file__).parents[1] / "kernels")
+    script = tmp_path / "nanoemo_try.py"
+    script.write_text("import nanoemo\nwith nanoemo.detect_anomaly():\n    nanoemo.Tensor([0.0]).log()\n")
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert "nanoemo_try.py:3" in ended.stderr.splitlines()[-1]
+
+
+def test_from_op_wants_an_array_and_a_tuple():
+    x = Tensor([1.0])
+    for result, inputs in ((x, (x,)), (x.array, x)):
+        with pytest.raises(TypeError, match="from_op of twice: the result must be an array .* and the inputs a tuple"):
+            Tensor.from_op("twice", result, inputs, lambda dy: (2 * dy,))
+
+
 def test_without_detect_anomaly_nan_is_a_result():
     assert np.isnan(Tensor([-1.0]).log().item())
 
