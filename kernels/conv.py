@@ -26,7 +26,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
+from nanoemo.kernels.shapes import output_size, overlap, pair, resolve_padding, resolve_padding_2d
 from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of, workspace
 from nanoemo.kernels.wide import wide_correlate, wide_suits, wide_weight_gradient
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
@@ -109,17 +109,18 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     return dx, dw, db
 
 
-def _goes_by_columns(w_shape, strides):
-    return not (winograd_suits(w_shape, strides) or wide_suits(w_shape, strides))
+def _goes_by_columns(w_shape, strides, outputs):
+    """Whether a convolution with `outputs` (height, width) is computed in neither of the ways that multiply less."""
+    return not (winograd_suits(w_shape, strides) or wide_suits(w_shape, strides, outputs))
 
 
 def _correlate(x, w, b, strides, pads):
     """The convolution itself, padding given as ((top, bottom), (left, right))."""
     if winograd_suits(w.shape, strides):
         return winograd_correlate(x, w, b, pads)
-    if wide_suits(w.shape, strides):
-        return wide_correlate(x, w, b, pads)
     height, width = _output_shape(x, w, strides, pads)
+    if wide_suits(w.shape, strides, (height, width)):
+        return wide_correlate(x, w, b, pads)
     channels = w.shape[3]
     weights = np.ascontiguousarray(w).reshape(-1, channels)
     y = np.empty((x.shape[0], height, width, channels), x.dtype)
@@ -140,9 +141,9 @@ def _weight_gradient(dy, x, w_shape, strides, pads):
     """dw: for every block, columns transposed times dy, summed up."""
     if winograd_suits(w_shape, strides):
         return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
-    if wide_suits(w_shape, strides):
-        return wide_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
     images, height, width, channels = dy.shape
+    if wide_suits(w_shape, strides, (height, width)):
+        return wide_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
     blocks = _blocks(images, height, width, math.prod(w_shape[:3]), x.itemsize)
 
     def work(group):
@@ -227,13 +228,13 @@ def _padded_slab(x, kh, strides, pads, images, rows):
     (top, bottom), (left, right) = pads
     first = rows.start * strides[0] - top
     last = (rows.stop - 1) * strides[0] + kh - top
-    inside = slice(max(first, 0), max(min(last, x.shape[1]), 0))
+    inside, slab_rows = overlap(first, last - first, x.shape[1])
     if not any((top, bottom, left, right)):
         return np.ascontiguousarray(x[images, inside])
     shape = (images.stop - images.start, last - first, x.shape[2] + left + right, x.shape[3])
     slab = workspace("conv slab", shape, x.dtype)
     slab.fill(0)
-    slab[:, inside.start - first:inside.stop - first, left:left + x.shape[2]] = x[images, inside]
+    slab[:, slab_rows, left:left + x.shape[2]] = x[images, inside]
     return slab
 
 

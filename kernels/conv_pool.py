@@ -57,7 +57,7 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size):
     height, width = _output_shape(x, w, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
     axes = rows, columns = axes_2d("conv2d_relu_max_pool2d", unpooled, kernel_size, None, "valid")
-    if not _goes_by_columns(w.shape, strides):
+    if not _goes_by_columns(w.shape, strides, (height, width)):
         whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
         y, (place, _) = relu_max_pool2d_forward(whole, kernel_size)
         return y, (conv_cache, place, axes)
@@ -82,7 +82,7 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
     """Gradients (dx, dw, db), None where `needs` does not ask for one."""
     conv_cache, place, axes = cache
     x, w, has_bias, strides, pads = conv_cache
-    if needs[0] or not _goes_by_columns(w.shape, strides):
+    if needs[0] or not _goes_by_columns(w.shape, strides, (axes[0].size, axes[1].size)):
         return conv2d_backward(max_pool2d_backward(dy, (place, axes)), conv_cache, needs)
     dy = np.ascontiguousarray(dy)
 

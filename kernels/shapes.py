@@ -1,7 +1,7 @@
 """The arithmetic of windows: how much padding, how many outputs. One axis at a time."""
 from numbers import Integral
 
-__all__ = ["pair", "resolve_padding", "resolve_padding_2d", "output_size"]
+__all__ = ["output_size", "overlap", "pair", "resolve_padding", "resolve_padding_2d"]
 
 
 def pair(value, name="value"):
@@ -60,3 +60,15 @@ def output_size(size, kernel, stride, pads):
     (46, 24)
     """
     return (size + pads[0] + pads[1] - kernel) // stride + 1
+
+
+def overlap(first, extent, limit):
+    """Where cells first … first + extent − 1 meet an axis of `limit` cells: slices of the axis, and of those cells.
+
+    >>> overlap(-2, 5, 10), overlap(12, 5, 10)
+    ((slice(0, 3, None), slice(2, 5, None)), (slice(10, 10, None), slice(0, 0, None)))
+    """
+    start = min(max(first, 0), limit)
+    stop = max(start, min(first + extent, limit))
+    offset = max(start - first, 0)
+    return slice(start, stop), slice(offset, offset + stop - start)

@@ -1,34 +1,36 @@
 """Convolution with wide windows over few channels, such as 13×13×8.
 
-Columns (kernels/conv.py) do badly there: 169 pixels are copied out for every output, and a product with eight columns of
-weights leaves the processor's arithmetic mostly idle. Two changes, one along each axis.
+Columns (kernels/conv.py) do badly there: 169 pixels are copied out for every output, and a product with eight
+columns of weights runs at less than half the processor's rate. Two changes, one along each axis.
 
-Along a row, a few neighbouring outputs are computed together. Their windows overlap in all but a few pixels, so the run
-of pixels that they share is copied once. The weights become a matrix that has them once for each output, every time one
-pixel further down, with zeros around them (a block Toeplitz matrix); with 3 taps and 2 outputs
+Along a row, a few neighbouring outputs are computed together. Their windows overlap in all but a few pixels, so the
+run of pixels that they share is copied once. The weights become a matrix that has them once for each output, every
+time one pixel further down, with zeros around them (a block Toeplitz matrix); with 3 taps and 2 outputs
 
     y₀ = d₀g₀ + d₁g₁ + d₂g₂                                 ⎡g₀  0 ⎤
     y₁ = d₁g₀ + d₂g₁ + d₃g₂         [y₀ y₁] = [d₀ d₁ d₂ d₃] ⎢g₁  g₀⎥
                                                             ⎢g₂  g₁⎥
                                                             ⎣0   g₂⎦
 
-The zeros are multiplied as well: with 13 taps and 8 outputs that is half as much again, in a product that runs several
-times as fast.
+The zeros are multiplied as well: with 13 taps and 8 outputs that is half as much again, in a product that runs more
+than twice as fast.
 
-Down a column, minimal filtering (kernels/winograd.py) saves multiplications, but only short filters have few points. So the
-window's rows are cut into pieces of TILE taps, and the outputs into tiles of as many rows. Piece q then meets, for the
-outputs of tile t, the same inputs as piece 0 for those of tile t + q: the transformed inputs D serve all pieces,
+Down a column, minimal filtering (kernels/winograd.py) saves multiplications, but only short filters have few points. So
+the window's rows are cut into pieces of TILE taps, and the outputs into tiles of as many rows. Piece q then meets, for
+the outputs of tile t, the same inputs as piece 0 for those of tile t + q: the transformed inputs D serve all pieces,
 
     y(tile t) = Aᵀ Σ over q of (G g(piece q)) ⊙ D(t + q),        D(t) = Bᵀ d(2·TILE − 1 rows from t·TILE on).
 
-The sum over q, like those over pixels and channels, is part of one matrix product at each of 2·TILE − 1 points. Thirteen
-taps take 4 pieces · 7 points / 4 outputs = 7 multiplications an output and column instead of 13.
+The sum over q, like those over pixels and channels, is part of one matrix product at each of 2·TILE − 1 points.
+Thirteen taps take 4 pieces · 7 points / 4 outputs = 7 multiplications an output and column instead of 13.
+
+In float32 the rounding error is some 3 to 5 times that of the columns' product.
 """
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.shapes import output_size
-from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of, workspace
+from nanoemo.kernels.shapes import output_size, overlap
+from nanoemo.kernels.threads import groups, image_blocks, one_blas_thread, parallel, sum_of, workspace
 from nanoemo.kernels.winograd import _transforms_for
 
 __all__ = ["wide_correlate", "wide_suits", "wide_weight_gradient"]
@@ -36,16 +38,20 @@ __all__ = ["wide_correlate", "wide_suits", "wide_weight_gradient"]
 TILE = 4                    # rows of outputs that are computed together, and taps of a piece
 POINTS = 2 * TILE - 1
 BLOCK_BYTES = 6 << 20       # of a block's columns at all points: products of many rows are worth leaving the cache for
-MIN_BLOCKS = 4
+MIN_BLOCK_BYTES = 2 << 20   # each block transforms the rows of tiles that it shares with the next anew
+MIN_BLOCKS = 4              # where that leaves them large enough, so that every thread has its share
 MIN_TERMS = 128             # of a window; the transforms of smaller ones cost more than they save
 MAX_CHANNELS = 32
 
 
-def wide_suits(w_shape, strides):
-    """Whether a convolution has stride 1, a window at least 5 high and wide, and not many channels."""
-    kh, kw, inputs, outputs = w_shape
-    return (strides == (1, 1) and min(kh, kw) >= 5 and max(inputs, outputs) <= MAX_CHANNELS
-            and kh * kw * inputs >= MIN_TERMS)
+def wide_suits(w_shape, strides, outputs):
+    """Whether a convolution has stride 1, a window larger than 5×5, few channels, and a tile of outputs at least.
+
+    outputs: (height, width) of the result
+    """
+    kh, kw, *channels = w_shape
+    return (strides == (1, 1) and min(kh, kw) >= 5 and kh * kw >= 30 and max(channels) <= MAX_CHANNELS
+            and kh * kw * channels[0] >= MIN_TERMS and min(outputs) >= TILE)
 
 
 class _Tiling:
@@ -55,14 +61,14 @@ class _Tiling:
         kh, kw, self.channels, outputs = w_shape
         self.origin = -pads[0][0], -pads[1][0]
         self.pieces = -(-kh // TILE)
-        self.width = 8 if outputs <= 8 else 4               # of a tile, for products of 32 columns or more
+        self.width = 8 if outputs <= 8 else 4               # of a tile; of the product, times the outputs
         self.run = self.width + kw - 1                      # pixels of a row that a tile looks at
         self.outputs = tuple(output_size(x_shape[1 + a], w_shape[a], 1, pads[a]) for a in range(2))
         self.grid = -(-self.outputs[0] // TILE), -(-self.outputs[1] // self.width)
         self.at, self.g, self.bt = _transforms_for((TILE,), (TILE,), dtype)[0]
         row_bytes = POINTS * self.grid[1] * self.pieces * self.run * self.channels * dtype.itemsize
-        rows = min(BLOCK_BYTES // row_bytes, x_shape[0] * self.grid[0] // MIN_BLOCKS)
-        self.blocks = image_blocks(x_shape[0], self.grid[0], max(1, rows))
+        shared_out = max(x_shape[0] * self.grid[0] // MIN_BLOCKS, MIN_BLOCK_BYTES // row_bytes)
+        self.blocks = image_blocks(x_shape[0], self.grid[0], min(BLOCK_BYTES // row_bytes, shared_out))
 
 
 def wide_correlate(x, w, b, pads):
@@ -111,10 +117,9 @@ def wide_weight_gradient(dy, x, w_shape, pads, partial_sums):
                 product = workspace("wide dw", total.shape, x.dtype)
                 np.matmul(inputs.transpose(0, 2, 1), dy_at_points, out=product)
                 np.add(total, product, out=total)
-        return total
+        return _window_gradient(total, w_shape, tiling)
 
-    total = sum_of(parallel(work, groups(tiling.blocks, partial_sums)))
-    return _window_gradient(total, w_shape, tiling)
+    return sum_of(parallel(work, groups(tiling.blocks, partial_sums)))
 
 
 def _columns(x, tiling, block):
@@ -122,12 +127,13 @@ def _columns(x, tiling, block):
     (images, tile_rows), channels = block, tiling.channels
     count, height = images.stop - images.start, tile_rows.stop - tile_rows.start
     reach = height + tiling.pieces - 1                                  # rows of tiles of inputs
-    row = (tiling.grid[1] * tiling.width + tiling.run - tiling.width) * channels
-    slab = _slab(x, images, (tiling.origin[0] + tile_rows.start * TILE, tiling.origin[1]),
-                 (reach * TILE + TILE - 1, row // channels))
+    pixels = (tiling.grid[1] - 1) * tiling.width + tiling.run           # of a row
+    row = pixels * channels
+    slab = _slab(x, images, (tiling.origin[0] + tile_rows.start * TILE, tiling.origin[1]), (reach * TILE + TILE - 1, pixels))
     n, i, _, k = slab.strides
     tiles = workspace("wide tiles", (count, POINTS, reach * row), x.dtype)
-    np.copyto(tiles.reshape(count, POINTS, reach, row), as_strided(slab, (count, POINTS, reach, row), (n, i, TILE * i, k)))
+    shape = count, POINTS, reach, row
+    np.copyto(tiles.reshape(shape), as_strided(slab, shape, (n, i, TILE * i, k)))
     at_points = workspace("wide inputs", tiles.shape, x.dtype)
     np.matmul(tiling.bt, tiles, out=at_points)
     shape = POINTS, count, height, tiling.grid[1], tiling.pieces, tiling.run * channels
@@ -141,9 +147,8 @@ def _slab(x, images, start, size):
     """The pixels of some images from `start` on, with zeros where that lies outside."""
     slab = workspace("wide slab", (images.stop - images.start, *size, x.shape[3]), x.dtype)
     slab.fill(0)
-    (top, left), (rows, columns) = start, (slice(max(first, 0), max(min(first + extent, limit), 0))
-                                           for first, extent, limit in zip(start, size, x.shape[1:3]))
-    slab[:, rows.start - top:rows.stop - top, columns.start - left:columns.stop - left] = x[images, rows, columns]
+    (rows, slab_rows), (columns, slab_columns) = map(overlap, start, size, x.shape[1:3])
+    slab[:, slab_rows, slab_columns] = x[images, rows, columns]
     return slab
 
 
@@ -152,7 +157,8 @@ def _wide_weights(w, tiling):
     kh, kw, channels, outputs = w.shape
     taps = np.zeros((tiling.pieces * TILE, kw, channels, outputs), w.dtype)
     taps[:kh] = w
-    at_points = np.tensordot(tiling.g, taps.reshape(tiling.pieces, TILE, kw, channels, outputs), (1, 1))
+    with one_blas_thread():
+        at_points = np.tensordot(tiling.g, taps.reshape(tiling.pieces, TILE, kw, channels, outputs), (1, 1))
     wide = np.zeros((POINTS, tiling.pieces, tiling.run, channels, tiling.width, outputs), w.dtype)
     for j in range(tiling.width):
         wide[:, :, j:j + kw, :, j] = at_points

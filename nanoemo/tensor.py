@@ -334,16 +334,17 @@ class Tensor:
                                "(or was made inside no_grad())")
         order = _topological_order(self)
         gradients = {id(self): _first_gradient(self, grad)}
-        while order:
-            tensor = order.pop()
-            dy = gradients.pop(id(tensor))
-            if tensor.node is None:
-                tensor._accumulate(dy)
-                continue
-            for parent, gradient in _run_node(tensor.node, dy):
-                known = gradients.get(id(parent))
-                gradients[id(parent)] = gradient if known is None else known + gradient
-            tensor.node.release()
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):     # as in forward; see detect_anomaly
+            while order:
+                tensor = order.pop()
+                dy = gradients.pop(id(tensor))
+                if tensor.node is None:
+                    tensor._accumulate(dy)
+                    continue
+                for parent, gradient in _run_node(tensor.node, dy):
+                    known = gradients.get(id(parent))
+                    gradients[id(parent)] = gradient if known is None else known + gradient
+                tensor.node.release()
 
     def _accumulate(self, gradient):
         if self.grad is None:
@@ -392,8 +393,7 @@ def _topological_order(root):
 def _run_node(node, dy):
     """Pairs (input, its gradient) of one operation."""
     node.check_saved_values()
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):     # as in forward; see detect_anomaly
-        gradients = node.backward(dy)
+    gradients = node.backward(dy)
     if not isinstance(gradients, (tuple, list)) or len(gradients) != len(node.inputs):
         got = len(gradients) if isinstance(gradients, (tuple, list)) else type(gradients).__name__
         raise RuntimeError(f"backward of {node.name}: expected a tuple of {len(node.inputs)}, a gradient for each input; "

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from nanoemo.kernels import conv
+from nanoemo.kernels import conv, wide, winograd
 
 # (N, H, W, C), (kh, kw, O), stride, padding
 CASES = [
@@ -40,6 +40,20 @@ def test_fast_equals_definition(rng, shape, window, stride, padding, bias):
         assert (got is None) == (wanted is None)
         if got is not None:
             np.testing.assert_allclose(got, wanted, atol=1e-11)
+
+
+@pytest.mark.parametrize("window,stride", [((3, 3, 2), (1, 2)), ((3, 3, 16), 1), ((7, 7, 8), 1)])
+def test_padding_beyond_the_window(rng, monkeypatch, window, stride):
+    """A row of outputs at a time, of which some look at padding alone, by each of the three ways."""
+    for module, name in ((conv, "COLUMN_BYTES"), (winograd, "BLOCK_BYTES"), (winograd, "MIN_TILES"), (wide, "BLOCK_BYTES")):
+        monkeypatch.setattr(module, name, 1)
+    x, w, _ = make(rng, (2, 5, 6, 16), window)
+    expected, plain_cache = conv.conv2d_forward_plain(x, w, None, stride, (20, 9))
+    y, cache = conv.conv2d_forward(x, w, None, stride, (20, 9))
+    np.testing.assert_allclose(y, expected, atol=1e-11)
+    dy = rng.standard_normal(y.shape)
+    for got, wanted in zip(conv.conv2d_backward(dy, cache)[:2], conv.conv2d_backward_plain(dy, plain_cache)):
+        np.testing.assert_allclose(got, wanted, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape,window,stride,padding", CASES)

@@ -5,9 +5,9 @@ import pytest
 from nanoemo.kernels import conv, wide
 
 # x, channels out, window, padding; sizes that tiles and pieces of 4 and 8 divide and do not divide
-CASES = [((2, 16, 16, 6), 8, (13, 13), "same"), ((3, 21, 19, 3), 5, (7, 9), (3, 5)), ((1, 13, 13, 8), 2, (13, 13), 0),
-         ((2, 9, 31, 6), 17, (5, 8), "same"), ((9, 6, 5, 8), 9, (6, 5), (5, 4)), ((1, 1, 1, 2), 3, (9, 9), 4),
-         ((1, 12, 10, 1), 1, (12, 11), (2, 3))]
+CASES = [((2, 16, 16, 6), 8, (13, 13), "same"), ((3, 21, 19, 3), 5, (7, 9), (3, 5)), ((1, 16, 16, 8), 2, (13, 13), 0),
+         ((2, 9, 31, 6), 17, (5, 8), "same"), ((9, 6, 5, 8), 9, (6, 5), (5, 4)), ((1, 4, 4, 2), 3, (9, 9), 4),
+         ((1, 12, 10, 1), 1, (12, 11), (3, 3)), ((1, 8, 8, 8), 8, (7, 7), 10), ((2, 1, 3, 3), 4, (9, 7), (20, 9))]
 
 
 @pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-12), (np.float32, 3e-5)])
@@ -16,8 +16,8 @@ def test_agrees_with_the_definition(rng, shape, outputs, window, padding, dtype,
     x = rng.standard_normal(shape).astype(dtype)
     w = rng.standard_normal((*window, shape[3], outputs)).astype(dtype)
     b = rng.standard_normal(outputs).astype(dtype)
-    assert wide.wide_suits(w.shape, (1, 1))
     y, cache = conv.conv2d_forward(x, w, b, 1, padding)
+    assert wide.wide_suits(w.shape, (1, 1), y.shape[1:3])
     exact = [a.astype(np.float64) for a in (x, w, b)]
     expected, plain_cache = conv.conv2d_forward_plain(*exact, 1, padding)
     assert y.dtype == dtype and y.flags.c_contiguous
@@ -34,8 +34,9 @@ def test_blocks_of_every_size_agree(rng, monkeypatch):
     dy = rng.standard_normal((5, 22, 18, 3))
     pads = ((3, 3), (3, 3))
     results = []
-    for block_bytes, blocks in ((1, 1), (100_000, 1), (10**9, 1), (10**9, 7)):
+    for block_bytes, floor, blocks in ((1, 1, 1), (100_000, 1, 1), (10**9, 1, 7), (10**9, 10**9, 7)):
         monkeypatch.setattr(wide, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(wide, "MIN_BLOCK_BYTES", floor)
         monkeypatch.setattr(wide, "MIN_BLOCKS", blocks)
         results.append((wide.wide_correlate(x, w, None, pads), wide.wide_weight_gradient(dy, x, w.shape, pads, 3)))
     for y, dw in results[1:]:
@@ -56,8 +57,10 @@ def test_float32_error_stays_near_that_of_the_columns(rng, monkeypatch):
     assert minimal < 6 * error()
 
 
-def test_narrow_windows_strides_and_many_channels_go_another_way():
-    assert not wide.wide_suits((13, 13, 8, 8), (1, 2))
-    assert not wide.wide_suits((13, 3, 8, 8), (1, 1))
-    assert not wide.wide_suits((13, 13, 64, 8), (1, 1))
-    assert not wide.wide_suits((5, 5, 1, 32), (1, 1))
+def test_what_goes_another_way():
+    """Strides, narrow windows, many channels, a small window over one channel, less than a tile of outputs."""
+    for w_shape, strides, outputs in (((13, 13, 8, 8), (1, 2), (48, 48)), ((13, 3, 8, 8), (1, 1), (48, 48)),
+                                      ((5, 5, 8, 8), (1, 1), (48, 48)), ((13, 13, 64, 8), (1, 1), (48, 48)),
+                                      ((7, 7, 1, 32), (1, 1), (48, 48)), ((7, 7, 32, 7), (1, 1), (1, 1))):
+        assert not wide.wide_suits(w_shape, strides, outputs)
+    assert wide.wide_suits((13, 13, 8, 8), (1, 1), (48, 48))
