@@ -4,6 +4,7 @@ With NANOEMO_CUDA_ON_HOST=1 the tests of device "cuda" run without a card: on a 
 CUDA kernels on the host (tests/cuda_on_host).
 """
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,9 @@ if os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs CuPy and a CUDA device")
+    # A shell has what it starts in the background ignore Ctrl-C, and so would every process that tests start and stop.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _need_card():
