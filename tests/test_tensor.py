@@ -3,6 +3,7 @@ import gc
 import re
 import subprocess
 import sys
+import warnings
 import weakref
 from pathlib import Path
 from unittest import mock
@@ -365,6 +366,14 @@ def test_from_op_wants_an_array_and_a_tuple():
     for result, inputs in ((x, (x,)), (x.array, x)):
         with pytest.raises(TypeError, match="from_op of twice: the result must be an array .* and the inputs a tuple"):
             Tensor.from_op("twice", result, inputs, lambda dy: (2 * dy,))
+
+
+def test_backward_adds_up_infinities_without_warnings():
+    x = leaf([1.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (x * np.inf + x * -np.inf).sum().backward()
+    assert np.isnan(x.grad.numpy()).all()
 
 
 def test_without_detect_anomaly_nan_is_a_result():
