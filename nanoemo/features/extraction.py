@@ -72,9 +72,10 @@ def of_wave(wave, kind):
     >>> of_wave(np.sin(np.arange(22050, dtype=np.float32)), "mfcc").shape
     (128, 40, 1)
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)               # of a frame longer than a short clip
-        return OF_CLIPS[kind].make(wave)
+    # Of a frame longer than a short clip, and of the tuning of silence. Not inside `catch_warnings`, whose end on one thread
+    # would have the others warn.
+    warnings.filterwarnings("ignore", "n_fft=|Trying to estimate tuning", UserWarning)
+    return OF_CLIPS[kind].make(wave)
 
 
 def require_librosa():
