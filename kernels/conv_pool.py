@@ -5,27 +5,33 @@ comes back to be pooled, and three of four are thrown away. Here a block of outp
 
     y = max over each window of max(x ∗ w + b, 0)
 
-Only y and, a byte for each number of it, the place in its window that was chosen are written. On the way back the block's
-dy is made again from those two, and used for dw before it leaves the cache.
+The columns (kernels/conv.py) are gathered in an order that suits the pool: first all outputs that lie at the first place
+of their pooling windows, then those at the second, and so on. The product then gives an array for each place, and pooling
+compares whole arrays. One more row of the columns is always 1, and its weight is the bias.
 
-This is done where the convolution goes by columns (kernels/conv.py) and, backward, where nobody asks for dx; else the
-kernels run one after the other. The numbers are the same either way, but for the order in which dw is summed up.
+Only y and, a byte for each number of it, the place in its window that was chosen are written. On the way back the block's
+dy is made again from those two, and used for dw and db before it leaves the cache.
+
+This is done where the convolution has few channels and goes by columns, and, backward, where nobody asks for dx; else the
+kernels run one after the other. The numbers are the same either way, but for the order in which sums are added up.
 """
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.conv import (PARTIAL_SUMS, _check, _gather, _goes_by_columns, _output_shape, conv2d_backward,
+from nanoemo.kernels.conv import (PARTIAL_SUMS, _check, _goes_by_columns, _output_shape, _padded_slab, conv2d_backward,
                                   conv2d_backward_plain, conv2d_forward, conv2d_forward_plain)
-from nanoemo.kernels.pool import (max_pool2d_backward, relu_max_pool2d_backward_plain, relu_max_pool2d_forward,
-                                  relu_max_pool2d_forward_plain)
+from nanoemo.kernels.pool import (block_negative, keep_better, max_pool2d_backward, relu_max_pool2d_backward_plain,
+                                  relu_max_pool2d_forward, relu_max_pool2d_forward_plain, where_chosen)
 from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of, workspace
-from nanoemo.kernels.windows import Axis, axes_2d
+from nanoemo.kernels.windows import axes_2d
 
 __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_backward_plain",
            "conv2d_relu_max_pool2d_forward", "conv2d_relu_max_pool2d_forward_plain"]
 
 BLOCK_BYTES = 4 << 20       # of columns and outputs; smaller ones wait longer for the interpreter lock than they gain
+MAX_CHANNELS = 7            # of the input: with more, columns are quicker gathered another way
 
 
 def conv2d_relu_max_pool2d_forward_plain(x, w, b, stride, padding, kernel_size):
@@ -57,22 +63,24 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size):
     height, width = _output_shape(x, w, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
     axes = rows, columns = axes_2d("conv2d_relu_max_pool2d", unpooled, kernel_size, None, "valid")
-    if not _goes_by_columns(w.shape, strides, (height, width)):
+    if not _in_one_go(w.shape, strides, axes):
         whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
         y, (place, _) = relu_max_pool2d_forward(whole, kernel_size)
         return y, (conv_cache, place, axes)
-    weights = np.ascontiguousarray(w).reshape(-1, w.shape[3])
-    y = np.empty((x.shape[0], rows.outputs, columns.outputs, w.shape[3]), x.dtype)
-    place = np.empty(y.shape, np.min_scalar_type(rows.kernel * columns.kernel))
+    channels, places = w.shape[3], rows.kernel * columns.kernel
+    weights = np.concatenate([w.reshape(-1, channels), (np.zeros(channels, w.dtype) if b is None else b)[None]])
+    y = np.empty((x.shape[0], rows.outputs, columns.outputs, channels), x.dtype)
+    place = np.empty(y.shape, np.min_scalar_type(places))
 
     def work(block):
-        images, conv_rows = _conv_rows(block, rows)
-        windows = _gather(x, w.shape, strides, pads, images, conv_rows, width)
-        whole = _whole_block(block, axes, y)
-        np.dot(windows, weights, out=whole.reshape(-1, w.shape[3]))
-        if b is not None:
-            np.add(whole, b, out=whole)
-        y[block], (place[block], _) = relu_max_pool2d_forward(whole, kernel_size)
+        best, chosen = y[block], place[block]
+        whole = workspace("conv whole", (places, *best.shape), x.dtype)
+        np.dot(_windows(x, w.shape, strides, pads, axes, block).T, weights, out=whole.reshape(-1, channels))
+        best[...] = whole[0]
+        chosen.fill(0)
+        for k in range(1, places):
+            keep_better(best, chosen, whole[k], k)
+        block_negative(best, chosen, nowhere=places)
 
     parallel(work, _blocks(axes, y, weights))
     return y, ((x, w, b is not None, strides, pads), place, axes)
@@ -82,27 +90,28 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
     """Gradients (dx, dw, db), None where `needs` does not ask for one."""
     conv_cache, place, axes = cache
     x, w, has_bias, strides, pads = conv_cache
-    if needs[0] or not _goes_by_columns(w.shape, strides, (axes[0].size, axes[1].size)):
+    if needs[0] or not _in_one_go(w.shape, strides, axes):
         return conv2d_backward(max_pool2d_backward(dy, (place, axes)), conv_cache, needs)
     dy = np.ascontiguousarray(dy)
+    channels, places = w.shape[3], axes[0].kernel * axes[1].kernel
 
     def work(group):
-        dw = np.zeros((math.prod(w.shape[:3]), w.shape[3]), dy.dtype)
-        db = np.zeros(w.shape[3], dy.dtype)
-        product = workspace("conv dw", dw.shape, dy.dtype)
+        dweights = np.zeros((math.prod(w.shape[:3]) + 1, channels), dy.dtype)
+        product = workspace("conv dw", dweights.shape, dy.dtype)
         for block in group:
-            images, conv_rows = _conv_rows(block, axes[0])
-            height = Axis(conv_rows.stop - conv_rows.start, axes[0].kernel, axes[0].kernel, (0, 0))
-            whole = max_pool2d_backward(dy[block], (place[block], (height, axes[1]))).reshape(-1, w.shape[3])
-            windows = _gather(x, w.shape, strides, pads, images, conv_rows, axes[1].size)
-            np.dot(windows.T, whole, out=product)
-            np.add(dw, product, out=dw)
-            db += np.dot(np.ones(len(whole), dy.dtype), whole)
-        return dw, db
+            whole = workspace("conv whole", (places, *dy[block].shape), dy.dtype)
+            for k in range(places):
+                where_chosen(place[block], k, dy[block], whole[k])
+            np.dot(_windows(x, w.shape, strides, pads, axes, block), whole.reshape(-1, channels), out=product)
+            np.add(dweights, product, out=dweights)
+        return dweights
 
-    parts = parallel(work, groups(_blocks(axes, dy, w.reshape(-1, w.shape[3])), PARTIAL_SUMS))
-    dw, db = (sum_of(part) for part in zip(*parts))
-    return None, dw.reshape(w.shape) if needs[1] else None, db if has_bias and needs[2] else None
+    dweights = sum_of(parallel(work, groups(_blocks(axes, dy, w.reshape(-1, channels)), PARTIAL_SUMS)))
+    return None, dweights[:-1].reshape(w.shape) if needs[1] else None, dweights[-1] if has_bias and needs[2] else None
+
+
+def _in_one_go(w_shape, strides, axes):
+    return w_shape[2] <= MAX_CHANNELS and _goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
 
 
 def _blocks(axes, y, weights):
@@ -111,14 +120,15 @@ def _blocks(axes, y, weights):
     return image_blocks(len(y), axes[0].outputs, BLOCK_BYTES // row_bytes)
 
 
-def _conv_rows(block, rows):
-    """The same block, in rows of the convolution's output."""
-    images, pooled = block
-    return images, slice(pooled.start * rows.kernel, pooled.stop * rows.kernel)
-
-
-def _whole_block(block, axes, y):
-    """Room for a block's outputs before pooling."""
-    images, pooled = block
-    height = (pooled.stop - pooled.start) * axes[0].kernel
-    return workspace("conv whole", (images.stop - images.start, height, axes[1].size, y.shape[3]), y.dtype)
+def _windows(x, w_shape, strides, pads, axes, block):
+    """Columns of a block of y, (kh·kw·C + 1, places · outputs): what the weights, and last the bias, are multiplied with."""
+    (kh, kw, c, _), (images, pooled), (rows, columns) = w_shape, block, axes
+    slab = _padded_slab(x, kh, strides, pads, images, slice(pooled.start * rows.kernel, pooled.stop * rows.kernel))
+    n, i, j, k = slab.strides
+    down, right = i * strides[0], j * strides[1]
+    shape = kh, kw, c, rows.kernel, columns.kernel, len(slab), pooled.stop - pooled.start, columns.outputs
+    windows = workspace("conv columns", (kh * kw * c + 1, math.prod(shape[3:])), x.dtype)
+    steps = i, j, k, down, right, n, down * rows.kernel, right * columns.kernel
+    np.copyto(windows[:-1].reshape(shape), as_strided(slab, shape, steps))
+    windows[-1] = 1
+    return windows

@@ -122,18 +122,28 @@ def _extreme_forward(x, axes, better, choose, worst, relu=False):
                 here.fill(worst)
             here[outputs] = x[images][inputs]
             if k:
-                won = better(candidate, best).view(np.uint8)      # not where equal: the first keeps its place
-                choose(best, candidate, out=best)
-                np.maximum(chosen, won * place.dtype.type(k), out=chosen)      # k if won, as k only grows
+                keep_better(best, chosen, candidate, k, better, choose)
             else:
                 chosen.fill(0)
         if relu:
-            blocked = (best <= 0).view(np.uint8)
-            np.maximum(chosen, blocked * place.dtype.type(nowhere), out=chosen)
-            np.maximum(best, 0, out=best)
+            block_negative(best, chosen, nowhere)
 
     parallel(pool_images, _blocks(x))
     return y, (place, axes)
+
+
+def keep_better(best, chosen, candidate, k, better=np.greater, choose=np.maximum):
+    """Put the cells at place k of their windows where they are better than the best so far, in place."""
+    won = better(candidate, best).view(np.uint8)                    # not where equal: the first keeps its place
+    choose(best, candidate, out=best)
+    np.maximum(chosen, won * chosen.dtype.type(k), out=chosen)      # k if won, as k only grows
+
+
+def block_negative(best, chosen, nowhere):
+    """ReLU of the best, in place; `nowhere` is the place noted where it lets nothing through."""
+    blocked = (best <= 0).view(np.uint8)
+    np.maximum(chosen, blocked * chosen.dtype.type(nowhere), out=chosen)
+    np.maximum(best, 0, out=best)
 
 
 def _cells(axes):
@@ -150,14 +160,19 @@ def _extreme_backward(dy, cache):
     Memory floor: dy and one byte for each of its cells read once, dx written once.
     """
     place, axes = cache
-    bits = np.dtype(f"i{dy.itemsize}")
 
-    def where_chosen(images, k, g):
-        part = (place[images] == k).astype(bits)
-        part *= g.view(bits)
-        return part.view(g.dtype)
+    def shares(images, k, g):
+        return where_chosen(place[images], k, g, np.empty_like(g))
 
-    return _spread(dy, axes, where_chosen)
+    return _spread(dy, axes, shares)
+
+
+def where_chosen(place, k, dy, out):
+    """dy where its window's place k was chosen, else 0, into `out`; both are contiguous."""
+    bits = out.view(f"i{out.itemsize}")
+    np.copyto(bits, place == k)
+    bits *= dy.view(bits.dtype)
+    return out
 
 
 def _spread(dy, axes, share):
