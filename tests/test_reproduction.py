@@ -1,4 +1,5 @@
 """`nanoemo reproduce`: the page says what the runs say; what is done is kept, what was broken off goes on."""
+import argparse
 import re
 from functools import partial
 from pathlib import Path
@@ -146,3 +147,10 @@ def test_the_three_experiments_on_voices_are_run_in_all_ways():
     trials = [trial_settings(trial, "savee") for trial in PAPERS["chater-audio"].trials]
     assert [settings.split_by for settings in trials] == 3 * ["random", "subject", "copies"]
     assert [settings.augment for settings in trials[::3]] == ["noise,stretch+pitch", *2 * ["noise,shift,pitch,stretch"]]
+
+
+@pytest.mark.parametrize("data,shown", [("/data/CK+48", "CK+48"), ("/data/savee+/data/emodb", "savee+emodb")])
+def test_the_page_says_which_data_and_not_where_it_lies(data, shown):
+    from nanoemo.cli.reproduce import _command
+    args = argparse.Namespace(paper="chater", data=data, speech=False, quick=True, epochs=None, seed=None, device=None)
+    assert _command(args) == f"nanoemo reproduce chater --data {shown} --quick"

@@ -63,7 +63,7 @@ def _command(args):
     """What was typed, without where things lie on this machine."""
     words = ["nanoemo reproduce", args.paper]
     if args.data:
-        words.append(f"--data {Path(args.data).name}")
+        words.append("--data " + "+".join(Path(part).name for part in args.data.split("+")))     # sets joined by "+", or CK+48
     words += [f"--{name}" for name in ("speech", "quick") if getattr(args, name)]
     words += [f"--{name} {getattr(args, name)}" for name in ("epochs", "seed", "device") if getattr(args, name) is not None]
     return " ".join(words)
