@@ -111,6 +111,7 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
 
 
 def _in_one_go(w_shape, strides, axes):
+    """Whether a convolution, whose outputs `axes` pool, has few channels and goes by columns."""
     return w_shape[2] <= MAX_CHANNELS and _goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
 
 
