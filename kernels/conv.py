@@ -26,7 +26,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.shapes import output_size, overlap, pair, resolve_padding, resolve_padding_2d
+from nanoemo.kernels.shapes import copy_with_border, output_size, pair, resolve_padding, resolve_padding_2d
 from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of, workspace
 from nanoemo.kernels.wide import wide_correlate, wide_suits, wide_weight_gradient
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
@@ -228,14 +228,10 @@ def _padded_slab(x, kh, strides, pads, images, rows):
     (top, bottom), (left, right) = pads
     first = rows.start * strides[0] - top
     last = (rows.stop - 1) * strides[0] + kh - top
-    inside, slab_rows = overlap(first, last - first, x.shape[1])
     if not any((top, bottom, left, right)):
-        return np.ascontiguousarray(x[images, inside])
+        return np.ascontiguousarray(x[images, first:last])
     shape = (images.stop - images.start, last - first, x.shape[2] + left + right, x.shape[3])
-    slab = workspace("conv slab", shape, x.dtype)
-    slab.fill(0)
-    slab[:, slab_rows, left:left + x.shape[2]] = x[images, inside]
-    return slab
+    return copy_with_border(x, images, (first, -left), out=workspace("conv slab", shape, x.dtype))
 
 
 # ---- checks, and one dimension --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The arithmetic of windows: how much padding, how many outputs. One axis at a time."""
 from numbers import Integral
 
-__all__ = ["output_size", "overlap", "pair", "resolve_padding", "resolve_padding_2d"]
+__all__ = ["copy_with_border", "output_size", "overlap", "pair", "resolve_padding", "resolve_padding_2d"]
 
 
 def pair(value, name="value"):
@@ -72,3 +72,11 @@ def overlap(first, extent, limit):
     stop = max(start, min(first + extent, limit))
     offset = max(start - first, 0)
     return slice(start, stop), slice(offset, offset + stop - start)
+
+
+def copy_with_border(x, images, start, out):
+    """The pixels of some images of x (N, H, W, C) from `start` (row, column) on into `out`, with zeros where that lies outside."""
+    (rows, out_rows), (columns, out_columns) = map(overlap, start, out.shape[1:3], x.shape[1:3])
+    out.fill(0)
+    out[:, out_rows, out_columns] = x[images, rows, columns]
+    return out

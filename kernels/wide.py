@@ -29,9 +29,9 @@ In float32 the rounding error is some 3 to 5 times that of the columns' product.
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.shapes import output_size, overlap
+from nanoemo.kernels.shapes import copy_with_border, output_size
 from nanoemo.kernels.threads import groups, image_blocks, one_blas_thread, parallel, sum_of, workspace
-from nanoemo.kernels.winograd import _transforms_for
+from nanoemo.kernels.winograd import _add_product, _transforms_for
 
 __all__ = ["wide_correlate", "wide_suits", "wide_weight_gradient"]
 
@@ -111,12 +111,7 @@ def wide_weight_gradient(dy, x, w_shape, pads, partial_sums):
             inputs = _columns(x, tiling, block)
             dy_at_points = workspace("wide products", (POINTS, inputs.shape[1], dy.shape[-1]), x.dtype)
             np.matmul(tiling.at.T, rows.reshape(TILE, -1), out=dy_at_points.reshape(POINTS, -1))
-            if total is None:
-                total = np.matmul(inputs.transpose(0, 2, 1), dy_at_points)
-            else:
-                product = workspace("wide dw", total.shape, x.dtype)
-                np.matmul(inputs.transpose(0, 2, 1), dy_at_points, out=product)
-                np.add(total, product, out=total)
+            total = _add_product(total, inputs.transpose(0, 2, 1), dy_at_points)
         return _window_gradient(total, w_shape, tiling)
 
     return sum_of(parallel(work, groups(tiling.blocks, partial_sums)))
@@ -129,7 +124,8 @@ def _columns(x, tiling, block):
     reach = height + tiling.pieces - 1                                  # rows of tiles of inputs
     pixels = (tiling.grid[1] - 1) * tiling.width + tiling.run           # of a row
     row = pixels * channels
-    slab = _slab(x, images, (tiling.origin[0] + tile_rows.start * TILE, tiling.origin[1]), (reach * TILE + TILE - 1, pixels))
+    slab = workspace("wide slab", (count, reach * TILE + TILE - 1, pixels, channels), x.dtype)
+    copy_with_border(x, images, (tiling.origin[0] + tile_rows.start * TILE, tiling.origin[1]), out=slab)
     n, i, _, k = slab.strides
     tiles = workspace("wide tiles", (count, POINTS, reach * row), x.dtype)
     shape = count, POINTS, reach, row
@@ -141,15 +137,6 @@ def _columns(x, tiling, block):
     columns = workspace("wide columns", shape, x.dtype)
     np.copyto(columns, as_strided(at_points, shape, (p, n, row * k, tiling.width * channels * k, row * k, k)))
     return columns.reshape(POINTS, count * height * tiling.grid[1], -1)
-
-
-def _slab(x, images, start, size):
-    """The pixels of some images from `start` on, with zeros where that lies outside."""
-    slab = workspace("wide slab", (images.stop - images.start, *size, x.shape[3]), x.dtype)
-    slab.fill(0)
-    (rows, slab_rows), (columns, slab_columns) = map(overlap, start, size, x.shape[1:3])
-    slab[:, slab_rows, slab_columns] = x[images, rows, columns]
-    return slab
 
 
 def _wide_weights(w, tiling):

@@ -28,7 +28,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from nanoemo.kernels.shapes import output_size, overlap
+from nanoemo.kernels.shapes import copy_with_border, output_size
 from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, parallel, row_blocks, sum_of, workspace
 
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
@@ -151,18 +151,11 @@ class _TileReader:
             n, i, j, _ = x.strides
             source, offset = x, images.start * n + top * i + left * j
         else:
-            source, offset = self._with_border(images, top, left), 0
+            source, offset = copy_with_border(x, images, (top, left), out=self.slab), 0
         n, i, j, k = source.strides
         # The same window as np.lib.stride_tricks.as_strided would give, without its overhead.
         np.copyto(self.tiles, np.ndarray(self.shape, x.dtype, source, offset,
                                          (i, j, n, i * self.step[0], j * self.step[1], k)))
-
-    def _with_border(self, images, top, left):
-        """The part of x that the block reaches into, with zeros where that lies outside x."""
-        (rows, slab_rows), (columns, slab_columns) = map(overlap, (top, left), self.reach, self.x.shape[1:3])
-        self.slab.fill(0)
-        self.slab[:, slab_rows, slab_columns] = self.x[images, rows, columns]
-        return self.slab
 
 
 class _Inputs:
@@ -257,12 +250,7 @@ def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
             """total + this block's dw, in place; a new array where there is no total yet."""
             reader.read(block)
             outputs.run()
-            inputs_transposed = inputs.compute(block).transpose(0, 2, 1)
-            if total is None:
-                return np.matmul(inputs_transposed, dy_at_points)
-            product = workspace("winograd dw", total.shape, x.dtype)
-            np.matmul(inputs_transposed, dy_at_points, out=product)
-            return np.add(total, product, out=total)
+            return _add_product(total, inputs.compute(block).transpose(0, 2, 1), dy_at_points)
 
         return add_to
 
@@ -277,6 +265,15 @@ def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
     total = sum_of(parallel(work, groups(tiling.blocks, partial_sums)))
     dw = _transform_weights(g_rows.T, g_columns.T, total.reshape(*tiling.points, *w_shape[2:]))
     return dw.reshape(w_shape)
+
+
+def _add_product(total, left, right):
+    """total + left @ right, in place; a new array where there is no total yet."""
+    if total is None:
+        return np.matmul(left, right)
+    product = workspace("dw at points", total.shape, total.dtype)
+    np.matmul(left, right, out=product)
+    return np.add(total, product, out=total)
 
 
 def _size(block):

@@ -42,6 +42,23 @@ def test_fast_equals_definition(rng, shape, window, stride, padding, bias):
             np.testing.assert_allclose(got, wanted, atol=1e-11)
 
 
+@pytest.mark.parametrize("way,shape,window,times", [
+    ("winograd_suits", (8, 1, 84, 64), (1, 5, 32), 6), ("winograd_suits", (2, 24, 24, 64), (3, 3, 32), 12),
+    ("winograd_suits", (2, 24, 24, 64), (5, 5, 32), 20), ("wide_suits", (2, 24, 24, 8), (13, 13, 8), 6)])
+def test_float32_error_stays_near_that_of_the_columns(rng, monkeypatch, way, shape, window, times):
+    x, w, _ = make(rng, shape, window)
+
+    def error():
+        y, _ = conv.conv2d_forward(x.astype(np.float32), w.astype(np.float32), None, 1, "same")
+        return np.sqrt(((y - exact) ** 2).mean())
+
+    exact, _ = conv.conv2d_forward(x, w, None, 1, "same")
+    minimal = error()
+    monkeypatch.setattr(conv, way, lambda *_: False)
+    assert minimal < times * error()
+    assert minimal < 1e-5 * exact.std()
+
+
 @pytest.mark.parametrize("window,stride", [((3, 3, 2), (1, 2)), ((3, 3, 16), 1), ((7, 7, 8), 1)])
 def test_padding_beyond_the_window(rng, monkeypatch, window, stride):
     """A row of outputs at a time, of which some look at padding alone, by each of the three ways."""

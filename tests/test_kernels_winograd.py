@@ -51,21 +51,6 @@ def test_blocks_of_every_size_agree(rng, monkeypatch):
         np.testing.assert_allclose(dw, results[0][1], atol=1e-9)
 
 
-@pytest.mark.parametrize("window,shape,times", [((1, 5), (8, 1, 84), 6), ((3, 3), (2, 24, 24), 12), ((5, 5), (2, 24, 24), 20)])
-def test_float32_error_stays_near_that_of_the_columns(rng, monkeypatch, window, shape, times):
-    x, w = rng.standard_normal((*shape, 64)), rng.standard_normal((*window, 64, 32))
-
-    def error():
-        y, _ = conv.conv2d_forward(x.astype(np.float32), w.astype(np.float32), None, 1, "same")
-        return np.sqrt(((y - exact) ** 2).mean())
-
-    exact, _ = conv.conv2d_forward(x, w, None, 1, "same")
-    minimal = error()
-    monkeypatch.setattr(conv, "winograd_suits", lambda *_: False)
-    assert minimal < times * error()
-    assert minimal < 1e-5 * exact.std()
-
-
 def test_few_channels_and_strides_go_the_other_way():
     assert not winograd.winograd_suits((3, 3, 1, 32), (1, 1))
     assert not winograd.winograd_suits((3, 3, 32, 32), (2, 1))
