@@ -12,7 +12,7 @@ from nanoemo import kernels, live
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
 __all__ = ["add_at", "array_module", "card_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda",
-           "set_default_device", "default_device", "get_num_threads", "set_num_threads", "synchronize"]
+           "set_default_device", "default_device", "get_num_threads", "quiet", "set_num_threads", "synchronize"]
 
 _default_device = "cpu"
 _cupy = None
@@ -122,6 +122,12 @@ def add_at(x, key, values):
 def kernel(name, device):
     """The kernel of that name for a device (see nanoemo.kernels)."""
     return kernels.find(name, device)
+
+
+def quiet():
+    """A `with` block without NumPy's warnings: NaN and infinity are results here, as in PyTorch and CuPy; `detect_anomaly`
+    finds them."""
+    return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def keep_freed_memory():

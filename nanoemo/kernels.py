@@ -24,7 +24,7 @@ __path__ = [str(_inside_package if _inside_package.is_dir() else _beside_package
 
 FAMILIES = ("conv", "pool", "conv_pool", "norm", "dropout", "dense", "activation", "recurrent", "loss", "optim", "resample")
 
-# NaN and infinity are results, as `quiet` in nanoemo/ops/common.py says; np.errstate would not reach the kernels' threads.
+# NaN and infinity are results, as `quiet` in nanoemo/backend.py says; np.errstate would not reach the kernels' threads.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"nanoemo\.kernels\.")
 
 _families = {}      # kernel name -> family

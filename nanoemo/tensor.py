@@ -334,7 +334,7 @@ class Tensor:
                                "(or was made inside no_grad())")
         order = _topological_order(self)
         gradients = {id(self): _first_gradient(self, grad)}
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):     # as in forward; see detect_anomaly
+        with backend.quiet():
             while order:
                 tensor = order.pop()
                 dy = gradients.pop(id(tensor))

@@ -5,7 +5,7 @@ Shapes broadcast as in NumPy. Where a shape was stretched, its gradient is summe
 import numbers
 
 from nanoemo import backend
-from nanoemo.ops.common import floats_only, operands, quiet, tensors_only, unbroadcast
+from nanoemo.ops.common import floats_only, operands, tensors_only, unbroadcast
 from nanoemo.tensor import Tensor
 
 __all__ = ["add", "sub", "mul", "div", "neg", "pow", "matmul", "exp", "log", "sqrt", "abs", "maximum", "minimum", "clip"]
@@ -17,7 +17,7 @@ def _binary(name, a, b, function, gradients, floats=False, saves=True, saves_out
     if floats:
         floats_only(name, left=a, right=b)
     try:
-        with quiet():
+        with backend.quiet():
             y = function(a.array, b.array)
     except ValueError:
         raise ValueError(f"{name}: shapes {a.shape} and {b.shape} do not broadcast; "
@@ -34,7 +34,7 @@ def _unary(name, x, function, gradient, floats=True, saves=True, saves_output=Fa
     """y = function(xp, x); gradient(dy, xp, x, y). `floats`: whether integers are refused."""
     (floats_only if floats else tensors_only)(name, x=x)
     xp = backend.array_module(x.array)
-    with quiet():
+    with backend.quiet():
         y = function(xp, x.array)
     return Tensor.from_op(name, y, (x,), lambda dy: (gradient(dy, xp, x.array, y),),
                           saved=None if saves else (), saves_output=saves_output)

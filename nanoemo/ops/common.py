@@ -6,7 +6,7 @@ import numpy as np
 from nanoemo import backend
 from nanoemo.tensor import Tensor
 
-__all__ = ["operands", "tensors_only", "floats_only", "same_device", "same_dtype", "quiet", "unbroadcast", "kernel_op"]
+__all__ = ["operands", "tensors_only", "floats_only", "same_device", "same_dtype", "unbroadcast", "kernel_op"]
 
 
 def tensors_only(name, optional=(), **arguments):
@@ -87,12 +87,6 @@ def _from_values(name, values):
         return Tensor(values)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: an operand cannot be made a Tensor: {error}") from None
-
-
-def quiet():
-    """A `with` block without NumPy's warnings: NaN and infinity are results here, as in PyTorch and CuPy; `detect_anomaly`
-    finds them."""
-    return np.errstate(divide="ignore", invalid="ignore", over="ignore")
 
 
 def unbroadcast(gradient, shape):

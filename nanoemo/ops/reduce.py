@@ -2,7 +2,7 @@
 import operator
 
 from nanoemo import backend
-from nanoemo.ops.common import floats_only, quiet, tensors_only
+from nanoemo.ops.common import floats_only, tensors_only
 from nanoemo.tensor import Tensor
 
 __all__ = ["sum", "mean", "max", "min"]
@@ -40,7 +40,7 @@ def sum(x, axis=None, keepdims=False):
     """
     axes = _axes("sum", x, axis)
     xp = backend.array_module(x.array)
-    with quiet():
+    with backend.quiet():
         y = xp.asarray(x.array.sum(axis=axes, keepdims=keepdims, dtype=x.dtype if x.dtype.kind == "f" else None))
 
     def backward(dy):
