@@ -43,7 +43,8 @@ MIN_CHANNELS = 16               # with fewer, the transforms cost more than the 
 def winograd_suits(w_shape, strides):
     """Whether a convolution has stride 1, a 3- or 5-tap window, and channels enough to be worth it."""
     kh, kw, inputs, outputs = w_shape
-    return strides == (1, 1) and {kh, kw} <= {1, 3, 5} and max(kh, kw) > 1 and min(inputs, outputs) >= MIN_CHANNELS
+    enough = MIN_CHANNELS // 2 if min(kh, kw) > 1 else MIN_CHANNELS     # along both axes more is saved
+    return strides == (1, 1) and {kh, kw} <= {1, 3, 5} and max(kh, kw) > 1 and min(inputs, outputs) >= enough
 
 
 def transforms(m, r):

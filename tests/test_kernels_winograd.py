@@ -56,3 +56,5 @@ def test_few_channels_and_strides_go_the_other_way():
     assert not winograd.winograd_suits((3, 3, 32, 32), (2, 1))
     assert not winograd.winograd_suits((13, 13, 32, 32), (1, 1))
     assert not winograd.winograd_suits((1, 1, 32, 32), (1, 1))
+    assert winograd.winograd_suits((3, 3, 8, 16), (1, 1)) and not winograd.winograd_suits((3, 3, 7, 16), (1, 1))
+    assert winograd.winograd_suits((1, 5, 16, 16), (1, 1)) and not winograd.winograd_suits((1, 5, 8, 16), (1, 1))
