@@ -34,10 +34,10 @@ BLOCK_BYTES = 4 << 20       # of columns and outputs; smaller ones wait longer f
 MAX_CHANNELS = 7            # of the input: with more, columns are quicker gathered another way
 
 
-def conv2d_relu_max_pool2d_forward_plain(x, w, b, stride, padding, kernel_size):
+def conv2d_relu_max_pool2d_forward_plain(x, w, b, stride, padding, kernel_size, pool_padding="valid"):
     """The three definitions, one after the other: see `conv2d_relu_max_pool2d_forward`."""
     y, conv_cache = conv2d_forward_plain(x, w, b, stride, padding)
-    pooled, pool_cache = relu_max_pool2d_forward_plain(y, kernel_size)
+    pooled, pool_cache = relu_max_pool2d_forward_plain(y, kernel_size, None, pool_padding)
     return pooled, (conv_cache, pool_cache)
 
 
@@ -47,11 +47,13 @@ def conv2d_relu_max_pool2d_backward_plain(dy, cache, needs=(True, True, True)):
     return conv2d_backward_plain(relu_max_pool2d_backward_plain(dy, pool_cache), conv_cache, needs)
 
 
-def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size):
+def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_padding="valid"):
     """max_pool2d(relu(conv2d(x, w, b))), the windows of the pooling side by side.
 
     x, w, b, stride, padding: as for `conv2d_forward`; kernel_size: a number or (rows, columns), also the pool's stride
-    Returns y (N, H' // kernel_size, W' // kernel_size, O) and the cache. Raises ValueError where shapes do not fit.
+    pool_padding: as `padding` for `max_pool2d_forward`
+    Returns y (N, H' // kernel_size, W' // kernel_size, O), one more with padding that needs it, and the cache. Raises
+    ValueError where shapes do not fit.
 
     Floor: the flops of the convolution; x read, y and a byte for each number of it written.
 
@@ -62,10 +64,10 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size):
     strides, pads = _check("conv2d_relu_max_pool2d", x, w, b, stride, padding)
     height, width = _output_shape(x, w, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
-    axes = rows, columns = axes_2d("conv2d_relu_max_pool2d", unpooled, kernel_size, None, "valid")
+    axes = rows, columns = axes_2d("conv2d_relu_max_pool2d", unpooled, kernel_size, None, pool_padding)
     if not _in_one_go(w.shape, strides, axes):
         whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
-        y, (place, _) = relu_max_pool2d_forward(whole, kernel_size)
+        y, (place, _) = relu_max_pool2d_forward(whole, kernel_size, None, pool_padding)
         return y, (conv_cache, place, axes)
     channels, places = w.shape[3], rows.kernel * columns.kernel
     weights = np.concatenate([w.reshape(-1, channels), (np.zeros(channels, w.dtype) if b is None else b)[None]])
@@ -111,8 +113,9 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
 
 
 def _in_one_go(w_shape, strides, axes):
-    """Whether a convolution, whose outputs `axes` pool, has few channels and goes by columns."""
-    return w_shape[2] <= MAX_CHANNELS and _goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
+    """Whether a convolution, whose outputs `axes` pool, has few channels and goes by columns; no window is cut off."""
+    whole_windows = not any(axes[0].pads + axes[1].pads)
+    return whole_windows and w_shape[2] <= MAX_CHANNELS and _goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
 
 
 def _blocks(axes, y, weights):

@@ -5,15 +5,17 @@ import pytest
 from nanoemo import backend, kernels
 from twins import check_pair
 
-# (N, H, W, C), (kh, kw, O), stride, padding, window of the pooling
+# (N, H, W, C), (kh, kw, O), stride, padding, window of the pooling and its padding
 CASES = [
-    ((1, 1, 1, 1), (1, 1, 1), 1, "valid", 1),
-    ((2, 8, 8, 1), (3, 3, 8), 1, "valid", 2),
-    ((2, 8, 9, 1), (3, 3, 33), 1, "same", 2),       # a column that no window of the pooling covers
-    ((3, 7, 6, 5), (3, 3, 4), 1, "same", (2, 3)),
-    ((2, 9, 8, 8), (2, 3, 6), 2, "same", 2),
-    ((2, 6, 6, 8), (3, 3, 4), 1, "valid", 4),       # the window is all of the convolution's output
-    ((2, 4, 6, 6), (1, 1, 3), 1, "valid", 2),
+    ((1, 1, 1, 1), (1, 1, 1), 1, "valid", 1, "valid"),
+    ((2, 8, 8, 1), (3, 3, 8), 1, "valid", 2, "valid"),
+    ((2, 8, 9, 1), (3, 3, 33), 1, "same", 2, "valid"),       # a column that no window of the pooling covers
+    ((3, 7, 6, 5), (3, 3, 4), 1, "same", (2, 3), "valid"),
+    ((2, 9, 8, 8), (2, 3, 6), 2, "same", 2, "valid"),
+    ((2, 6, 6, 8), (3, 3, 4), 1, "valid", 4, "valid"),       # the window is all of the convolution's output
+    ((2, 4, 6, 6), (1, 1, 3), 1, "valid", 2, "valid"),
+    ((2, 8, 6, 1), (3, 3, 4), 1, "same", 2, "same"),
+    ((2, 9, 7, 1), (3, 3, 4), 1, "same", 2, "same"),
 ]
 
 
@@ -22,11 +24,11 @@ def make(rng, shape, window, bias=0.0):
     return (rng.normal(size=shape), rng.normal(size=(*kernel, shape[-1], outputs)), bias + rng.normal(size=outputs))
 
 
-@pytest.mark.parametrize("shape, window, stride, padding, pool", CASES, ids=str)
+@pytest.mark.parametrize("shape, window, stride, padding, pool, around", CASES, ids=str)
 @pytest.mark.parametrize("bias", [True, False])
-def test_conv2d_relu_max_pool2d(card, rng, shape, window, stride, padding, pool, bias):
+def test_conv2d_relu_max_pool2d(card, rng, shape, window, stride, padding, pool, around, bias):
     x, w, b = make(rng, shape, window)
-    check_pair("conv2d_relu_max_pool2d", x, w, b if bias else None, stride, padding, pool)
+    check_pair("conv2d_relu_max_pool2d", x, w, b if bias else None, stride, padding, pool, around)
 
 
 def test_a_bias_that_lets_little_through(card, rng):

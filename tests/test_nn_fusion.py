@@ -79,19 +79,24 @@ def test_relu_and_pooling_of_sequences(rng, device, steps, kernel, stride, paddi
         np.testing.assert_array_equal(fused, one_by_one)
 
 
-# (N, H, W, C), window, channels out, stride, padding, pool; by columns and by minimal filtering, odd rows left over
-CONVOLUTIONS = [((3, 12, 11, 1), 3, 8, 1, "valid", 2), ((2, 9, 9, 2), 3, 4, 1, "same", 2), ((2, 8, 8, 16), 3, 16, 1, "same", 2),
-                ((1, 7, 9, 3), (2, 3), 5, 2, 1, (2, 1)), ((2, 5, 5, 1), 5, 3, 1, "valid", 1), ((2, 13, 10, 1), 5, 4, 1, "same", 3)]
+# (N, H, W, C), window, channels out, stride, padding, pool and its padding; by columns and by minimal filtering, rows left
+# over and rows padded
+CONVOLUTIONS = [((3, 12, 11, 1), 3, 8, 1, "valid", 2, "valid"), ((2, 9, 9, 2), 3, 4, 1, "same", 2, "valid"),
+                ((2, 8, 8, 16), 3, 16, 1, "same", 2, "valid"), ((1, 7, 9, 3), (2, 3), 5, 2, 1, (2, 1), "valid"),
+                ((2, 5, 5, 1), 5, 3, 1, "valid", 1, "valid"), ((2, 13, 10, 1), 5, 4, 1, "same", 3, "valid"),
+                ((2, 8, 6, 1), 3, 4, 1, "same", 2, "same"), ((2, 9, 8, 1), 3, 4, 1, "same", 2, "same"),
+                ((1, 8, 8, 2), 3, 4, 1, "same", (3, 2), (1, 0))]
 
 
 @pytest.mark.parametrize("needs_dx", [False, True])
-@pytest.mark.parametrize("shape,window,out,stride,padding,pool", CONVOLUTIONS)
-def test_convolution_relu_pooling(rng, device, monkeypatch, shape, window, out, stride, padding, pool, needs_dx):
+@pytest.mark.parametrize("shape,window,out,stride,padding,pool,around", CONVOLUTIONS)
+def test_convolution_relu_pooling(rng, device, monkeypatch, shape, window, out, stride, padding, pool, around, needs_dx):
     monkeypatch.setattr("nanoemo.kernels.conv_pool.BLOCK_BYTES", 4000)
-    model = nn.Sequential(nn.Conv2d(shape[3], out, window, stride, padding), nn.ReLU(), nn.MaxPool2d(pool)).to(device)
+    model = nn.Sequential(nn.Conv2d(shape[3], out, window, stride, padding), nn.ReLU(),
+                          nn.MaxPool2d(pool, padding=around)).to(device)
     images = rng.standard_normal(shape).astype(np.float32)
     results = []
-    for forward in (model, lambda x: ops.max_pool2d(ops.relu(model[0](x)), pool)):
+    for forward in (model, lambda x: model[2](ops.relu(model[0](x)))):
         x = Tensor(images, requires_grad=needs_dx, device=device)
         model.zero_grad()
         y = forward(x)
@@ -101,13 +106,13 @@ def test_convolution_relu_pooling(rng, device, monkeypatch, shape, window, out, 
         np.testing.assert_allclose(fused.cpu().numpy(), plain.cpu().numpy(), atol=2e-5)
 
 
-@pytest.mark.parametrize("shape,window,out,stride,padding,pool", CONVOLUTIONS)
-def test_convolution_relu_pooling_equals_its_definition(rng, shape, window, out, stride, padding, pool):
+@pytest.mark.parametrize("shape,window,out,stride,padding,pool,around", CONVOLUTIONS)
+def test_convolution_relu_pooling_equals_its_definition(rng, shape, window, out, stride, padding, pool, around):
     from nanoemo.kernels import conv_pool
     kh, kw = (window, window) if isinstance(window, int) else window
     arrays = rng.standard_normal(shape), rng.standard_normal((kh, kw, shape[3], out)), rng.standard_normal(out)
-    y, cache = conv_pool.conv2d_relu_max_pool2d_forward(*arrays, stride, padding, pool)
-    expected, plain_cache = conv_pool.conv2d_relu_max_pool2d_forward_plain(*arrays, stride, padding, pool)
+    y, cache = conv_pool.conv2d_relu_max_pool2d_forward(*arrays, stride, padding, pool, around)
+    expected, plain_cache = conv_pool.conv2d_relu_max_pool2d_forward_plain(*arrays, stride, padding, pool, around)
     np.testing.assert_allclose(y, expected, atol=1e-11)
     dy = rng.standard_normal(y.shape)
     for needs in ((True, True, True), (False, True, True)):

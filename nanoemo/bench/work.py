@@ -36,7 +36,7 @@ def products(op, y, args):
         w = args[1]
         return (2 * y.size * (w.size // w.shape[-1]),)
     if op == "conv2d_relu_max_pool2d":
-        x, w, _, stride, padding, _ = args
+        x, w, _, stride, padding, *_ = args
         strides = pair(stride)
         pads = resolve_padding_2d(padding, x.shape[1:3], w.shape[:2], strides)
         places = [output_size(*axis) for axis in zip(x.shape[1:3], w.shape[:2], strides, pads)]

@@ -87,7 +87,7 @@ def _fused(layers):
 
 def _conv_relu_pool(conv, pool, x):
     return ops.conv2d_relu_max_pool2d(x, conv.weight, conv.bias, conv.stride, conv.padding,
-                                      kernel_size=pool.kernel_size)
+                                      kernel_size=pool.kernel_size, pool_padding=pool.padding)
 
 
 def _may_fuse(*names):

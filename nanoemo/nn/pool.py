@@ -33,8 +33,8 @@ class MaxPool2d(_Pool):
 
     @property
     def tiles(self):
-        """Whether windows lie side by side, with no padding."""
-        return pair(self.stride, "stride") == pair(self.kernel_size, "kernel_size") and self.padding in ("valid", 0)
+        """Whether windows lie side by side."""
+        return pair(self.stride, "stride") == pair(self.kernel_size, "kernel_size")
 
 
 class MinPool2d(_Pool):

@@ -20,8 +20,8 @@ def conv2d(x, w, b=None, stride=1, padding="valid"):
     return kernel_op("conv2d", {"x": x, "w": w, "b": b}, stride, padding, optional=("b",), wants_needs=True)
 
 
-def conv2d_relu_max_pool2d(x, w, b=None, stride=1, padding="valid", kernel_size=2):
-    """max_pool2d(relu(conv2d(x, w, b, stride, padding)), kernel_size) in one operation, in less time.
+def conv2d_relu_max_pool2d(x, w, b=None, stride=1, padding="valid", kernel_size=2, pool_padding="valid"):
+    """max_pool2d(relu(conv2d(x, w, b, stride, padding)), kernel_size, kernel_size, pool_padding) in less time.
 
     The windows of the pooling lie side by side. x, w, b, stride, padding as for `conv2d`.
 
@@ -32,7 +32,7 @@ def conv2d_relu_max_pool2d(x, w, b=None, stride=1, padding="valid", kernel_size=
     (1, 23, 23, 32)
     """
     return kernel_op("conv2d_relu_max_pool2d", {"x": x, "w": w, "b": b}, stride, padding, kernel_size,
-                     optional=("b",), wants_needs=True)
+                     pool_padding, optional=("b",), wants_needs=True)
 
 
 def conv1d(x, w, b=None, stride=1, padding="valid"):
