@@ -75,7 +75,7 @@ def overlap(first, extent, limit):
 
 
 def copy_with_border(x, images, start, out):
-    """The pixels of some images of x (N, H, W, C) from `start` (row, column) on into `out`, with zeros where that lies outside."""
+    """The pixels of some images of x (N, H, W, C) from `start` (row, column) on into `out`, zeros where that is outside."""
     (rows, out_rows), (columns, out_columns) = map(overlap, start, out.shape[1:3], x.shape[1:3])
     out.fill(0)
     out[:, out_rows, out_columns] = x[images, rows, columns]

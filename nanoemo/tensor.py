@@ -173,8 +173,8 @@ class Tensor:
         Raises TypeError where `array` is a Tensor, or `inputs` one instead of a tuple.
         """
         if isinstance(array, Tensor) or isinstance(inputs, Tensor):
-            raise TypeError(f"from_op of {name}: the result must be an array (tensor.array) and the inputs a tuple of Tensors; got "
-                            f"{type(array).__name__} and {type(inputs).__name__}")
+            raise TypeError(f"from_op of {name}: the result must be an array (tensor.array) and the inputs a tuple of Tensors; "
+                            f"got {type(array).__name__} and {type(inputs).__name__}")
         if _modes.anomaly:
             _check_finite(name, "the output", array, None)
         out = cls.__new__(cls)

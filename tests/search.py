@@ -10,9 +10,9 @@ import pytest
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis is not installed: random searches are not run")
 
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from opcheck import compare_with_torch, small_blocks
+from hypothesis import HealthCheck, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from opcheck import compare_with_torch, small_blocks  # noqa: E402
 
 __all__ = ["LAYOUTS", "VALUES", "compare_case", "integers", "one_of", "search", "st"]
 

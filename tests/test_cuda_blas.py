@@ -41,7 +41,8 @@ def test_what_cublas_refuses_is_said(card, monkeypatch):
     from nanoemo.card_memory import CardMemoryError, out_of_memory_explained
     from nanoemo.kernels import blas_cupy
     a, cublas = upload(np.ones((1, 2, 2))), blas_cupy._ready()
-    for status, error, message in ((13, blas_cupy.CublasError, r"cublasDgemmStridedBatched: execution failed \(cuBLAS status 13\)"),
+    for status, error, message in ((13, blas_cupy.CublasError,
+                                    r"cublasDgemmStridedBatched: execution failed \(cuBLAS status 13\)"),
                                    (3, CardMemoryError, "cublasDgemmStridedBatched: allocation failed")):
         monkeypatch.setattr(cublas, "library", SimpleNamespace(cublasDgemmStridedBatched=lambda *_: status))
         with pytest.raises(error, match=message), out_of_memory_explained():

@@ -94,8 +94,8 @@ def test_twins_do_not_compute_with_numpy(path):
 
 
 # Types, structs that are passed to a kernel by value, and sums over shapes.
-ALLOWED_OF_NUMPY = {"dtype", "array", "zeros", "cumsum", "float32", "float64", "int32", "int64", "uint8", "uint16", "uint64", "ndarray", "generic",
-                    "inf", "intp"}
+ALLOWED_OF_NUMPY = {"dtype", "array", "zeros", "cumsum", "float32", "float64", "int32", "int64", "uint8", "uint16", "uint64",
+                    "ndarray", "generic", "inf", "intp"}
 
 
 def test_the_launcher_refuses_what_does_not_fit_a_declaration(card):

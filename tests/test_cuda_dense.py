@@ -6,7 +6,8 @@ from nanoemo import backend
 from twins import check_pair, same_numbers
 
 
-@pytest.mark.parametrize("shape, outputs", [((1, 1), 1), ((3, 5), 7), ((2, 3, 4), 5), ((5,), 2), ((33, 2), 33), ((0, 3), 2)], ids=str)
+@pytest.mark.parametrize("shape, outputs", [((1, 1), 1), ((3, 5), 7), ((2, 3, 4), 5), ((5,), 2), ((33, 2), 33), ((0, 3), 2)],
+                         ids=str)
 @pytest.mark.parametrize("bias", [True, False])
 def test_linear(card, rng, shape, outputs, bias):
     b = rng.normal(size=outputs) if bias else None

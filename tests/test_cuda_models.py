@@ -7,7 +7,8 @@ from nanoemo import Tensor, models, nn, ops, optim
 
 IMAGE = (8, 8, 1)
 OTHERS = {"alizadeh.deep": (16, 16, 1), "alizadeh.hybrid_deep": (16, 16, 1), "alizadeh.conv5": (16, 16, 1),
-          "alizadeh.conv6": (16, 16, 1), "chater.dcnn": (24, 24, 1), "njoku.cnn": (24, 24, 1), "chater.conv1d": (8, 1), "chater.lstm": (2, 1)}
+          "alizadeh.conv6": (16, 16, 1), "chater.dcnn": (24, 24, 1), "njoku.cnn": (24, 24, 1),
+          "chater.conv1d": (8, 1), "chater.lstm": (2, 1)}
 
 
 def smallest(name):

@@ -34,7 +34,8 @@ def test_gpu_tests_pass_on_the_host(needs_compiler):
     kernels = sorted(str(path) for path in FOLDER.glob("test_cuda_*.py"))
     rest = sorted(str(path) for path in FOLDER.glob("test_*.py") if str(path) not in kernels)
     processes = [subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *names],
-                                  cwd=FOLDER.parent, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                  cwd=FOLDER.parent, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True)
                  for names in (kernels, rest)]
     outputs = [process.communicate()[0] for process in processes]
     for process, output in zip(processes, outputs):

@@ -19,7 +19,8 @@ def test_sanitizer_finds_nothing(card, tool):
         pytest.skip("compute-sanitizer looks at a card; here the kernels run on the host, under g++'s sanitizers")
     if shutil.which("compute-sanitizer") is None:
         pytest.skip("compute-sanitizer is not installed (it comes with the CUDA toolkit)")
-    files = [str(path) for path in sorted(FOLDER.glob("test_cuda_*.py")) if path.stem.removeprefix("test_cuda_") not in NOT_KERNELS]
+    files = [str(path) for path in sorted(FOLDER.glob("test_cuda_*.py"))
+             if path.stem.removeprefix("test_cuda_") not in NOT_KERNELS]
     done = subprocess.run(["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", RUN, "-q", "-x",
                            "-m", "gpu", "-p", "no:cacheprovider", *files], cwd=FOLDER.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -58,8 +58,10 @@ def test_the_table_layer_by_layer(name):
 
 def test_the_page_says_what_the_models_are():
     folder = Path(__file__).parent.parent
-    rows = re.findall(r"^\| `(series\.\w+)` \|.*\| ([\d,]+) \| (.*) \|$", (folder / "docs" / "series.md").read_text(), re.MULTILINE)
-    assert {name: int(params.replace(",", "")) for name, params, _ in rows} == {name: total for name, (total, _) in TABLES.items()}
+    page = (folder / "docs" / "series.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(series\.\w+)` \|.*\| ([\d,]+) \| (.*) \|$", page, re.MULTILINE)
+    of_page = {name: int(params.replace(",", "")) for name, params, _ in rows}
+    assert of_page == {name: total for name, (total, _) in TABLES.items()}
     code = {name for *_, names in rows for name in re.findall(r"`(\w+)`", names)}
     assert code and all(hasattr(series, name) for name in code)
 

@@ -144,4 +144,5 @@ class Reader(nn.Module):
 
 def test_a_network_that_hands_its_state_on_has_a_summary(capsys):
     nanoemo.summary(Reader(), (5, FEATURES))
-    assert "first (LSTM)   (None, 5, 4)      128" in capsys.readouterr().out and nn.output_shape(Reader(), (5, FEATURES)) == (UNITS,)
+    assert "first (LSTM)   (None, 5, 4)      128" in capsys.readouterr().out
+    assert nn.output_shape(Reader(), (5, FEATURES)) == (UNITS,)

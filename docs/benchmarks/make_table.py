@@ -45,7 +45,7 @@ def not_measured():
 
 
 def put_into(page, file):
-    """Write the table of `file` where the page has the one of a GPU on which nothing was measured. SystemExit where it has none."""
+    """Write the table of `file` where the page has that of a GPU with nothing measured. SystemExit where it has none."""
     text, nothing = page.read_text(encoding="utf-8"), "\n".join(not_measured())
     if nothing not in text:
         sys.exit(f"{page}: nothing to replace: it has a table that was measured already. Put this one in by hand:\n"

@@ -39,7 +39,8 @@ class Subject:
         """(targets (N,), captions): the class `name` for each image, or where that is None the network's answer."""
         shares = interpret.probabilities(self.model, self.inputs)
         targets = np.full(len(shares), self.label(name)) if name is not None else shares.argmax(axis=-1)
-        captions = [f"{self.classes[truth]}\n{'for' if name is not None else '→'} {self.classes[target]}: {100 * share[target]:.0f} %"
+        sign = "→" if name is None else "for"
+        captions = [f"{self.classes[truth]}\n{sign} {self.classes[target]}: {100 * share[target]:.0f} %"
                     for truth, target, share in zip(self.labels, targets, shares)]
         return targets, captions
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from nanoemo.data.imageset import ImageSet
 from nanoemo.data.source import DataError
 
 __all__ = ["HELD_OUT", "divide", "held_out", "leave_one_out", "unseen"]
@@ -32,6 +31,7 @@ def divide(images, split_by="", seed=0):
     Warns where a random division puts images of one sequence on both sides, and the splits' note says so. Raises
     ValueError for a `split_by` that is none of these, DataError where the set is too small or has no such group.
 
+    >>> from nanoemo.data import ImageSet
     >>> images = ImageSet(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 2, ("sad", "happy"),
     ...                   groups={"subject": np.repeat(["A", "B", "C", "D"], 10)})
     >>> {name: (len(split), sorted(set(split.groups["subject"].tolist()))) for name, split in divide(images).items()}
@@ -128,6 +128,7 @@ def leave_one_out(splits, group="subject", seed=0):
 
     Raises DataError where nothing tells the subjects, and of clips where copies were made, which would be tested on.
 
+    >>> from nanoemo.data import ImageSet
     >>> images = ImageSet(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 2, ("sad", "happy"),
     ...                   groups={"subject": np.repeat(["KA", "KL", "KM", "KR"], 10)})
     >>> [(name, len(splits["train"])) for name, splits in leave_one_out(divide(images))]

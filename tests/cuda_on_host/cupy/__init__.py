@@ -203,7 +203,7 @@ class ndarray:
     del _reduce
 
     def clip(self, low=None, high=None, out=None):
-        return clip(self, low, high, out)
+        return sys.modules[__name__].clip(self, low, high, out)
 
     # ---- operators
     def __matmul__(self, other):
@@ -263,7 +263,7 @@ def array(a, dtype=None, copy=True, order="K", *, blocking=False):
         return a.astype(a.dtype if dtype is None else dtype)
     _check_source(a)
     if isinstance(a, (list, tuple)) and any(isinstance(v, ndarray) for v in a):
-        return stack([asarray(v) for v in a])
+        return sys.modules[__name__].stack([asarray(v) for v in a])
     if _device.capturing():
         raise RuntimeError("an upload from the host during a capture would be the same at every replay")
     return ndarray(np.array(a, dtype, order="C"))
@@ -330,8 +330,9 @@ def _function(name, *allowed):
 for _name in ("add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "exp", "log", "sqrt", "abs", "sign",
               "isfinite", "isnan", "negative", "square", "greater", "less", "equal", "tanh"):
     setattr(sys.modules[__name__], _name, _function(_name, "out"))
-for _name, *_allowed in (("clip", "out"), ("where",), ("concatenate", "axis"), ("stack", "axis"), ("sum", "axis", "keepdims", "dtype"),
-                         ("argmax", "axis"), ("sort",), ("flip", "axis"), ("tile",), ("repeat", "axis"), ("pad", "mode", "constant_values")):
+for _name, *_allowed in (("clip", "out"), ("where",), ("concatenate", "axis"), ("stack", "axis"),
+                         ("sum", "axis", "keepdims", "dtype"), ("argmax", "axis"), ("sort",), ("flip", "axis"), ("tile",),
+                         ("repeat", "axis"), ("pad", "mode", "constant_values")):
     setattr(sys.modules[__name__], _name, _function(_name, *_allowed))
 
 
@@ -383,7 +384,7 @@ def __getattr__(name):
 
 
 from . import cuda  # noqa: E402
-from ._kernels import RawModule  # noqa: E402
+from ._kernels import RawModule  # noqa: E402, F401
 
 
 def get_default_memory_pool():

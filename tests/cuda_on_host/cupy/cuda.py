@@ -22,7 +22,8 @@ class CompileException(Exception):
 
 
 runtime = types.SimpleNamespace(
-    CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: 1, memGetInfo=lambda: (BYTES_OF_CARD - sum(pool.total for pool in pools), BYTES_OF_CARD),
+    CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: 1,
+    memGetInfo=lambda: (BYTES_OF_CARD - sum(pool.total for pool in pools), BYTES_OF_CARD),
     getDeviceProperties=lambda device: {"name": b"a card that is not there", "multiProcessorCount": 2,
                                          "totalGlobalMem": BYTES_OF_CARD},
     deviceSynchronize=lambda: _device.wait_for_card("deviceSynchronize"),
