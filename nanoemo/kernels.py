@@ -22,6 +22,7 @@ _beside_package = Path(__file__).resolve().parent.parent / "kernels"
 _inside_package = Path(__file__).resolve().parent / "kernels"
 __path__ = [str(_inside_package if _inside_package.is_dir() else _beside_package)]
 
+SUFFIXES = {"cpu": "", "cuda": "_cupy"}     # of the files of a device
 FAMILIES = ("conv", "pool", "conv_pool", "norm", "dropout", "dense", "activation", "recurrent", "loss", "optim", "resample")
 
 # NaN and infinity are results, as `quiet` in nanoemo/backend.py says; np.errstate would not reach the kernels' threads.
@@ -41,15 +42,27 @@ def _family_of():
 
 
 def find(name, device="cpu"):
-    """The kernel of that name for a device: the one given to `override`, else the project's own."""
+    """The kernel of that name for a device: the one given to `override`, else the project's own.
+
+    Raises KeyError for a name that no kernel has, ValueError for a device that is neither "cpu" nor "cuda".
+    """
     if name in _overrides:
         return _overrides[name]
     function = _loaded.get((name, device))
     if function is None:
-        suffix = "" if device == "cpu" else "_cupy"
-        module = importlib.import_module(f"nanoemo.kernels.{_family_of()[name]}{suffix}")
+        if device not in SUFFIXES:
+            raise ValueError(f"find: device is {device!r}; expected 'cpu' or 'cuda'")
+        _check_name("find", name, _family_of())
+        module = importlib.import_module(f"nanoemo.kernels.{_family_of()[name]}{SUFFIXES[device]}")
         function = _loaded[name, device] = getattr(module, name)
     return function
+
+
+def _check_name(where, name, known):
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 3)
+        hint = f"; did you mean {', '.join(close)}?" if close else "; kernels.names() lists them"
+        raise KeyError(f"{where}: there is no kernel called {name!r}{hint}")
 
 
 def is_overridden(*names):
@@ -63,16 +76,18 @@ def overridden():
 
 
 def names():
-    """Names of all kernels that can be overridden, sorted."""
-    return sorted(_family_of())
+    """Names of all kernels that can be overridden, sorted: not of the definitions (`*_plain`), which nothing calls."""
+    return sorted(name for name in _family_of() if not name.endswith("_plain"))
 
 
 @contextmanager
 def override(**functions):
     """Use your own kernels inside a `with` block, on either backend.
 
-    A replacement takes the arguments of the kernel it replaces. The keyword `needs` (which gradients are wanted)
-    may be left out of a backward kernel: then it computes them all. Raises KeyError for a name that no kernel has.
+    A replacement takes the arguments of the kernel it replaces. A forward kernel returns its result and the cache, which
+    is all that the backward kernel gets beside dy: who replaces one of the two keeps to the other's cache. The keyword
+    `needs` (which gradients are wanted) may be left out of a backward kernel: then it computes them all. Raises KeyError
+    for a name that no kernel has, and where it is called TypeError for a forward kernel that returns something else.
 
     >>> from nanoemo import Tensor, kernels
     >>> def shouting_relu(x):
@@ -82,19 +97,33 @@ def override(**functions):
     ...     y = Tensor([-1.0, 2.0]).relu()
     relu of (2,)
     """
-    known = _family_of()
+    known = names()
     for name in functions:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 3)
-            hint = f"; did you mean {', '.join(close)}?" if close else "; kernels.names() lists them"
-            raise KeyError(f"override: there is no kernel called {name!r}{hint}")
+        _check_name("override", name, known)
     before = dict(_overrides)
-    _overrides.update({name: _without_needs(function) for name, function in functions.items()})
+    _overrides.update({name: _replacement(name, function) for name, function in functions.items()})
     try:
         yield
     finally:
         _overrides.clear()
         _overrides.update(before)
+
+
+def _replacement(name, function):
+    if not name.endswith("_forward"):
+        return _without_needs(function)
+
+    def checked(x, *args, **kwargs):
+        result = function(x, *args, **kwargs)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(f"the {name} given to override returned {type(result).__name__}; it must return (result, cache), "
+                            "where the cache is all that the backward kernel will need")
+        of_result = getattr(result[0], "dtype", x.dtype)            # an LSTM's result is a tuple of three arrays
+        if of_result != x.dtype:
+            raise TypeError(f"the {name} given to override made {of_result} of {x.dtype}; a kernel keeps the dtype of its input")
+        return result
+
+    return checked
 
 
 def _without_needs(function):

@@ -468,10 +468,28 @@ def test_a_kernel_can_be_replaced_for_a_while():
     assert (y.item(), x.grad.item(), ops.relu(x).item()) == (9.0, 6.0, 3.0)
 
 
-def test_replacing_an_unknown_kernel_suggests_the_nearest():
-    with pytest.raises(KeyError, match="no kernel called 'conv2d_foward'; did you mean conv2d_forward"):
-        with nanoemo.kernels.override(conv2d_foward=None):
+@pytest.mark.parametrize("replacement, error", [
+    (lambda x: x * (x > 0), r"relu_forward given to override returned ndarray; it must return \(result, cache\)"),
+    (lambda x: (x.astype("f8"), x), "relu_forward given to override made float64 of float32"),
+])
+def test_a_replacement_that_breaks_the_contract_is_named(replacement, error):
+    """An array of two rows is not taken for result and cache."""
+    with nanoemo.kernels.override(relu_forward=replacement), pytest.raises(TypeError, match=error):
+        ops.relu(Tensor([1.0, -1.0]))
+
+
+@pytest.mark.parametrize("name, remedy", [("conv2d_foward", "did you mean conv2d_forward"), ("conv2d_forward_plain", "did you")])
+def test_replacing_a_kernel_that_nothing_calls_suggests_the_nearest(name, remedy):
+    with pytest.raises(KeyError, match=f"no kernel called '{name}'; {remedy}"):
+        with nanoemo.kernels.override(**{name: None}):
             pass
+
+
+def test_looking_for_a_kernel_that_is_not_there():
+    with pytest.raises(KeyError, match="find: there is no kernel called .relu_foward.; did you mean relu_forward"):
+        nanoemo.kernels.find("relu_foward")
+    with pytest.raises(ValueError, match="find: device is 'gpu'; expected 'cpu' or 'cuda'"):
+        nanoemo.kernels.find("relu_forward", "gpu")
 
 
 # ---- moving between devices -----------------------------------------------------------------------------
