@@ -61,10 +61,10 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_p
     >>> y.shape, y.ravel().tolist()
     ((1, 2, 2, 2), [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     """
-    strides, pads = _check("conv2d_relu_max_pool2d", x, w, b, stride, padding)
+    strides, pads = _check("conv2d", x, w, b, stride, padding)
     height, width = _output_shape(x, w, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
-    axes = rows, columns = axes_2d("conv2d_relu_max_pool2d", unpooled, kernel_size, None, pool_padding)
+    axes = rows, columns = axes_2d("max_pool2d", unpooled, kernel_size, None, pool_padding)
     if not _in_one_go(w.shape, strides, axes):
         whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
         y, (place, _) = relu_max_pool2d_forward(whole, kernel_size, None, pool_padding)

@@ -13,9 +13,9 @@ __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_forward"]
 
 def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_padding="valid"):
     """max_pool2d(relu(conv2d(x, w, b))), the windows of the pooling side by side. Keeps x, w and the chosen places."""
-    strides, pads = _check("conv2d_relu_max_pool2d", x, w, b, stride, padding)
+    strides, pads = _check("conv2d", x, w, b, stride, padding)
     whole, conv_cache = convolve(x, w, b, strides, pads)
-    axes_2d("conv2d_relu_max_pool2d", whole, kernel_size, None, pool_padding)     # so that errors name this op
+    axes_2d("max_pool2d", whole, kernel_size, None, pool_padding)       # errors name the layer that does not fit
     y, pool_cache = relu_max_pool2d_forward(whole, kernel_size, None, pool_padding)
     return y, (conv_cache, pool_cache)
 

@@ -16,7 +16,8 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
     fn: function from tensors to a tensor; must give the same result each time (seed dropout inside it)
     inputs: a tensor or a sequence of them; those with requires_grad are checked, and must be float64
     Returns True. Raises AssertionError naming the input, the index and both values where they differ by more than
-    atol + rtol · |numerical|; TypeError for inputs that are no tensors, or float32, whose rounding would hide the answer.
+    atol + rtol · |numerical|; TypeError for inputs or a result that are no tensors, and for float32, whose rounding
+    would hide the answer.
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, gradcheck
@@ -42,6 +43,8 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
 
     leaves = [Tensor(a.copy(), requires_grad=i in checked) for i, a in enumerate(arrays)]
     out = fn(*leaves)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"gradcheck: fn must return a Tensor, and returned {type(out).__name__}")
     weights = Tensor(np.random.default_rng(0).uniform(0.5, 1.5, out.shape)).to(out.device)
     out.backward(weights)
     for i in checked:

@@ -56,6 +56,8 @@ def summarize(model, input_shape):
     >>> summarize(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), (2, 2)).total
     10
     """
+    if not hasattr(model, "named_modules"):
+        raise TypeError(f"summary: expected a Module, got {type(model).__name__}; models.build makes one of a name")
     names = {id(module): name for name, module in model.named_modules()}
     rows, seen, inside_sequence = [], [], _followers(model)
 

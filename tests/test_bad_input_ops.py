@@ -194,7 +194,7 @@ CALLS = {     # operation -> (arguments, words of the message)
                 ((f(2, 3), -2, 3), r"at least 0, or -1 for what is left, got \(-2, 3\)"),
                 ((f(2, 3), 1.5), "sizes must be whole numbers, got 1.5"), ((f(2, 3), "x"), "got 'x'")],
     "transpose": [((ARRAY,), NO_TENSOR),
-                  ((f(2, 3), 0, 0), r"\(0, 0\) is not an order of the 2 axes of shape \(2, 3\)"),
+                  ((f(2, 3), 0, 0), r"\(0, 0\) is not an order of the 2 axes of shape \(2, 3\); name each of them once"),
                   ((f(2, 3), 0), "is not an order"),
                   ((f(2, 3), 0, "a"), "axes must be whole numbers, got 0, 'a'")],
     "flatten": [((ARRAY,), NO_TENSOR), ((f(2, 3), 5), "start_axis 5 is out of range"),
@@ -204,19 +204,23 @@ CALLS = {     # operation -> (arguments, words of the message)
                 ((f(2, 3), (0, 0, 0)), "too many indices"), ((f(2, 3), "a"), "shape"),
                 ((f(2, 3), 1.5), "shape"),
                 ((f(2, 3), f(2)), "shape"), ((f(2, 3), ([0, 1], [0, 1, 2])), "shape")],
-    "concat": [(([],), "expected at least one tensor"), ((3,), "expected a list of tensors, got int"),
+    "concat": [(([],), "expected at least one tensor"), ((3,), "expected a list or tuple of tensors, got int"),
+               ((f(2),), "got Tensor"),
+               (([f()],), r"axis -1 is out of range for shape \(\); tensors without an axis can be stacked"),
                (([f(2, 3), f(3, 2)], 0), r"shapes \(2, 3\), \(3, 2\) may differ only along axis 0"),
                (([f(2, 3), d(2, 3)],), r"tensors\[0\] is float32, tensors\[1\] is float64; make them the same"),
                (([f(2), i(2)],), r"tensors\[1\] is int64; make"),
                (([f(2, 3), ARRAY],), NO_TENSOR.replace("must", r"must")),
                (([f(2, 3)], 5), r"axis 5 is out of range for shape \(2, 3\)"),
                (([f(2, 3)], "a"), "axis must be whole numbers")],
-    "stack": [(([],), "expected at least one tensor"), ((3,), "expected a list of tensors, got int"),
+    "stack": [(([],), "expected at least one tensor"), ((3,), "expected a list or tuple of tensors, got int"),
               (([f(2, 3), f(3, 2)],), r"shapes differ: \(2, 3\), \(3, 2\)"),
               (([f(2, 3), d(2, 3)],), "make them the same"),
               (([ARRAY],), NO_TENSOR), (([f(2, 3)], 7), "axis 7 is out of range for 3 axes")],
 }
 
+# Who writes layers does not know that some are computed in one go: the error names the one that does not fit.
+PARTS = {"conv2d_relu_max_pool2d": ("conv2d", "max_pool2d")}
 LINES = [(name, arguments, words) for name, cases in CALLS.items() for arguments, words in cases]
 
 
@@ -224,7 +228,8 @@ LINES = [(name, arguments, words) for name, cases in CALLS.items() for arguments
 def test_one_clear_error(name, arguments, words):
     with pytest.raises((TypeError, ValueError, IndexError), match=words) as caught:
         getattr(ops, name)(*arguments)
-    assert str(caught.value).startswith(f"{name}: "), "the message must begin with the operation's name"
+    begin = str(caught.value).partition(": ")[0]
+    assert begin == name or begin in PARTS.get(name, ()), "the message must begin with the operation's name"
 
 
 def test_no_operation_is_left_out():

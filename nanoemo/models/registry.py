@@ -109,6 +109,8 @@ def _axes(input_shape):
 
 
 def _find(name):
+    if not isinstance(name, str):
+        raise TypeError(f"models: expected the name of a model, got {name!r}; there are {', '.join(_models)}")
     if name not in _models:
         near = difflib.get_close_matches(name, _models, 3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_models)}"

@@ -57,7 +57,8 @@ def transpose(x, *axes):
     axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
     axes = _whole("transpose", "axes", axes, x) or tuple(reversed(range(x.ndim)))
     if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):
-        raise ValueError(f"transpose: {axes} is not an order of the {x.ndim} axes of shape {x.shape}")
+        raise ValueError(f"transpose: {axes} is not an order of the {x.ndim} axes of shape {x.shape}; name each "
+                         f"of them once, as in transpose{tuple(reversed(range(x.ndim)))}")
     back = np.argsort([a % x.ndim for a in axes])
     return _rearranged("transpose", x, x.array.transpose(axes), lambda dy: (dy.transpose(tuple(back)),))
 
@@ -160,7 +161,8 @@ def concat(tensors, axis=-1):
     tensors = _several("concat", tensors)
     axis, = _whole("concat", "axis", (axis,), tensors[0])
     if not -tensors[0].ndim <= axis < tensors[0].ndim:
-        raise ValueError(f"concat: axis {axis} is out of range for shape {tensors[0].shape}")
+        remedy = "" if tensors[0].ndim else "; tensors without an axis can be stacked"
+        raise ValueError(f"concat: axis {axis} is out of range for shape {tensors[0].shape}{remedy}")
     arrays = [tensor.array for tensor in tensors]
     xp = backend.array_module(arrays[0])
     try:
@@ -195,10 +197,9 @@ def stack(tensors, axis=0):
 
 def _several(name, tensors):
     """The tensors of a list, as a tuple, all on one device and of one dtype."""
-    try:
-        tensors = tuple(tensors)
-    except TypeError:
-        raise TypeError(f"{name}: expected a list of tensors, got {type(tensors).__name__}") from None
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(f"{name}: expected a list or tuple of tensors, got {type(tensors).__name__}")
+    tensors = tuple(tensors)
     if not tensors:
         raise ValueError(f"{name}: expected at least one tensor, got none")
     arguments = {f"tensors[{i}]": tensor for i, tensor in enumerate(tensors)}
