@@ -26,7 +26,8 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.shapes import copy_with_border, output_size, pair, resolve_padding, resolve_padding_2d
+from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
+from nanoemo.kernels.shapes import copy_with_border
 from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of, workspace
 from nanoemo.kernels.wide import wide_correlate, wide_suits, wide_weight_gradient
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
@@ -43,9 +44,9 @@ PARTIAL_SUMS = 8            # dw is summed in so many parts whatever the number 
 
 def conv2d_forward_plain(x, w, b, stride, padding):
     """Convolution as the equation says it. Shapes as in `conv2d_forward`."""
-    strides, pads = _check("conv2d", x, w, b, stride, padding)
+    strides, pads = check_conv2d(x, w, b, stride, padding)
     padded = np.pad(x, ((0, 0), *pads, (0, 0)))
-    height, width = _output_shape(x, w, strides, pads)
+    height, width = output_shape(x.shape, w.shape, strides, pads)
     kh, kw = w.shape[:2]
     y = np.zeros((x.shape[0], height, width, w.shape[3]), x.dtype)
     for n in range(x.shape[0]):
@@ -92,7 +93,7 @@ def conv2d_forward(x, w, b, stride, padding):
     >>> y[0, :, :, 0].tolist()
     [[4.0, 4.0], [4.0, 4.0]]
     """
-    strides, pads = _check("conv2d", x, w, b, stride, padding)
+    strides, pads = check_conv2d(x, w, b, stride, padding)
     return _correlate(x, w, b, strides, pads), (x, w, b is not None, strides, pads)
 
 
@@ -109,7 +110,7 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     return dx, dw, db
 
 
-def _goes_by_columns(w_shape, strides, outputs):
+def goes_by_columns(w_shape, strides, outputs):
     """Whether a convolution with `outputs` (height, width) is computed in neither of the ways that multiply less."""
     return not (winograd_suits(w_shape, strides) or wide_suits(w_shape, strides, outputs))
 
@@ -118,7 +119,7 @@ def _correlate(x, w, b, strides, pads):
     """The convolution itself, padding given as ((top, bottom), (left, right))."""
     if winograd_suits(w.shape, strides):
         return winograd_correlate(x, w, b, pads)
-    height, width = _output_shape(x, w, strides, pads)
+    height, width = output_shape(x.shape, w.shape, strides, pads)
     if wide_suits(w.shape, strides, (height, width)):
         return wide_correlate(x, w, b, pads)
     channels = w.shape[3]
@@ -207,7 +208,7 @@ def _blocks(images, height, width, column_size, itemsize):
 def _gather(x, w_shape, strides, pads, images, rows, width):
     """Columns (positions, kh·kw·C) of a block of outputs."""
     kh, kw, c, _ = w_shape
-    slab = _padded_slab(x, kh, strides, pads, images, rows)
+    slab = padded_slab(x, kh, strides, pads, images, rows)
     count, height = slab.shape[0], rows.stop - rows.start
     n, i, j, k = slab.strides
     if c >= 8:
@@ -223,7 +224,7 @@ def _gather(x, w_shape, strides, pads, images, rows, width):
     return columns.reshape(kh * kw * c, -1).T
 
 
-def _padded_slab(x, kh, strides, pads, images, rows):
+def padded_slab(x, kh, strides, pads, images, rows):
     """The rows of x, padding included, that a block of output rows looks at; a view where nothing is padded."""
     (top, bottom), (left, right) = pads
     first = rows.start * strides[0] - top
@@ -234,65 +235,20 @@ def _padded_slab(x, kh, strides, pads, images, rows):
     return copy_with_border(x, images, (first, -left), out=workspace("conv slab", shape, x.dtype))
 
 
-# ---- checks, and one dimension --------------------------------------------------------------------------------
-
-
-def _check(name, x, w, b, stride, padding):
-    """Strides and padding as pairs; ValueError where the arguments do not fit together."""
-    rank = 3 if name == "conv1d" else 4
-    axes = ("(N, T, C)", "(k, C, O)") if rank == 3 else ("(N, H, W, C)", "(kh, kw, C, O)")
-    if x.ndim != rank or w.ndim != rank:
-        raise ValueError(f"{name}: expected x {axes[0]} and w {axes[1]}, got shapes {x.shape} and {w.shape}")
-    if x.shape[-1] != w.shape[-2]:
-        raise ValueError(f"{name}: x has {x.shape[-1]} channels (last axis of {x.shape}) but w expects {w.shape[-2]}; "
-                         f"w must be {axes[1]}, and is {w.shape}")
-    if b is not None and b.shape != w.shape[-1:]:
-        raise ValueError(f"{name}: b has shape {b.shape} but w makes {w.shape[-1]} channels: expected ({w.shape[-1]},)")
-    for argument, shape in (("x", x.shape), ("w", w.shape)):
-        if 0 in shape:
-            raise ValueError(f"{name}: {argument} of shape {shape} is empty; no axis may be 0")
-    strides = _strides(name, stride)
-    if name == "conv1d":
-        sizes, kernels = (1, x.shape[1]), (1, w.shape[0])
-        pads = ((0, 0), resolve_padding(padding, sizes[1], kernels[1], strides[1], f"{name}: padding"))
-    else:
-        sizes, kernels = x.shape[1:3], w.shape[:2]
-        pads = resolve_padding_2d(padding, sizes, kernels, strides, f"{name}: padding")
-    for size, kernel, (before, after) in zip(sizes, kernels, pads):
-        if size + before + after < kernel:
-            raise ValueError(f"{name}: the window {w.shape[:rank - 2]} is larger than the padded input "
-                             f"(x {x.shape}, padding {padding!r}); use a smaller kernel or padding='same'")
-    return strides, pads
-
-
-def _strides(name, stride):
-    if name == "conv1d" and isinstance(stride, (tuple, list)):
-        raise ValueError(f"conv1d: stride: expected a whole number, got {stride!r}")
-    strides = pair(stride, f"{name}: stride")
-    if min(strides) < 1:
-        raise ValueError(f"{name}: stride must be at least 1, got {stride!r}")
-    return (1, strides[1]) if name == "conv1d" else strides
-
-
-def _output_shape(x, w, strides, pads):
-    return tuple(output_size(x.shape[1 + axis], w.shape[axis], strides[axis], pads[axis]) for axis in range(2))
-
-
-def _as_images(x, w):
-    return x[:, None], w[None]
+# ---- one dimension ---------------------------------------------------------------------------------------------
 
 
 def conv1d_forward_plain(x, w, b, stride, padding):
     """`conv1d_forward` by the 2-D definition."""
-    strides, pads = _check("conv1d", x, w, b, stride, padding)
+    strides, pads = check_conv1d(x, w, b, stride, padding)
     padded = np.pad(x, ((0, 0), pads[1], (0, 0)))
-    y, _ = conv2d_forward_plain(*_as_images(padded, w), b, strides, "valid")
-    return y[:, 0], (*_as_images(x, w), b is not None, strides, pads)
+    y, _ = conv2d_forward_plain(*as_images(padded, w), b, strides, "valid")
+    return y[:, 0], (*as_images(x, w), b is not None, strides, pads)
 
 
 def conv1d_backward_plain(dy, cache, needs=(True, True, True)):
     """`conv1d_backward` by the 2-D definition."""
-    return _without_row_axis(*conv2d_backward_plain(dy[:, None], cache, needs))
+    return without_row_axis(*conv2d_backward_plain(dy[:, None], cache, needs))
 
 
 def conv1d_forward(x, w, b, stride, padding):
@@ -306,15 +262,11 @@ def conv1d_forward(x, w, b, stride, padding):
     >>> y.ravel().tolist()
     [3.0, 5.0, 3.0]
     """
-    strides, pads = _check("conv1d", x, w, b, stride, padding)
-    images, windows = _as_images(x, w)
+    strides, pads = check_conv1d(x, w, b, stride, padding)
+    images, windows = as_images(x, w)
     return _correlate(images, windows, b, strides, pads)[:, 0], (images, windows, b is not None, strides, pads)
 
 
 def conv1d_backward(dy, cache, needs=(True, True, True)):
     """Gradients (dx, dw, db), as `conv2d_backward`."""
-    return _without_row_axis(*conv2d_backward(dy[:, None], cache, needs))
-
-
-def _without_row_axis(dx, dw, db):
-    return None if dx is None else dx[:, 0], None if dw is None else dw[0], db
+    return without_row_axis(*conv2d_backward(dy[:, None], cache, needs))

@@ -6,10 +6,9 @@ import cupy as cp
 import numpy as np
 
 from nanoemo.kernels.blas_cupy import matmul
-from nanoemo.kernels.conv import _as_images, _check, _without_row_axis
+from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
 from nanoemo.kernels.cuda import CudaFile, each
 from nanoemo.kernels.dense_cupy import add_bias, column_sums
-from nanoemo.kernels.shapes import output_size
 
 __all__ = ["conv1d_backward", "conv1d_forward", "conv2d_backward", "conv2d_forward"]
 
@@ -26,7 +25,7 @@ launch = CudaFile("conv.cu").launch
 
 def conv2d_forward(x, w, b, stride, padding):
     """Convolve images x (N, H, W, C) with w (kh, kw, C, O) and add b (O,) or None: y (N, H', W', O). Keeps x and w."""
-    strides, pads = _check("conv2d", x, w, b, stride, padding)
+    strides, pads = check_conv2d(x, w, b, stride, padding)
     return convolve(x, w, b, strides, pads)
 
 
@@ -42,20 +41,20 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
 
 def conv1d_forward(x, w, b, stride, padding):
     """The same for sequences x (N, T, C) and w (k, C, O), as images of one row: y (N, T', O)."""
-    strides, pads = _check("conv1d", x, w, b, stride, padding)
-    y, cache = convolve(*_as_images(x, w), b, strides, pads)
+    strides, pads = check_conv1d(x, w, b, stride, padding)
+    y, cache = convolve(*as_images(x, w), b, strides, pads)
     return y[:, 0], cache
 
 
 def conv1d_backward(dy, cache, needs=(True, True, True)):
     """Gradients (dx, dw, db), as `conv2d_backward`."""
-    return _without_row_axis(*conv2d_backward(dy[:, None], cache, needs))
+    return without_row_axis(*conv2d_backward(dy[:, None], cache, needs))
 
 
 def convolve(x, w, b, strides, pads):
     """(y, cache) of arguments that have been checked, padding given as ((top, bottom), (left, right))."""
     x, w, b = (None if a is None else cp.ascontiguousarray(a) for a in (x, w, b))
-    height, width = _out_shape(x.shape, w.shape, strides, pads)
+    height, width = output_shape(x.shape, w.shape, strides, pads)
     size, outputs = math.prod(w.shape[:3]), w.shape[3]
     y = cp.empty((x.shape[0], height, width, outputs), x.dtype)
     weights = w.reshape(size, outputs)
@@ -115,7 +114,7 @@ def _columns(x, w_shape, strides, pads, b=None, y=None):
     """Columns (positions, kh·kw·C) of images. With b, also sets every row of y to b."""
     size, outputs = math.prod(w_shape[:3]), w_shape[3]
     four = _four_at_a_time(x)
-    columns = cp.empty((x.shape[0] * math.prod(_out_shape(x.shape, w_shape, strides, pads)), size), x.dtype)
+    columns = cp.empty((x.shape[0] * math.prod(output_shape(x.shape, w_shape, strides, pads)), size), x.dtype)
     count = columns.size // w_shape[0] // four
     launch("im2col_four" if four == 4 else "im2col", each(count), x, b, columns, y,
            _windows(x.shape, w_shape, strides, pads, four), outputs, count)
@@ -144,11 +143,7 @@ def _four_at_a_time(images):
 def _windows(x_shape, w_shape, strides, pads, four=1):
     """struct Windows; with four=4 the channels are counted in fours."""
     _, height, width, channels = x_shape
-    out = _out_shape(x_shape, w_shape, strides, pads)
+    out = output_shape(x_shape, w_shape, strides, pads)
     windows = np.zeros(1, WINDOWS)
     windows[0] = (height, width, channels // four, *w_shape[:2], *strides, pads[0][0], pads[1][0], *out)
     return windows
-
-
-def _out_shape(x_shape, w_shape, strides, pads):
-    return tuple(output_size(x_shape[1 + axis], w_shape[axis], strides[axis], pads[axis]) for axis in range(2))

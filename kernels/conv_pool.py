@@ -20,8 +20,9 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.conv import (PARTIAL_SUMS, _check, _goes_by_columns, _output_shape, _padded_slab, conv2d_backward,
-                                  conv2d_backward_plain, conv2d_forward, conv2d_forward_plain)
+from nanoemo.kernels.conv import (PARTIAL_SUMS, conv2d_backward, conv2d_backward_plain, conv2d_forward, conv2d_forward_plain,
+                                  goes_by_columns, padded_slab)
+from nanoemo.kernels.conv_checks import check_conv2d, output_shape
 from nanoemo.kernels.pool import (block_negative, keep_better, max_pool2d_backward, relu_max_pool2d_backward_plain,
                                   relu_max_pool2d_forward, relu_max_pool2d_forward_plain, where_chosen)
 from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of, workspace
@@ -61,8 +62,8 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_p
     >>> y.shape, y.ravel().tolist()
     ((1, 2, 2, 2), [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     """
-    strides, pads = _check("conv2d", x, w, b, stride, padding)
-    height, width = _output_shape(x, w, strides, pads)
+    strides, pads = check_conv2d(x, w, b, stride, padding)
+    height, width = output_shape(x.shape, w.shape, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
     axes = rows, columns = axes_2d("max_pool2d", unpooled, kernel_size, None, pool_padding)
     if not _in_one_go(w.shape, strides, axes):
@@ -115,7 +116,7 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
 def _in_one_go(w_shape, strides, axes):
     """Whether a convolution, whose outputs `axes` pool, has few channels and goes by columns; no window is cut off."""
     whole_windows = not any(axes[0].pads + axes[1].pads)
-    return whole_windows and w_shape[2] <= MAX_CHANNELS and _goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
+    return whole_windows and w_shape[2] <= MAX_CHANNELS and goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
 
 
 def _blocks(axes, y, weights):
@@ -127,7 +128,7 @@ def _blocks(axes, y, weights):
 def _windows(x, w_shape, strides, pads, axes, block):
     """Columns of a block of y, (kh·kw·C + 1, places · outputs): what the weights, and last the bias, are multiplied with."""
     (kh, kw, c, _), (images, pooled), (rows, columns) = w_shape, block, axes
-    slab = _padded_slab(x, kh, strides, pads, images, slice(pooled.start * rows.kernel, pooled.stop * rows.kernel))
+    slab = padded_slab(x, kh, strides, pads, images, slice(pooled.start * rows.kernel, pooled.stop * rows.kernel))
     n, i, j, k = slab.strides
     down, right = i * strides[0], j * strides[1]
     shape = kh, kw, c, rows.kernel, columns.kernel, len(slab), pooled.stop - pooled.start, columns.outputs

@@ -3,7 +3,7 @@
 The kernels run one after the other. What the convolution wrote is free again when forward returns: for the way back, x
 and the chosen places are enough.
 """
-from nanoemo.kernels.conv import _check
+from nanoemo.kernels.conv_checks import check_conv2d
 from nanoemo.kernels.conv_cupy import convolve, conv2d_backward
 from nanoemo.kernels.pool_cupy import max_pool2d_backward, relu_max_pool2d_forward
 from nanoemo.kernels.windows import axes_2d
@@ -13,7 +13,7 @@ __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_forward"]
 
 def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_padding="valid"):
     """max_pool2d(relu(conv2d(x, w, b))), the windows of the pooling side by side. Keeps x, w and the chosen places."""
-    strides, pads = _check("conv2d", x, w, b, stride, padding)
+    strides, pads = check_conv2d(x, w, b, stride, padding)
     whole, conv_cache = convolve(x, w, b, strides, pads)
     axes_2d("max_pool2d", whole, kernel_size, None, pool_padding)       # errors name the layer that does not fit
     y, pool_cache = relu_max_pool2d_forward(whole, kernel_size, None, pool_padding)

@@ -29,9 +29,10 @@ In float32 the rounding error is some 3 to 5 times that of the columns' product.
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.shapes import copy_with_border, output_size
+from nanoemo.kernels.conv_checks import output_shape
+from nanoemo.kernels.shapes import copy_with_border
 from nanoemo.kernels.threads import groups, image_blocks, one_blas_thread, parallel, sum_of, workspace
-from nanoemo.kernels.winograd import _add_product, _transforms_for
+from nanoemo.kernels.winograd import add_product, transforms_for
 
 __all__ = ["wide_correlate", "wide_suits", "wide_weight_gradient"]
 
@@ -63,9 +64,9 @@ class _Tiling:
         self.pieces = -(-kh // TILE)
         self.width = 8 if outputs <= 8 else 4               # of a tile; of the product, times the outputs
         self.run = self.width + kw - 1                      # pixels of a row that a tile looks at
-        self.outputs = tuple(output_size(x_shape[1 + a], w_shape[a], 1, pads[a]) for a in range(2))
+        self.outputs = output_shape(x_shape, w_shape, (1, 1), pads)
         self.grid = -(-self.outputs[0] // TILE), -(-self.outputs[1] // self.width)
-        self.at, self.g, self.bt = _transforms_for((TILE,), (TILE,), dtype)[0]
+        self.at, self.g, self.bt = transforms_for((TILE,), (TILE,), dtype)[0]
         row_bytes = POINTS * self.grid[1] * self.pieces * self.run * self.channels * dtype.itemsize
         shared_out = max(x_shape[0] * self.grid[0] // MIN_BLOCKS, MIN_BLOCK_BYTES // row_bytes)
         self.blocks = image_blocks(x_shape[0], self.grid[0], min(BLOCK_BYTES // row_bytes, shared_out))
@@ -111,7 +112,7 @@ def wide_weight_gradient(dy, x, w_shape, pads, partial_sums):
             inputs = _columns(x, tiling, block)
             dy_at_points = workspace("wide products", (POINTS, inputs.shape[1], dy.shape[-1]), x.dtype)
             np.matmul(tiling.at.T, rows.reshape(TILE, -1), out=dy_at_points.reshape(POINTS, -1))
-            total = _add_product(total, inputs.transpose(0, 2, 1), dy_at_points)
+            total = add_product(total, inputs.transpose(0, 2, 1), dy_at_points)
         return _window_gradient(total, w_shape, tiling)
 
     return sum_of(parallel(work, groups(tiling.blocks, partial_sums)))

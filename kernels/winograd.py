@@ -28,7 +28,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from nanoemo.kernels.shapes import copy_with_border, output_size
+from nanoemo.kernels.conv_checks import output_shape
+from nanoemo.kernels.shapes import copy_with_border
 from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, parallel, row_blocks, sum_of, workspace
 
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
@@ -85,7 +86,7 @@ def tile_size(outputs, taps):
 
 
 @lru_cache(maxsize=64)
-def _transforms_for(tile, taps, dtype):
+def transforms_for(tile, taps, dtype):
     """`transforms` of the rows and of the columns, in a kernel's dtype."""
     return [[matrix.astype(dtype) for matrix in transforms(m, r)] for m, r in zip(tile, taps)]
 
@@ -93,14 +94,14 @@ def _transforms_for(tile, taps, dtype):
 class _Tiling:
     """How the outputs of a convolution are cut into tiles, and the tiles into blocks: (images, rows of tiles)."""
 
-    def __init__(self, x_shape, w_shape, pads):
+    def __init__(self, x_shape, w_shape, pads, dtype):
         self.taps = w_shape[:2]
         self.origin = (-pads[0][0], -pads[1][0])
-        self.outputs = tuple(output_size(x_shape[1 + a], w_shape[a], 1, pads[a]) for a in range(2))
+        self.outputs = output_shape(x_shape, w_shape, (1, 1), pads)
         self.tile = tuple(tile_size(o, k) for o, k in zip(self.outputs, self.taps))
         self.grid = tuple(-(-o // m) for o, m in zip(self.outputs, self.tile))
         self.points = tuple(m + r - 1 for m, r in zip(self.tile, self.taps))
-        tile_bytes = math.prod(self.points) * max(w_shape[2:]) * 4
+        tile_bytes = math.prod(self.points) * max(w_shape[2:]) * dtype.itemsize
         rows = max(MIN_TILES, BLOCK_BYTES // tile_bytes) // self.grid[1]
         self.blocks = image_blocks(x_shape[0], self.grid[0], rows)
 
@@ -193,8 +194,8 @@ def winograd_correlate(x, w, b, pads):
     x: (N, H, W, C); w: (kh, kw, C, O); b: (O,) or None; pads: ((top, bottom), (left, right))
     """
     x = np.ascontiguousarray(x)
-    tiling = _Tiling(x.shape, w.shape, pads)
-    matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = _transforms_for(tiling.tile, tiling.taps, x.dtype)
+    tiling = _Tiling(x.shape, w.shape, pads, x.dtype)
+    matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = transforms_for(tiling.tile, tiling.taps, x.dtype)
     points = math.prod(tiling.points)
     weights = _transform_weights(g_rows, g_columns, w)
     channels = w.shape[3]
@@ -235,8 +236,8 @@ def winograd_correlate(x, w, b, pads):
 def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
     """dw: at each point, transformed inputs transposed times transformed dy; then Gᵀ · G. Stride 1."""
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
-    tiling = _Tiling(x.shape, w_shape, pads)
-    matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = _transforms_for(tiling.tile, tiling.taps, x.dtype)
+    tiling = _Tiling(x.shape, w_shape, pads, x.dtype)
+    matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = transforms_for(tiling.tile, tiling.taps, x.dtype)
     a_rows, a_columns = np.ascontiguousarray(at_rows.T), np.ascontiguousarray(at_columns.T)
     points, channels = math.prod(tiling.points), w_shape[3]
 
@@ -251,7 +252,7 @@ def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
             """total + this block's dw, in place; a new array where there is no total yet."""
             reader.read(block)
             outputs.run()
-            return _add_product(total, inputs.compute(block).transpose(0, 2, 1), dy_at_points)
+            return add_product(total, inputs.compute(block).transpose(0, 2, 1), dy_at_points)
 
         return add_to
 
@@ -268,7 +269,7 @@ def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
     return dw.reshape(w_shape)
 
 
-def _add_product(total, left, right):
+def add_product(total, left, right):
     """total + left @ right, in place; a new array where there is no total yet."""
     if total is None:
         return np.matmul(left, right)
