@@ -15,9 +15,14 @@ import numpy as np
 
 from nanoemo.kernels.threads import parallel, row_blocks
 
-__all__ = [f"{name}_{direction}{suffix}"
-           for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")
-           for direction in ("forward", "backward") for suffix in ("", "_plain")]
+__all__ = [
+    "leaky_relu_backward", "leaky_relu_backward_plain", "leaky_relu_forward", "leaky_relu_forward_plain",
+    "log_softmax_backward", "log_softmax_backward_plain", "log_softmax_forward", "log_softmax_forward_plain",
+    "relu_backward", "relu_backward_plain", "relu_forward", "relu_forward_plain", "sigmoid_backward",
+    "sigmoid_backward_plain", "sigmoid_forward", "sigmoid_forward_plain", "softmax_backward", "softmax_backward_plain",
+    "softmax_forward", "softmax_forward_plain", "tanh_backward", "tanh_backward_plain", "tanh_forward",
+    "tanh_forward_plain",
+]
 
 # Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
 BLOCK_BYTES = 1024 * 1024

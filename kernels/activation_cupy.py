@@ -3,8 +3,11 @@ import cupy as cp
 
 from nanoemo.kernels.cuda import CudaFile, each
 
-__all__ = [f"{name}_{direction}" for name in ("relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax")
-           for direction in ("forward", "backward")]
+__all__ = [
+    "leaky_relu_backward", "leaky_relu_forward", "log_softmax_backward", "log_softmax_forward", "relu_backward",
+    "relu_forward", "sigmoid_backward", "sigmoid_forward", "softmax_backward", "softmax_forward", "tanh_backward",
+    "tanh_forward",
+]
 
 launch = CudaFile("activation.cu").launch
 

@@ -8,8 +8,10 @@ import cupy as cp
 from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, each
 from nanoemo.kernels.loss import LOG_FLOOR, VARIANCE_FLOOR, check_label_shapes, check_target
 
-__all__ = [f"{name}_{direction}" for name in ("cross_entropy", "mse_loss", "binary_cross_entropy")
-           for direction in ("forward", "backward")]
+__all__ = [
+    "binary_cross_entropy_backward", "binary_cross_entropy_forward", "cross_entropy_backward", "cross_entropy_forward",
+    "mse_loss_backward", "mse_loss_forward",
+]
 
 ROWS_OF_BLOCK = 128         # in cross_entropy_forward
 ROW_THREADS = 1024

@@ -19,18 +19,36 @@ maximum is not positive no cell is noted as chosen, and none gets a gradient, as
 A NaN in a window makes its output NaN; which cell then gets the gradient is not specified. 1-D pooling of
 (N, T, C) is 2-D pooling of (N, 1, T, C) with a window one row high.
 """
+from typing import NamedTuple
+
 import numpy as np
 
 from nanoemo.kernels.threads import parallel, row_blocks
 from nanoemo.kernels.windows import axes_1d, axes_2d
 
-__all__ = [f"{family}_{direction}{suffix}"
-           for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "relu_max_pool1d",
-                          "avg_pool1d")
-           for direction in ("forward", "backward") for suffix in ("", "_plain")]
+__all__ = [
+    "avg_pool1d_backward", "avg_pool1d_backward_plain", "avg_pool1d_forward", "avg_pool1d_forward_plain",
+    "avg_pool2d_backward", "avg_pool2d_backward_plain", "avg_pool2d_forward", "avg_pool2d_forward_plain",
+    "max_pool1d_backward", "max_pool1d_backward_plain", "max_pool1d_forward", "max_pool1d_forward_plain",
+    "max_pool2d_backward", "max_pool2d_backward_plain", "max_pool2d_forward", "max_pool2d_forward_plain",
+    "min_pool2d_backward", "min_pool2d_backward_plain", "min_pool2d_forward", "min_pool2d_forward_plain",
+    "relu_max_pool1d_backward", "relu_max_pool1d_backward_plain", "relu_max_pool1d_forward", "relu_max_pool1d_forward_plain",
+    "relu_max_pool2d_backward", "relu_max_pool2d_backward_plain", "relu_max_pool2d_forward", "relu_max_pool2d_forward_plain",
+]
 
 # About the level-2 cache: in smaller ones the threads wait for the interpreter lock (measured: 1 to 1.6 times as long).
 BLOCK_BYTES = 3 * 512 * 1024
+
+
+class Extreme(NamedTuple):
+    """What tells max from min pooling: two ufuncs, and the value that is never chosen."""
+    better: np.ufunc
+    choose: np.ufunc
+    worst: float
+
+
+MAX = Extreme(np.greater, np.maximum, -np.inf)
+MIN = Extreme(np.less, np.minimum, np.inf)
 
 
 # -------------------------------------------------------------------------------------------- the definitions
@@ -100,11 +118,11 @@ def _mean_backward_plain(dy, cache):
 
 # ------------------------------------------------------------------------------------------ the fast versions
 
-def _extreme_forward(x, axes, better, choose, worst, relu=False):
+def _extreme_forward(x, axes, extreme, relu=False):
     """For all windows at once: the best so far against the cell at each place k = i·kw + j in turn.
 
     The cells at a place are copied together before they are compared: a ufunc pays about 15 ns for every run
-    of C values, a copy 4. For max pooling (better, choose, worst) is (np.greater, np.maximum, −∞).
+    of C values, a copy 4.
     Memory floor: x read once; y, and one byte for each cell of y, written once.
     """
     shape = (x.shape[0], axes[0].outputs, axes[1].outputs, x.shape[3])
@@ -119,10 +137,10 @@ def _extreme_forward(x, axes, better, choose, worst, relu=False):
         for k, (outputs, inputs) in enumerate(cells):
             here = candidate if k else best
             if padded:
-                here.fill(worst)
+                here.fill(extreme.worst)
             here[outputs] = x[images][inputs]
             if k:
-                keep_better(best, chosen, candidate, k, better, choose)
+                keep_better(best, chosen, candidate, k, extreme)
             else:
                 chosen.fill(0)
         if relu:
@@ -132,10 +150,10 @@ def _extreme_forward(x, axes, better, choose, worst, relu=False):
     return y, (place, axes)
 
 
-def keep_better(best, chosen, candidate, k, better=np.greater, choose=np.maximum):
+def keep_better(best, chosen, candidate, k, extreme=MAX):
     """Put the cells at place k of their windows where they are better than the best so far, in place."""
-    won = better(candidate, best).view(np.uint8)                    # not where equal: the first keeps its place
-    choose(best, candidate, out=best)
+    won = extreme.better(candidate, best).view(np.uint8)                    # not where equal: the first keeps its place
+    extreme.choose(best, candidate, out=best)
     np.maximum(chosen, won * chosen.dtype.type(k), out=chosen)      # k if won, as k only grows
 
 
@@ -259,7 +277,7 @@ def max_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
            [13., 15.]])
     """
     axes = axes_2d("max_pool2d", x, kernel_size, stride, padding)
-    return _extreme_forward(x, axes, np.greater, np.maximum, -np.inf)
+    return _extreme_forward(x, axes, MAX)
 
 
 def relu_max_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
@@ -284,7 +302,7 @@ def relu_max_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
     ([2.0, 0.0], [0.0, 1.0, 0.0, 0.0])
     """
     axes = axes_2d("relu_max_pool2d", x, kernel_size, stride, padding)
-    return _extreme_forward(x, axes, np.greater, np.maximum, -np.inf, relu=True)
+    return _extreme_forward(x, axes, MAX, relu=True)
 
 
 def min_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
@@ -295,7 +313,7 @@ def min_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
 def min_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
     """Smallest value of each window; arguments as for `max_pool2d_forward`."""
     axes = axes_2d("min_pool2d", x, kernel_size, stride, padding)
-    return _extreme_forward(x, axes, np.less, np.minimum, np.inf)
+    return _extreme_forward(x, axes, MIN)
 
 
 def avg_pool2d_forward_plain(x, kernel_size, stride=None, padding="valid"):
@@ -319,7 +337,7 @@ def max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     Arguments as for `max_pool2d_forward`, each one number; a pair as padding is (before, after).
     """
     axes = axes_1d("max_pool1d", x, kernel_size, stride, padding)
-    return _in_1d(_extreme_forward, x, axes, np.greater, np.maximum, -np.inf)
+    return _in_1d(_extreme_forward, x, axes, MAX)
 
 
 def relu_max_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
@@ -331,7 +349,7 @@ def relu_max_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
 def relu_max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     """max_pool1d(relu(x)) in one go, to the last bit: see `relu_max_pool2d_forward`."""
     axes = axes_1d("relu_max_pool1d", x, kernel_size, stride, padding)
-    return _in_1d(_extreme_forward, x, axes, np.greater, np.maximum, -np.inf, True)
+    return _in_1d(_extreme_forward, x, axes, MAX, relu=True)
 
 
 def avg_pool1d_forward_plain(x, kernel_size, stride=None, padding="valid"):
@@ -344,8 +362,8 @@ def avg_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     return _in_1d(_mean_forward, x, axes_1d("avg_pool1d", x, kernel_size, stride, padding))
 
 
-def _in_1d(forward, x, axes, *how):
-    y, cache = forward(x[:, None], axes, *how)
+def _in_1d(forward, x, axes, *args, **kwargs):
+    y, cache = forward(x[:, None], axes, *args, **kwargs)
     return y[:, 0], cache
 
 

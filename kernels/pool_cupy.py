@@ -7,10 +7,11 @@ import numpy as np
 from nanoemo.kernels.cuda import CudaFile, each
 from nanoemo.kernels.windows import axes_1d, axes_2d
 
-__all__ = [f"{family}_{direction}"
-           for family in ("max_pool2d", "relu_max_pool2d", "min_pool2d", "avg_pool2d", "max_pool1d", "relu_max_pool1d",
-                          "avg_pool1d")
-           for direction in ("forward", "backward")]
+__all__ = [
+    "avg_pool1d_backward", "avg_pool1d_forward", "avg_pool2d_backward", "avg_pool2d_forward", "max_pool1d_backward",
+    "max_pool1d_forward", "max_pool2d_backward", "max_pool2d_forward", "min_pool2d_backward", "min_pool2d_forward",
+    "relu_max_pool1d_backward", "relu_max_pool1d_forward", "relu_max_pool2d_backward", "relu_max_pool2d_forward",
+]
 
 IMAGES_A_THREAD = 4                 # pool.cu: AT_ONCE
 MOST_BLOCKS_IN_Y = 65535            # that a card takes; with more images, threads work on more of them
