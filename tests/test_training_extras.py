@@ -68,7 +68,9 @@ def test_schedules_that_cannot_be(text, message):
 
 @pytest.mark.parametrize("changes, message", [
     ({"label_smoothing": 1.0}, "label_smoothing is 1.0"), ({"clip_norm": 0.0}, "clip_norm is 0.0"),
-    ({"patience": 0}, "patience is 0"),
+    ({"patience": 0}, "patience is 0"), ({"lr": "fast"}, "lr, the learning rate, is 'fast'"),
+    ({"weight_decay": "some"}, "weight_decay is 'some'"), ({"schedule": 3}, "schedule is 3; expected text"),
+    ({"subtract_mean": "no"}, "subtract_mean is 'no'; expected true or false"),
     ({"options": [1]}, "options is"), ({"clip_norm": float("nan")}, "clip_norm is nan")])
 def test_settings_that_cannot_be(changes, message):
     with pytest.raises(ValueError, match=message):
@@ -145,6 +147,8 @@ def test_a_run_starts_from_another_with_other_classes(tmp_path):
     (["--from", "nowhere"], "nowhere: there is no such folder"), (["--freeze", "Convolution"], "'Convolution' names no layer"),
     (["--class-weights", "joy=2"], "there is no class 'joy'"), (["--schedule", "cosne"], "did you mean 'cosine'"),
     (["--option", "hidden=3"], "no option hidden; its options are dropout"),
+    (["--option", "input_shape=3"], "option input_shape: not one of the model's own"),
+    (["--option", "num_classes=3"], "option num_classes: not"), (["--option", "name=njoku.cnn"], "option name: not"),
     (["--label-smoothing", "2"], "label_smoothing is 2.0"),
     (["--patience", "0"], "patience is 0"), (["--clip-norm", "-1"], "clip_norm is -1.0")])
 def test_bad_words_end_in_one_line(tmp_path, capsys, monkeypatch, words, message):

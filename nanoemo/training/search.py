@@ -70,11 +70,8 @@ class Search:
         known = {field.name for field in fields(Settings)}
         values = self.candidates[number]
         options = {name: value for name, value in values.items() if name not in known}
-        try:
-            return replace(self.settings, **{name: value for name, value in values.items() if name in known},
-                           options={**self.settings.options, **options})
-        except TypeError as error:
-            raise ValueError(f"search: {self.describe(number)} cannot be: {error}") from None
+        return replace(self.settings, **{name: value for name, value in values.items() if name in known},
+                       options={**self.settings.options, **options})
 
     def fold(self, number):
         """{"train": ImageSet, "validation": ImageSet}: the images outside fold `number`, and those inside, without copies."""

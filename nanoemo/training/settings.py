@@ -1,6 +1,7 @@
 """The settings of a run: plain values, checked, with the paper's own where nothing else is asked for."""
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from numbers import Real
 
 from nanoemo import features
 from nanoemo.optim import parse_schedule
@@ -9,6 +10,12 @@ __all__ = ["Settings", "DRAWN_EPOCHS"]
 
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
 DRAWN_EPOCHS = 5        # drawn faces are learnt sooner than photographs: by then njoku.cnn knows 19 of 20
+KINDS = {str: "text", bool: "true or false"}
+DECIDED = {"name", "num_classes", "input_shape"}        # what else `nanoemo.models.build` is given
+
+
+def _is_number(value):
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,9 @@ class Settings:
     stages: bool = False
 
     def __post_init__(self):
+        for kind in fields(self):
+            if kind.type in KINDS and not isinstance(getattr(self, kind.name), kind.type):
+                raise ValueError(f"{kind.name} is {getattr(self, kind.name)!r}; expected {KINDS[kind.type]}")
         if self.features and self.features not in (known := {**features.BY_NAME, **features.OF_CLIPS}):
             raise ValueError(f"features is {self.features!r}; expected one of {', '.join(known)}")
         for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 1), ("seed", 0), ("patience", 1)):
@@ -76,16 +86,18 @@ class Settings:
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise ValueError(f"lr, the learning rate, is {self.lr}; expected a positive number like 0.001")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay is {self.weight_decay}; expected 0 or a positive number")
+        if not (_is_number(self.lr) and self.lr > 0):
+            raise ValueError(f"lr, the learning rate, is {self.lr!r}; expected a positive number like 0.001")
+        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay is {self.weight_decay!r}; expected 0 or a positive number")
         if not isinstance(self.options, dict):
             raise ValueError(f"options is {self.options!r}; expected the model's options by name")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing is {self.label_smoothing}; expected at least 0 and below 1, like 0.1")
-        if self.clip_norm is not None and not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
-            raise ValueError(f"clip_norm is {self.clip_norm}; expected a positive number like 1")
+        for name in sorted(DECIDED & self.options.keys()):
+            raise ValueError(f"option {name}: not one of the model's own; which model it is and the data decide it; leave it out")
+        if not (_is_number(self.label_smoothing) and 0 <= self.label_smoothing < 1):
+            raise ValueError(f"label_smoothing is {self.label_smoothing!r}; expected at least 0 and below 1, like 0.1")
+        if self.clip_norm is not None and not (_is_number(self.clip_norm) and self.clip_norm > 0):
+            raise ValueError(f"clip_norm is {self.clip_norm!r}; expected a positive number like 1")
         parse_schedule(self.schedule)
 
     @property
@@ -121,5 +133,5 @@ class Settings:
             raise ValueError(f"{path.parent} is one stage of the run {path.parent.parent}; give that folder")
         try:
             return cls(**config["settings"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not the settings of a run of this version ({error})") from None
