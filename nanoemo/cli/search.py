@@ -1,7 +1,7 @@
 """`nanoemo search MODEL`: cross-validate learning rate, regularisation, hidden units and other settings."""
 from pathlib import Path
 
-from nanoemo.cli.train import STOPPED, add_extras, add_settings, say, wanted_settings
+from nanoemo.cli.train import STOPPED, add_extras, add_settings, say, train_command, wanted_settings
 
 
 def add_arguments(parser):
@@ -28,8 +28,11 @@ def add_arguments(parser):
 
 def run(args):
     from nanoemo.training import RunFolder
+    from nanoemo.training.progress import counted
     from nanoemo.training.search import Search
 
+    if args.jobs == 0:
+        raise ValueError("--jobs is 0; expected a number of processes, or -1 for one a core")
     if args.resume:
         search, folder = Search.resume(Path(args.resume)), RunFolder(args.resume)
     else:
@@ -39,8 +42,8 @@ def run(args):
         if not args.resume:
             search.begin(folder)
         how = f"{search.folds} folds" if search.folds > 1 else "hold-out"
-        say(f"{search.settings.model}: {len(search.candidates)} combinations, {how}, {len(search.trials)} trials of "
-            f"{search.settings.epochs} epochs; folder: {folder.path}")
+        say(f"{search.settings.model}: {counted(len(search.candidates), 'combination')}, {how}, "
+            f"{counted(len(search.trials), 'trial')} of {counted(search.settings.epochs, 'epoch')}; folder: {folder.path}")
         try:
             rows = search.run(folder, args.jobs, say)
         except KeyboardInterrupt:
@@ -64,7 +67,9 @@ def _new_search(args):
         if not (name and values):
             raise ValueError(f"--vary {text}: expected NAME=VALUES, such as dropout=0.25,0.5")
         space[name.replace("-", "_")] = parse_values(values)
-    settings = Settings.from_recipe(args.model, args.data, **{**wanted_settings(args), "lr": None, "weight_decay": None})
+    # A trial is one training, so what a paper trains in stages is searched all at once, unless --stages asks to be refused.
+    settings = Settings.from_recipe(args.model, args.data, **{**wanted_settings(args), "lr": None, "weight_decay": None,
+                                                              "stages": bool(args.stages)})
     return Search(settings, space, args.folds, args.random)
 
 
@@ -72,7 +77,4 @@ def _show(search, rows):
     for place, row in enumerate(rows[:10], 1):
         outcome = "diverged" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} ± {100 * row['spread']:.2f} %"
         say(f"{place:>3}. {outcome:>16}  {search.describe(row['candidate'])}")
-    best = search.settings_of(rows[0]["candidate"])
-    options = "".join(f" --option '{name}={value}'" for name, value in best.options.items())
-    say(f"to train it: nanoemo train {best.model} --lr {best.lr:g} --weight-decay {best.weight_decay:g}{options}"
-        + (f" --data {best.data}" if best.data else ""))
+    say(f"to train it: {train_command(search.settings_of(rows[0]['candidate']))}")

@@ -2,7 +2,8 @@
 broken off."""
 import argparse
 import ast
-from dataclasses import replace
+import shlex
+from dataclasses import asdict, replace
 
 STOPPED = 130            # the exit status that shells give for Ctrl-C
 EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "schedule", "patience", "start_from", "freeze")
@@ -34,6 +35,8 @@ def add_settings(parser):
     group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
     group.add_argument("--batch-size", type=int, metavar="N", help="images or clips a step")
     group.add_argument("--optimizer", metavar="NAME", help="sgd, rmsprop, adam or adamw")
+    group.add_argument("--subtract-mean", action=argparse.BooleanOptionalAction, default=None,
+                       help="take the mean training image from every image (default: as in the paper)")
     group.add_argument("--features", metavar="NAME", help="what a model reads of clips of voices: vector162, mfcc or log_mel")
     group.add_argument("--augment", metavar="LIST", help="random changes to the training images, any of flip, vflip, "
                                                          "rotate=10, zoom=0.1, shift=0.1, brightness=0.2, contrast=0.2, "
@@ -155,12 +158,36 @@ def _check_snapshots(args, settings):
 def wanted_settings(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
-              ("epochs", "batch_size", "lr", "optimizer", "features", "augment", "split_by", "limit", "seed", "stages",
-               "device", *EXTRAS)}
+              ("epochs", "batch_size", "lr", "optimizer", "subtract_mean", "features", "augment", "split_by", "limit", "seed",
+               "stages", "device", *EXTRAS)}
     wanted["options"] = dict(args.option) if args.option else None
     if wanted["augment"] == "none":
         wanted["augment"] = ""
     return wanted
+
+
+def train_command(settings):
+    """The command that trains with `settings`: every setting in it that the paper's recipe does not give.
+
+    >>> from nanoemo.training import Settings
+    >>> train_command(Settings.from_recipe("series.architecture1", lr=0.01, stages=False, options={"cnn": "cnn1"}))
+    'nanoemo train series.architecture1 --lr 0.01 --option cnn=cnn1 --no-stages'
+    """
+    from nanoemo.training import Settings
+
+    usual = asdict(Settings.from_recipe(settings.model, settings.data))
+    words = ["nanoemo", "train", settings.model, *(["--data", settings.data] if settings.data else [])]
+    for name, value in asdict(settings).items():
+        option = {"start_from": "from"}.get(name, name.replace("_", "-"))
+        if value == usual[name]:
+            continue
+        if name == "options":
+            words += [word for key, choice in value.items() for word in ("--option", f"{key}={choice}")]
+        elif isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", "none" if (name, value) == ("augment", "") else str(value)]
+    return shlex.join(words)
 
 
 def _introduce(experiment, folder, args):

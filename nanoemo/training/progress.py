@@ -8,7 +8,7 @@ import time
 
 from nanoemo.training.callbacks import Callback
 
-__all__ = ["progress", "PlainProgress", "TerminalProgress", "duration", "epoch_line"]
+__all__ = ["progress", "PlainProgress", "TerminalProgress", "counted", "duration", "epoch_line"]
 
 BAR_NEEDS = 100         # columns; a narrower terminal shows the figures alone, on two lines if need be
 
@@ -31,6 +31,15 @@ def duration(seconds):
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60:02} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+
+
+def counted(number, thing):
+    """A number of things as a reader would say it.
+
+    >>> counted(1, "epoch"), counted(2500, "step")
+    ('1 epoch', '2,500 steps')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def epoch_line(row, epochs):

@@ -46,8 +46,9 @@ class Search:
     def __init__(self, settings, space, folds=5, random=None, splits=None):
         self.settings, self.space, self.folds, self.random = settings, space, folds, random
         self.candidates = candidates(space, random, settings.seed)
-        for number in range(len(self.candidates)):
-            self.settings_of(number)                    # its values are checked before the first hour is spent
+        if any(self.settings_of(number).stages for number in range(len(self.candidates))):      # this checks all values, too
+            raise ValueError(f"search: each trial is one training, so {settings.model} cannot be searched in stages; train all "
+                             "parts at once (stages false, --no-stages)")
         settled = {"data", "limit", "split_by"} | ({"augment", "features"} if settings.listens else set())
         if settled & set(space):
             raise ValueError(f"search: {', '.join(sorted(settled & set(space)))}: this decides what is loaded, which is the same "
