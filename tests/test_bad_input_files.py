@@ -13,7 +13,7 @@ from PIL import Image
 
 from nanoemo import load_state, models, save_state, serialization
 from nanoemo.cli import main
-from nanoemo.training import RunFolder, RunFolderError, checkpoint
+from nanoemo.training import Experiment, RunFolder, RunFolderError, checkpoint
 
 MODEL = "chater.dcnn"
 HEADER = "emotion,pixels,Usage"
@@ -178,19 +178,55 @@ def test_config_that_cannot_be_used(run, capsys, command, config):
     assert "config.json" in error_of(capsys, *command, run)
 
 
-@pytest.mark.parametrize("command", [["train", "--resume"], ["evaluate"]])
-def test_config_without_its_data(run, capsys, command):
+@pytest.mark.parametrize("damage", [lambda config: config.pop("data"), lambda config: config["data"].update(classes=None),
+                                    lambda config: config["settings"].update(lr=None)])
+@pytest.mark.parametrize("command", [["train", "--resume"], ["evaluate"], ["predict", "--whole"]])
+def test_config_without_its_data(run, capsys, command, damage):
     config = json.loads((run / "config.json").read_text())
-    del config["data"]
+    damage(config)
     (run / "config.json").write_text(json.dumps(config))
-    assert "config.json" in error_of(capsys, *command, run)
+    assert "config.json" in error_of(capsys, *command, run, *(["face.png"] if command[0] == "predict" else []))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"not an array"])
 def test_mean_image_that_cannot_be_read(run, content):
     (run / "mean_image.npy").write_bytes(content)
-    with pytest.raises(RunFolderError, match="mean_image.npy: damaged or cut short"):
+    with pytest.raises(RunFolderError, match="mean_image.npy: damaged or cut short; nanoemo train --resume .* writes it"):
         RunFolder.open(run).mean_image()
+
+
+def test_standardisation_of_another_shape_or_none(run):
+    folder = RunFolder.open(run)                    # its examples are (48, 48, 1)
+    with pytest.raises(RunFolderError, match="standardisation.npy: there is no such file; nanoemo train --resume"):
+        folder.standardisation()
+    for shape in ((3, 48, 48, 1), (2, 48, 47, 1), (2,), (1, 48, 48, 1), (2, 2, 48, 48, 1)):
+        np.save(run / "standardisation.npy", np.ones(shape))
+        with pytest.raises(RunFolderError, match=r"of shape .*, where \(2, 48, 48, 1\) is expected"):
+            folder.standardisation()
+    np.save(run / "standardisation.npy", np.ones((2, 1, 48, 1)))
+    assert folder.standardisation().mean.shape == (1, 48, 1)
+
+
+@pytest.mark.parametrize("history", ['[{"epoch": 1}]', "[]", "[3]", "5", "[", '{"epoch": 1}'])
+def test_a_damaged_history_is_one_line_and_written_anew_when_resumed(run, capsys, history):
+    path = run / "history.json"
+    whole = path.read_text()
+    path.write_text(history)
+    for command in ("curves", "time"):
+        assert "history.json: damaged" in error_of(capsys, "show", command, run)
+    assert main(["train", "--resume", str(run)]) == 0
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize("checks", ["{", "[]", "{}", '{"overfit_accuracy": 1.0}'])
+def test_damaged_checks_are_found_before_anything_is_computed(run, capsys, monkeypatch, checks):
+    (run / "sanity.json").write_text(checks)
+    with monkeypatch.context() as patch:
+        patch.setattr(Experiment, "run", lambda *anything: pytest.fail("it has begun"))
+        assert "sanity.json: damaged, or not the checks of a run; remove this file" in error_of(capsys, "train", "--resume", run)
+    (run / "sanity.json").unlink()
+    assert main(["train", "--resume", str(run)]) == 0
+    assert not (run / "sanity.json").exists(), "checks of an untrained network cannot be made of one that has learnt"
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz"])

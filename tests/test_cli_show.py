@@ -217,7 +217,7 @@ def test_a_run_that_is_not_ready_and_files_that_are_damaged(trained, tmp_path, c
     path.write_bytes(path.read_bytes()[:-10])
     assert "epoch-0001.safetensors" in error_of("activations", folder)
     (folder / "history.json").write_text("[")
-    assert "history.json: not readable as JSON" in error_of("curves", folder)
+    assert "history.json: damaged" in error_of("curves", folder)
     (folder / "history.json").unlink()
     assert "no epoch of it is finished" in error_of("curves", folder)
     (folder / "checkpoints" / "best.safetensors").unlink()

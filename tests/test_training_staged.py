@@ -278,14 +278,20 @@ def test_from_the_command_line(tmp_path, capsys):
     small = ("--limit", 7, "--batch-size", 7, "--epochs", 1)
     assert train("series.architecture1", *small, "--option", "cnn=cnn1", "--out", run) == 0
     out = capsys.readouterr().out
-    assert "1 epochs in each stage" in out and "stage 5 of 5" in out and out.rstrip().endswith("report.html")
+    assert "1 epoch in each stage" in out and "stage 5 of 5" in out and out.rstrip().endswith("report.html")
     assert main(["evaluate", str(run), "--split", "test"]) == 0
     assert "series.architecture1 on drawn faces, test set" in capsys.readouterr().out
+    for figure in ("curves", "time"):
+        assert main(["show", figure, str(run)]) == 0
+    history = run / "2-auto-encoder" / "history.json"
+    before = history.read_text()
+    history.write_text("[{}]")
     assert train("--resume", run) == 0
+    assert history.read_text() == before
     assert "5 of 5 stages are done" in capsys.readouterr().out
     for args, message in (
             (("--resume", run / "2-auto-encoder"), f"is one stage of the run {run}; give that folder"),
-            (("--resume", run, "--epochs", 2), "was begun with 1 epochs a stage"),
+            (("--resume", run, "--epochs", 2), "was begun with 1 epoch a stage"),
             (("--resume", run, "--option", "cnn=cnn2"), "cannot change it to {'cnn': 'cnn2'}"),
             (("--resume", run, "--no-stages"), "was begun with stages True")):
         assert train(*args) == 2

@@ -26,6 +26,7 @@ def run(args):
     from nanoemo.reproduction import carry_out, noun, paper, trial_settings, write_page
     from nanoemo.reproduction.page import run_path
     from nanoemo.training import catch_interrupt
+    from nanoemo.training.progress import counted
 
     name = SPEECH.get(args.paper) if args.speech else args.paper
     if name is None:
@@ -42,7 +43,7 @@ def run(args):
     folder.mkdir(parents=True, exist_ok=True)
     with catch_interrupt() as stop:
         for trial, settings in plan.values():
-            _say(f"\n{trial.name}: {settings.model}, {settings.epochs} epochs")
+            _say(f"\n{trial.name}: {settings.model}, {counted(settings.epochs, 'epoch')}")
             if not carry_out(settings, run_path(folder, trial), stop, _say):
                 _say("stopped, and all is saved; the same command goes on")
                 return STOPPED

@@ -7,6 +7,7 @@ import numpy as np
 from nanoemo import viz
 from nanoemo.files import read_json
 from nanoemo.training import RunFolder
+from nanoemo.training.progress import counted
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -15,11 +16,14 @@ def curves(args):
     folders = [RunFolder.open(path) for path in args.run]
     runs = {}
     for name, folder in named(folders).items():
-        history = history_of(folder)
-        runs[name] = {column: [row[column] for row in history] for column in COLUMNS if history[0][column] is not None}
+        histories = histories_of(folder)
+        for stage, history in histories.items():
+            runs[name if len(histories) == 1 else f"{name}, {stage}"] = {
+                column: [row[column] for row in history] for column in COLUMNS if history[0][column] is not None}
     classes = {len(folder.config()["data"]["classes"]) for folder in folders}
     chance = 1 / classes.pop() if len(classes) == 1 else None
-    return viz.run_curves(runs, chance=chance), default_path(folders[0], "curves")
+    loss = "cross-entropy" if all("accuracy" in columns for columns in runs.values()) else "cross-entropy; auto-encoders': binary"
+    return viz.run_curves(runs, chance=chance, loss=f"{loss}, nats"), default_path(folders[0], "curves")
 
 
 def confusion(args):
@@ -54,10 +58,10 @@ def time(args):
         seconds, notes = times_of_steps(files)
         return viz.times(seconds, notes, "Time of a training step", "time of a step"), Path(files[0]).with_suffix(".png")
     folders = [RunFolder.open(path) for path in args.run]
-    histories = {name: history_of(folder) for name, folder in named(folders).items()}
-    seconds = {name: sum(row["seconds"] for row in history) for name, history in histories.items()}
-    notes = {name: f"{len(history)} epochs, {history[-1]['images_per_second']:,.0f} images/s"
-             for name, history in histories.items()}
+    rows = {name: sum(histories_of(folder).values(), []) for name, folder in named(folders).items()}
+    seconds = {name: sum(row["seconds"] for row in history) for name, history in rows.items()}
+    notes = {name: f"{counted(len(history), 'epoch')}, {history[-1]['images_per_second']:,.0f} examples/s"
+             for name, history in rows.items()}
     return viz.times(seconds, notes, "Time of training"), default_path(folders[0], "time")
 
 
@@ -97,11 +101,12 @@ def named(folders):
     raise ValueError(f"{', '.join(names)}: the same run twice")
 
 
-def history_of(folder):
-    path = folder.path / "history.json"
-    if not path.exists():
+def histories_of(folder):
+    """{name of the folder: history}, of each stage that has a finished epoch; of a run without stages, its own alone."""
+    found = {place.path.name: place.history() for place in folder.stages() if (place.path / "history.json").exists()}
+    if not found:
         raise ValueError(f"{folder.path}: no epoch of it is finished, so there is nothing to draw")
-    return read_json(path)
+    return found
 
 
 def read_table(folder, split, name):

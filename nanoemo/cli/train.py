@@ -192,6 +192,7 @@ def train_command(settings):
 
 def _introduce(experiment, folder, args):
     from nanoemo import __version__, models
+    from nanoemo.training.progress import counted
 
     settings = experiment.settings
     about = experiment.about_data
@@ -204,8 +205,8 @@ def _introduce(experiment, folder, args):
         paper = models.recipe(settings.model).epochs
         say(f"{about['name']}: --data PATH trains on real ones")
         if args.epochs is None and settings.epochs < paper:
-            say(f"{about['name']}: {settings.epochs} epochs; the paper's {paper} with --epochs {paper}")
-    epochs = f"{settings.epochs} epochs{' in each stage' if settings.stages else ''}"
+            say(f"{about['name']}: {counted(settings.epochs, 'epoch')}; the paper's {paper} with --epochs {paper}")
+    epochs = f"{counted(settings.epochs, 'epoch')}{' in each stage' if settings.stages else ''}"
     say(f"{settings.optimizer}, learning rate {settings.lr:g}, batches of {settings.batch_size}, "
         f"{epochs}, augmentation {settings.augment or 'none'}, seed {settings.seed}")
     extras = {name: getattr(settings, name) for name in ("options", *EXTRAS) if getattr(settings, name)}

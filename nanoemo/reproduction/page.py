@@ -56,10 +56,9 @@ class _Result:
     @classmethod
     def read(cls, trial, path):
         reports = {split: read_json(path / split / "classification_report.json") for split in SETS[1:]}
-        config = read_json(path / "config.json")
-        stages = enumerate(config.get("stages", ()), start=1)
-        places = [RunFolder(path).stage(number, stage["name"]).path for number, stage in stages] or [path]
-        return cls(trial, path, config, places, [read_json(place / "history.json") for place in places], reports)
+        folder = RunFolder(path)
+        places = folder.stages()
+        return cls(trial, path, folder.config(), [place.path for place in places], [place.history() for place in places], reports)
 
     @property
     def last(self):

@@ -22,6 +22,7 @@ from nanoemo.training.class_weights import class_weights
 from nanoemo.training.early_stopping import EarlyStopping
 from nanoemo.training.evaluation import describe_unseen, write_evaluation
 from nanoemo.training.preparation import input_shape, preparation
+from nanoemo.training.progress import counted
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
 from nanoemo.training.settings import Settings
@@ -196,8 +197,8 @@ class Experiment:
         """Take up the run in `folder` where its last checkpoint was saved; from the start where there is
         none yet. Returns how much is done, in words.
 
-        Raises ValueError where the data is not what the run began with or where more epochs are made than the
-        settings ask for, CheckpointError for a bad checkpoint.
+        Raises ValueError where the data is not what the run began with, where more epochs are made than the
+        settings ask for and for a damaged sanity.json, CheckpointError for a bad checkpoint.
         """
         self.check_same_data(folder)
         if folder.last_path.exists():
@@ -206,7 +207,11 @@ class Experiment:
         if self.settings.epochs < begun:
             raise ValueError(f"{folder.path} is in epoch {begun} already, so it cannot end after "
                              f"{self.settings.epochs}; give --epochs {begun} or more, or leave it out")
-        return f"{self.trainer.epoch} epochs and {self.trainer.step} steps are done"
+        if (folder.path / "sanity.json").exists():
+            sanity.read(folder.path / "sanity.json")            # the report needs it, hours later
+        if self.trainer.history:
+            folder.write_history(self.trainer.history)
+        return f"{counted(self.trainer.epoch, 'epoch')} and {counted(self.trainer.step, 'step')} are done"
 
     def check_same_data(self, folder):
         before, now = folder.config()["data"], self.about_data
@@ -249,7 +254,7 @@ class Experiment:
 
     def _prepare(self, folder, stop, say):
         """What comes before the first step, once: the checks."""
-        if (folder.path / "sanity.json").exists():
+        if (folder.path / "sanity.json").exists() or self.trainer.epoch or self.trainer.step:
             return
         batch = next(self.train_loader(augment=False).epoch(0))
         report = sanity.check(self.model, batch, len(self.classes), ops.cross_entropy, self.settings.device,

@@ -4,11 +4,11 @@ import base64
 from html import escape
 
 from nanoemo.files import read_json, write_file
+from nanoemo.training import sanity
 from nanoemo.training.evaluation import describe_unseen
 from nanoemo.training.metrics import format_report
 from nanoemo.training.progress import duration
 from nanoemo.training.recorder import best_epoch
-from nanoemo.training.sanity import describe
 
 __all__ = ["write_report"]
 
@@ -72,9 +72,8 @@ def _outcome(folder):
 def _stages(folder, config):
     """Of a run in stages: a table of them, then for each its network, its plot and its reconstructions."""
     rows, parts = [], []
-    for number, stage in enumerate(config.get("stages", ()), start=1):
-        place = folder.stage(number, stage["name"])
-        settings, history = place.config()["settings"], read_json(place.path / "history.json")
+    for number, (stage, place) in enumerate(zip(config.get("stages", ()), folder.stages()), start=1):
+        settings, history = place.config()["settings"], place.history()
         best = best_epoch(history)
         rows.append([f"{number}: {escape(stage['does'])}", stage["steps"], ", ".join(stage["frozen"]) or "–",
                      f"{settings['optimizer']}, {settings['lr']:g}", best["epoch"], _maybe(best["val_loss"]),
@@ -94,7 +93,7 @@ def _sanity(folder):
     path = folder.path / "sanity.json"
     if not path.exists():
         return ""
-    lines = "".join(f"<li>{escape(line)}</li>" for line in describe(read_json(path)))
+    lines = "".join(f"<li>{escape(line)}</li>" for line in sanity.describe(sanity.read(path)))
     return f"<h2>Checks before training</h2><ul>{lines}</ul>"
 
 
@@ -104,12 +103,11 @@ def _augmentation(folder, config):
 
 
 def _history(folder):
-    path = folder.path / "history.json"
-    if not path.exists():
+    if not (folder.path / "history.json").exists():
         return ""
     rows = [[row["epoch"], f"{row['loss']:.4f}", _maybe(row["accuracy"]), _maybe(row["val_loss"]),
              _maybe(row["val_accuracy"]), duration(row["seconds"]), f"{row['images_per_second']:.0f}",
-             _per_cent(row.get("waiting")), f"{row['lr']:g}"] for row in read_json(path)]
+             _per_cent(row["waiting"]), f"{row['lr']:g}"] for row in folder.history()]
     header = ["epoch", "loss", "accuracy", "val. loss", "val. accuracy", "time", "examples/s", "waiting for them",
               "learning rate"]
     return ("<h2>History</h2>" + _picture(folder.path / "loss.png", "Loss of each epoch")

@@ -33,8 +33,9 @@ __all__ = ["RunFolder", "RunFolderError"]
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy",
                    "seconds", "images_per_second", "waiting", "lr")
+MAY_BE_NONE = {"accuracy", "val_loss", "val_accuracy", "waiting"}       # of what is no classifier, has no validation set, is old
 # What config.json says of the data; image_shape is that of one example, and images how many there are, of clips too.
-ABOUT_DATA = {"name", "classes", "image_shape", "images", "fingerprint"}
+ABOUT_DATA = {"name": str, "classes": list, "image_shape": list, "images": dict, "fingerprint": str}
 
 
 class RunFolderError(ValueError):
@@ -82,6 +83,14 @@ class RunFolder:
             raise RunFolderError(f"{path} is not a run's folder: it has no config.json" + _known_runs(path))
         return cls(path)
 
+    def stages(self):
+        """The folders of the stages that the run is trained in; of one that is trained all at once, this folder alone."""
+        try:
+            names = [stage["name"] for stage in self.config().get("stages", ())]
+        except (KeyError, TypeError) as error:
+            raise RunFolderError(f"{self.config_path}: its 'stages' are not those of a run ({error})") from None
+        return [self.stage(number, name) for number, name in enumerate(names, start=1)] or [self]
+
     def stage(self, number, name):
         """The run folder, inside this one, of a stage; it need not exist."""
         return RunFolder(self.path / f"{number}-{name}")
@@ -126,7 +135,8 @@ class RunFolder:
         """What config.json says, as a dictionary. Raises RunFolderError where that is not about a run."""
         config = read_json(self.config_path)
         about_data = config.get("data") if isinstance(config, dict) else None
-        if not isinstance(about_data, dict) or not ABOUT_DATA <= about_data.keys() or "settings" not in config:
+        if (not isinstance(about_data, dict) or "settings" not in config
+                or not all(isinstance(about_data.get(name), kind) for name, kind in ABOUT_DATA.items())):
             raise RunFolderError(f"{self.config_path}: not the settings of a run: it must hold 'settings', and 'data' "
                                  f"with {', '.join(sorted(ABOUT_DATA))}")
         return config
@@ -137,30 +147,56 @@ class RunFolder:
         self.best_path.parent.mkdir(exist_ok=True)
 
     def mean_image(self):
-        """The mean training image (H, W, C), float32, that the run takes from every image."""
-        return self._array("mean_image.npy")
+        """The mean training image (H, W, C), float32, that the run takes from every image. RunFolderError where it is not there
+        or damaged."""
+        return self._array("mean_image.npy", ())
 
     def write_mean_image(self, image):
         self._write_array("mean_image.npy", image)
 
     def standardisation(self):
-        """The `nanoemo.data.Standardise` that the run brings the features of every clip through."""
-        return Standardise(*self._array("standardisation.npy"))
+        """The `nanoemo.data.Standardise` that the run brings the features of every clip through. RunFolderError where it is not
+        there or damaged."""
+        return Standardise(*self._array("standardisation.npy", (2,)))
 
     def write_standardisation(self, standardise):
         self._write_array("standardisation.npy", np.stack([standardise.mean, standardise.std]))
 
-    def _array(self, name):
-        path = self.path / name
+    def _array(self, name, several):
+        """The array in a file, of shape (*several, *that of an example); of an axis whose numbers share one it may have 1."""
+        path, expected = self.path / name, (*several, *self.config()["data"]["image_shape"])
         try:
-            return np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise RunFolderError(f"{path}: damaged or cut short, not readable as an array ({error})") from None
+            array = np.load(path, allow_pickle=False)
+            if (array.ndim == len(expected) and array.shape[:len(several)] == several
+                    and all(length in (1, whole) for length, whole in zip(array.shape, expected))):
+                return array
+            problem = f"of shape {array.shape}, where {expected} is expected"
+        except FileNotFoundError:
+            problem = "there is no such file"
+        except (ValueError, EOFError, AttributeError):      # the last: of several arrays in one file
+            problem = "damaged or cut short"
+        raise RunFolderError(f"{path}: {problem}; nanoemo train --resume {self.path} writes it anew")
 
     def _write_array(self, name, array):
         file = io.BytesIO()
         np.save(file, array)
         write_file(self.path / name, file.getvalue())
+
+    def history(self):
+        """The rows of history.json, an epoch each, with all of `HISTORY_COLUMNS`. RunFolderError where no epoch is finished or
+        where they are damaged."""
+        path = self.path / "history.json"
+        if not path.exists():
+            raise RunFolderError(f"{self.path}: no epoch of it is finished, so it has no history yet")
+        try:
+            rows = [{**dict.fromkeys(HISTORY_COLUMNS), **row} for row in read_json(path)]
+        except (TypeError, ValueError):
+            rows = []
+        if not rows or not all(isinstance(row[name], int | float) or (row[name] is None and name in MAY_BE_NONE)
+                               for row in rows for name in HISTORY_COLUMNS):
+            raise RunFolderError(f"{path}: damaged, or not a history of this version; nanoemo train --resume {self.path} "
+                                 "writes it anew")
+        return rows
 
     def write_history(self, history):
         """Write history.csv and history.json from the trainer's list of rows (dictionaries)."""

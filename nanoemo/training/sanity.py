@@ -13,9 +13,10 @@ import copy
 import math
 
 from nanoemo import Tensor, no_grad, optim, random
+from nanoemo.files import read_json
 from nanoemo.nn import Dropout
 
-__all__ = ["check", "describe"]
+__all__ = ["check", "describe", "read"]
 
 OVERFIT_LEARNING_RATE = 1e-3      # for Adam; all the papers' networks learn 20 images by heart with it
 CHECK_EVERY = 5
@@ -64,6 +65,17 @@ def describe(report):
     verdict = "ok" if difference < 0.5 else "SUSPICIOUS: look at initial weights and the inputs' scale"
     return [f"initial loss {report['initial_loss']:.4f}, ln({report['num_classes']}) = "
             f"{report['expected_loss']:.4f}: {verdict}", overfit]
+
+
+def read(path):
+    """The figures that `check` gave, from the file they were written to. ValueError where they are not in it."""
+    try:
+        report = read_json(path)
+        describe(report)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{path}: damaged, or not the checks of a run; remove this file, and the run goes on without "
+                         "them") from None
+    return report
 
 
 def _initial_loss(model, inputs, labels, loss_fn):

@@ -12,6 +12,8 @@ from nanoemo.nn import output_shape
 from nanoemo.training import checkpoint
 from nanoemo.training.autoencoder import AutoEncoderExperiment
 from nanoemo.training.experiment import Experiment
+from nanoemo.training.progress import counted
+from nanoemo.training.runfolder import RunFolderError
 from nanoemo.training.stages import PAPER, REVERSED, build_stage
 
 __all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
@@ -53,10 +55,15 @@ class StagedExperiment(Experiment):
         self.check_same_data(folder)
         epochs = folder.config()["settings"]["epochs"]
         if self.settings.epochs != epochs:
-            raise ValueError(f"{folder.path} was begun with {epochs} epochs a stage. Later stages are built on earlier "
-                             "ones, so that cannot change; leave --epochs out, or begin a new run")
-        done = sum(is_done(place) for place in self._places(folder))
-        return f"{done} of {len(self.stages)} stages are done"
+            raise ValueError(f"{folder.path} was begun with {counted(epochs, 'epoch')} a stage. Later stages are built on "
+                             "earlier ones, so that cannot change; leave --epochs out, or begin a new run")
+        done = [place for place in self._places(folder) if is_done(place)]
+        for place in done:
+            try:
+                place.history()                 # the report needs it, hours later
+            except RunFolderError:
+                place.write_history(checkpoint.load(place.last_path)[1]["history"])
+        return f"{len(done)} of {len(self.stages)} stages are done"
 
     def run(self, folder, display, stop=None, save_every=60.0, say=print):
         """Carry out the stages that are not done yet, each into its folder; then judge the architecture."""
