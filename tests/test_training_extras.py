@@ -138,9 +138,19 @@ def test_a_run_starts_from_another_with_other_classes(tmp_path):
     second = Experiment(settings(start_from=str(folder.path)), faces)
     said = []
     second.start(said.append)
-    assert said == [f"start: 10 of 12 arrays of weights are from {folder.path}; new are 16.weight, 16.bias"]
+    assert said == [f"start: 5 of 6 layers with weights are from {folder.path}; new are 16"]
     taken = checkpoint.load(folder.best_path)[0]
     assert (second.model.state_dict()["0.weight"] == taken["model.0.weight"]).all()
+
+
+def test_layers_are_taken_whole_and_only_behind_others_that_are():
+    state = models.build("chater.dcnn").state_dict()
+    assert set(pretrained.layers(pretrained.fitting(models.build("njoku.cnn"), state))) == {"0"}, "6 is alike, but 3 is not"
+    del state["0.bias"]
+    with pytest.raises(ValueError, match="none of its 6 layers can be taken over"):
+        pretrained.fitting(models.build("chater.dcnn"), state)
+    with pytest.raises(ValueError, match="differ from the first layer on"):         # one bias is of the same name and length
+        pretrained.fitting(models.build("njoku.cnn"), models.build("chater.conv1d").state_dict())
 
 
 @pytest.mark.parametrize("words, message", [

@@ -175,9 +175,10 @@ class Experiment:
         if not self.settings.start_from:
             return
         state = self._weights_to_start_from()
-        _, own = self.model.load_state_dict(state, strict=False), self.model.state_dict()
-        new = [name for name in own if name not in state]
-        say(f"start: {len(state)} of {len(own)} arrays of weights are from {self.settings.start_from}"
+        self.model.load_state_dict(state, strict=False)
+        own, taken = pretrained.layers(self.model.state_dict()), pretrained.layers(state)
+        new = [path for path in own if path not in taken]
+        say(f"start: {len(taken)} of {counted(len(own), 'layer')} with weights are from {self.settings.start_from}"
             + (f"; new are {', '.join(new)}" if new else ""))
 
     def begin(self, folder):

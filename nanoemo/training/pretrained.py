@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 from nanoemo.training import checkpoint
 from nanoemo.training.runfolder import RunFolder
 
-__all__ = ["best_weights", "fitting", "freeze"]
+__all__ = ["best_weights", "fitting", "freeze", "layers"]
 
 
 def best_weights(run):
@@ -14,23 +14,44 @@ def best_weights(run):
     return {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
 
 
-def fitting(model, state):
-    """Those arrays of `state` that `model.load_state_dict(..., strict=False)` can take: of a name and shape that it has.
+def layers(state):
+    """{path of a layer: {name: array}} of a state dictionary, in its order.
 
-    Another number of classes changes the last layer's shape: that layer then keeps its own new weights. Raises
-    ValueError where not one array fits.
+    >>> layers({"0.weight": 1, "0.bias": 2, "3.weight": 3})
+    {'0': {'0.weight': 1, '0.bias': 2}, '3': {'3.weight': 3}}
+    """
+    found = {}
+    for name, array in state.items():
+        found.setdefault(name.rpartition(".")[0], {})[name] = array
+    return found
+
+
+def fitting(model, state):
+    """Those arrays of `state` that a model can begin with: of its layers, from the input on, as many as are alike in both.
+
+    A layer is alike where all its arrays have the same names and shapes. After the first that is not, none is taken: what a
+    layer has learnt is of use on what the layers before it give. Another number of classes changes the last layer's shape:
+    that layer then keeps its own new weights. Raises ValueError where the first layers differ.
 
     >>> from nanoemo import nn
     >>> seven, three = (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, classes)) for classes in (7, 3))
     >>> sorted(fitting(three, seven.state_dict()))
     ['0.bias', '0.weight']
     """
-    shapes = {name: array.shape for name, array in model.state_dict().items()}
-    fits = {name: array for name, array in state.items() if shapes.get(name) == array.shape}
+    theirs, fits = layers(state), {}
+    for path, own in layers(model.state_dict()).items():
+        found = theirs.get(path, {})
+        if _shapes(found) != _shapes(own):
+            break
+        fits.update(found)
     if not fits:
-        raise ValueError(f"not one of its {len(state)} arrays of weights fits this model: the networks differ from the "
-                         "first layer on; start from a run of the same model")
+        raise ValueError(f"none of its {len(theirs)} layers can be taken over: the networks differ from the first layer on; "
+                         "start from a run of the same model, on inputs of the same shape")
     return fits
+
+
+def _shapes(arrays):
+    return {name: array.shape for name, array in arrays.items()}
 
 
 def freeze(model, patterns):
