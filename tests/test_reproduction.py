@@ -111,6 +111,14 @@ def test_bad_input_is_one_line(small, capsys, arguments, message):
     assert not list(small.csv.parent.glob("reproduction/*/runs/*"))
 
 
+def test_data_that_the_trials_cannot_divide(small, capsys):
+    assert main(["reproduce", "chater", "--data", str(small.csv)]) == 2
+    error = capsys.readouterr().err
+    assert "the trials of chater are on CK+, and cannot be made with this --data: " in error
+    assert "comes divided into train" in error
+    assert "leave" not in error and error.count("\n") == 1 and not (small.csv.parent / "reproduction").exists()
+
+
 def test_drawn_faces_are_called_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paper = Paper("A paper", "CK+", (Trial("split", "chater.dcnn", {"test": 0.5}, {"epochs": 1, "limit": 70}),), "")

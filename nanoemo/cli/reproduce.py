@@ -23,6 +23,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    from nanoemo.data import DataError
     from nanoemo.reproduction import carry_out, noun, paper, trial_settings, write_page
     from nanoemo.reproduction.page import run_path
     from nanoemo.training import catch_interrupt
@@ -40,11 +41,15 @@ def run(args):
     for trial in _chosen_trials(chosen, args.only):
         settings = trial_settings(trial, args.data, args.quick, epochs=args.epochs, seed=args.seed, device=args.device)
         plan.setdefault(str(settings), (trial, settings))       # what is made by formula comes divided, in one way only
-    folder.mkdir(parents=True, exist_ok=True)
     with catch_interrupt() as stop:
         for trial, settings in plan.values():
             _say(f"\n{trial.name}: {settings.model}, {counted(settings.epochs, 'epoch')}")
-            if not carry_out(settings, run_path(folder, trial), stop, _say):
+            try:
+                done = carry_out(settings, run_path(folder, trial), stop, _say)
+            except DataError as error:
+                raise DataError(f"the trials of {name} are on {chosen.data}, and cannot be made with this --data: "
+                                f"{error}") from None
+            if not done:
                 _say("stopped, and all is saved; the same command goes on")
                 return STOPPED
             page = write_page(folder, chosen, _command(args), args.quick)

@@ -79,7 +79,7 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
             raise DataError(f"{path}: {error}") from error
     elif split_by:
         raise DataError(f"{path or 'drawn faces'}: comes divided into {', '.join(splits)}, so it is not divided by "
-                        f"{split_by}; leave that out")
+                        f"{split_by}; only data that come undivided are")
     return splits if limit is None else {name: images.take(limit, seed) for name, images in splits.items()}
 
 

@@ -48,7 +48,7 @@ def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
         raise ValueError(f"split_by is {COPIES_FIRST!r}, but no copies are made; name some, such as noise, or divide otherwise")
     if path is None:
         if split_by:
-            raise DataError(f"made voices come divided, so they are not divided by {split_by}; leave that out")
+            raise DataError(f"made voices come divided, so they are not divided by {split_by}; only undivided ones are")
         splits = voices.drawn_voice_splits(seed)
     else:
         try:
