@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import nanoemo
-from nanoemo import interpret, load_state
-from nanoemo.cli import main
+from nanoemo import features, interpret, load_state
+from nanoemo.cli import main, show_network
 from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
 from small_data import write_bands
+from training_runs import begun
 
 MODEL = "chater.dcnn"
 
@@ -204,6 +205,15 @@ def test_what_cannot_be_shown_is_one_clear_error(trained, tmp_path, monkeypatch,
 def test_figures_of_images_are_refused_of_a_run_on_voices(voice_run, capsys, figure):
     assert main(["show", figure, str(voice_run)]) == 2
     assert "was trained on voices, and this figure shows images" in capsys.readouterr().err
+
+
+def test_filters_need_no_data_and_say_where_there_are_none(trained, voices, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(show_network.Experiment, "of_run", lambda *anything: pytest.fail("the data are loaded"))
+    show(capsys, "filters", trained)
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    begun(tmp_path / "conv1d", "chater.conv1d", {split: features.extract(clips, "vector162") for split, clips in voices.items()})
+    assert main(["show", "filters", str(tmp_path / "conv1d")]) == 2
+    assert "conv1d: its network has no 2-D convolution, so there are no filters to show" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_ready_and_files_that_are_damaged(trained, tmp_path, capsys):

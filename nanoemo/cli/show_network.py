@@ -3,10 +3,12 @@ import difflib
 
 import numpy as np
 
-from nanoemo import interpret, load_state, nn, viz
+from nanoemo import features, interpret, load_state, nn, viz
 from nanoemo.cli.show_records import default_path
 from nanoemo.recognition import listens
+from nanoemo.recognition.trained import Trained
 from nanoemo.training import Experiment, RunFolder
+from nanoemo.training.preparation import input_shape
 
 
 class Subject:
@@ -66,17 +68,22 @@ def activations(args):
     return viz.activation_maps(maps, sparsity, title=title), default_path(subject.folder, "activations")
 
 
+class Network(Trained):
+    """The network of a run with its best weights, for a look at them alone: no data are read."""
+
+    def _prepare_for(self, folder, settings):
+        return input_shape(self.example_shape, features.BY_NAME.get(settings.features))
+
+
 def filters(args):
-    folder = RunFolder.open(args.run)
-    experiment = Experiment.of_run(folder)
-    experiment.load_best(folder)
-    layers = {name: module for name, module in experiment.model.named_modules() if isinstance(module, nn.Conv2d)}
-    name = args.layer or next(iter(layers), None)
+    folder, network = RunFolder.open(args.run), Network(args.run)
+    layers = {name: module for name, module in network.model.named_modules() if isinstance(module, nn.Conv2d)}
+    if not layers:
+        raise ValueError(f"{args.run}: its network has no 2-D convolution, so there are no filters to show")
+    name = args.layer or next(iter(layers))
     if name not in layers:
-        what = f"{name} is no 2-D convolution" if name else "it has no 2-D convolution"
-        raise ValueError(f"--layer: in {experiment.settings.model} {what}; there are {', '.join(layers) or 'none'}")
-    title = f"{experiment.title}, layer {name}"
-    return viz.filters(layers[name].weight.cpu().detach().numpy(), title), default_path(folder, "filters")
+        raise ValueError(f"--layer: {name} is no 2-D convolution; there are {', '.join(layers)}")
+    return viz.filters(layers[name].weight.detach().numpy(), f"{network.title}, layer {name}"), default_path(folder, "filters")
 
 
 def dream(args):

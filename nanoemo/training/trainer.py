@@ -27,7 +27,8 @@ class TrainingDiverged(ValueError):
 
 @dataclass
 class Tally:
-    """Running sums over the images seen so far in an epoch."""
+    """Running sums over the examples seen so far in an epoch, which are called images, as in the history, when they are clips
+    too."""
     images: int = 0
     loss_sum: float = 0.0
     correct: int = 0
