@@ -9,14 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoemo import Tensor, nn, no_grad, ops, optim
+from nanoemo.files import write_csv, write_json
 from nanoemo.nn.trace import undisturbed
+from nanoemo.training.evaluation import write_evaluation
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.runfolder import RunFolder
 from nanoemo.training.settings import Settings
 from nanoemo.training.trainer import Predictions
 from nanoemo.training.transfer import on_device
 
-__all__ = ["Member", "average", "load_members", "predictions", "probabilities", "stack"]
+__all__ = ["Judged", "Member", "average", "judge", "load_members", "predictions", "probabilities", "stack", "write"]
 
 FLOOR = 1e-7            # of a probability before its logarithm: a member that is sure and wrong must not outweigh all others
 
@@ -109,3 +111,44 @@ def predictions(probability, truth):
     """`Predictions` of probabilities (N, K), ready to be reported."""
     right = np.maximum(probability[np.arange(len(truth)), truth], FLOOR)
     return Predictions(truth, probability.argmax(axis=1), float(-np.log(right).mean()))
+
+
+class Judged(NamedTuple):
+    """Members judged apart and together: the method, and {split: {path of a member, or the method: `Predictions`}}."""
+    method: str
+    found: dict
+
+    @property
+    def table(self):
+        """Rows (split, path of a member or the method, accuracy, loss)."""
+        return [(split, network, float((answer.truth == answer.predicted).mean()), answer.loss)
+                for split, answers in self.found.items() for network, answer in answers.items()]
+
+
+def judge(members, stacking=False):
+    """Judge a list of `Member`s apart and together, by averaging or by stacking; returns `Judged`.
+
+    Both sets judge the average. The validation set teaches the stacking, so it cannot judge it, and the test set does.
+    """
+    truth, told = {}, {}
+    for split in ("validation", "test"):
+        answers = [probabilities(member, split) for member in members]
+        told[split], truth[split] = np.stack([rows for rows, _ in answers]), answers[0][1]
+    method = "stacking" if stacking else "averaging"
+    combine = stack(told["validation"], truth["validation"]) if stacking else average
+    found = {}
+    for split in ("test",) if stacking else ("validation", "test"):
+        apart = {member.path: predictions(rows, truth[split]) for member, rows in zip(members, told[split])}
+        found[split] = {**apart, method: predictions(combine(told[split]), truth[split])}
+    return Judged(method, found)
+
+
+def write(judged, members, folder):
+    """Write ensemble.csv, ensemble.json, and for each split the ensemble's tables and figures into `folder` (a `RunFolder`)."""
+    experiment, paths = members[0].experiment, [member.path for member in members]
+    for split, answers in judged.found.items():
+        title = f"{judged.method} of {len(members)} networks on {experiment.about_data['name']}, {split} set"
+        write_evaluation(folder.path / split, answers[judged.method], experiment.classes, title,
+                         {"members": paths, "method": judged.method})
+    write_csv(folder.path / "ensemble.csv", ["split", "network", "accuracy", "loss"], judged.table)
+    write_json(folder.path / "ensemble.json", {"method": judged.method, "members": paths, "data": experiment.about_data})
