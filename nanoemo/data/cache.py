@@ -51,12 +51,10 @@ def cache_folder():
 def remember(reader, path, files, build):
     """The arrays of a data set from the cache, or from `build()`, whose result is then kept.
 
-    Parameters
-    ----------
-    reader : str, the name of what reads the files; entries of two readers never mix
-    path : the data set as the user named it
-    files : list of Path, every file that `build` reads
-    build : function without arguments -> (dict of arrays by name, dict of anything JSON can hold)
+    reader: str, the name of what reads the files; entries of two readers never mix
+    path: the data set as the user named it
+    files: list of Path, every file that `build` reads
+    build: function without arguments -> (dict of arrays by name, dict of anything JSON can hold)
 
     Returns what `build` returns, the arrays memory-mapped read-only. Where the cache cannot be written it
     warns and returns the arrays in memory.

@@ -49,15 +49,13 @@ READERS = [
 def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
     """The splits of a data set: `{"train": ImageSet, "validation": ImageSet, "test": ImageSet}`.
 
-    Parameters
-    ----------
-    path : None for faces drawn by formula; else a data set as a CSV file, a folder, or a zip of either; what
+    path: None for faces drawn by formula; else a data set as a CSV file, a folder, or a zip of either; what
         is known is listed in `READERS` and docs/data.md
-    limit : keep at most this many images of each split, the classes in turn (`ImageSet.take`)
-    seed : of the drawn faces, of what `limit` keeps, and of how a data set is divided that comes undivided
-    split_by : how to divide it: "random", "sequence", "subject", "subject=KA" (test on that one); by default by
+    limit: keep at most this many images of each split, the classes in turn (`ImageSet.take`)
+    seed: of the drawn faces, of what `limit` keeps, and of how a data set is divided that comes undivided
+    split_by: how to divide it: "random", "sequence", "subject", "subject=KA" (test on that one); by default by
         subject where the data tell it (`nanoemo.data.division.divide`)
-    image_shape : (H, W, C) that pictures of any size and colour are resized to; FER2013 and CSV files are and
+    image_shape: (H, W, C) that pictures of any size and colour are resized to; FER2013 and CSV files are and
         stay 48 x 48 gray
 
     What is read from `path` is cached (`nanoemo.data.cache`), so that the next call takes a moment.

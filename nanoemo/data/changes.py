@@ -96,7 +96,7 @@ def changed(wave, change, rng):
 def with_copies(clips, changes):
     """A ClipSet of every clip and, for each of `changes`, a copy of it: (1 + len(changes)) N clips.
 
-    changes : as `parse_changes` gives them. The copies are computed when features are made of them
+    changes: as `parse_changes` gives them. The copies are computed when features are made of them
         (`nanoemo.features.extract`). A clip and its copies are one `groups["sequence"]`, so that a set divided by
         "sequence" has no copy on another side; to train on copies, divide first and copy the training part alone.
 

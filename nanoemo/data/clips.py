@@ -21,17 +21,15 @@ COPIES_FIRST = "copies"         # a way to divide
 def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
     """The splits of a data set of speech: `{"train": ClipSet, "validation": ClipSet, "test": ClipSet}`.
 
-    Parameters
-    ----------
-    path : None for voices made by formula; else a folder or a zip of EMO-DB, SAVEE, CREMA-D, RAVDESS
+    path: None for voices made by formula; else a folder or a zip of EMO-DB, SAVEE, CREMA-D, RAVDESS
         (`nanoemo.data.speech` says how they are recognised), or of a folder for each class; several of them joined by
         "+", as "savee+emodb", are combined
-    limit : keep at most this many clips of each split, the classes in turn
-    seed : of the made voices, of what `limit` keeps, and of the division
-    split_by : "random", "subject" (a speaker's clips on one side), "subject=KL" (test on that one); by default by
+    limit: keep at most this many clips of each split, the classes in turn
+    seed: of the made voices, of what `limit` keeps, and of the division
+    split_by: "random", "subject" (a speaker's clips on one side), "subject=KL" (test on that one); by default by
         subject where the data tell it (`nanoemo.data.divide`). "copies" is a mistake, to see what it does to a figure:
         at random after all clips were copied, so that copies of one clip are trained on and tested on
-    changes : copies of the clips to train on, as `nanoemo.data.parse_changes` gives them; made after the division, so
+    changes: copies of the clips to train on, as `nanoemo.data.parse_changes` gives them; made after the division, so
         that no copy of a clip is on another side, but for that mistake
 
     Raises DataError where the data cannot be read, ValueError where "copies" has none. Files that cannot be used are left
@@ -126,8 +124,8 @@ def _read(source, entries, misnamed):
 def combine(sets, names=None):
     """Several ClipSets as one, their classes brought to common names.
 
-    sets : of ClipSet, each with a name
-    names : {class: common name, or None to leave its clips out}, such as {"calm": "neutral", "boredom": None}; classes
+    sets: of ClipSet, each with a name
+    names: {class: common name, or None to leave its clips out}, such as {"calm": "neutral", "boredom": None}; classes
         that it does not name go by `nanoemo.data.speech.common_name`
 
     The classes are those that any of the sets has. A subject's name begins with that of its set. Raises ValueError for

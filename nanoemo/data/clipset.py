@@ -14,18 +14,16 @@ RATE = 22050        # samples a second of every clip here: librosa's usual rate,
 class ClipSet(Labelled):
     """Clips of any length, mono, at `RATE`; their labels, and the names of the classes.
 
-    Parameters
-    ----------
-    samples : int16 (S,), all recordings one after the other, -32768 to 32767 as a WAV file holds them
-    spans : int64 (N, 2), where each clip begins and ends in `samples`
-    labels : int64 (N,), each from 0 to len(class_names) - 1
-    class_names : the name of each label, in order
-    name : what the set is called where its results are shown
-    drawn : True where the voices are made by formula and are nobody's
-    note : anything a reader of the results should know about how the set was made
-    groups : what clips have in common besides their class: {"subject": who speaks, "sequence": which recording it is or
+    samples: int16 (S,), all recordings one after the other, -32768 to 32767 as a WAV file holds them
+    spans: int64 (N, 2), where each clip begins and ends in `samples`
+    labels: int64 (N,), each from 0 to len(class_names) - 1
+    class_names: the name of each label, in order
+    name: what the set is called where its results are shown
+    drawn: True where the voices are made by formula and are nobody's
+    note: anything a reader of the results should know about how the set was made
+    groups: what clips have in common besides their class: {"subject": who speaks, "sequence": which recording it is or
         is a copy of}, names as an array (N,) of str
-    changes : for each clip the change that makes it another one, such as "noise=0.035" (`nanoemo.data.with_copies`), ""
+    changes: for each clip the change that makes it another one, such as "noise=0.035" (`nanoemo.data.with_copies`), ""
         for none, as an array (N,) of str
 
     Raises ValueError where the shapes, dtypes or labels do not fit together.

@@ -22,7 +22,7 @@ HELD_OUT = f"validation is {HELD_OUT_SHARE:.0%} of each class of the folder trai
 def divide(images, split_by="", seed=0):
     """The splits of an ImageSet, `SHARES` of the images of each class as nearly as can be; or of a ClipSet, of the clips.
 
-    split_by :
+    split_by:
         "random", each image on its own;
         "sequence" or "subject", a key of `images.groups`: images of one group fall to one split;
         "subject=KA": subject KA is the test set, the others are divided by subject into training and validation;
@@ -124,7 +124,7 @@ def unseen(train, other):
 def leave_one_out(splits, group="subject", seed=0):
     """Divide once for every subject, who is then the test set; iterator over (name, splits).
 
-    splits : as from `nanoemo.data.load`, put together again first
+    splits: as from `nanoemo.data.load`, put together again first
 
     Raises DataError where nothing tells the subjects, and of clips where copies were made, which would be tested on.
 

@@ -12,8 +12,8 @@ __all__ = ["FeatureSet", "Standardise"]
 class FeatureSet(Labelled):
     """What was made of a set of clips, to train on: as `ImageSet`, with numbers of any shape in place of pictures.
 
-    features : float32 (N, ...)
-    labels, class_names, name, drawn, note, groups : as of the clips (`ClipSet`)
+    features: float32 (N, ...)
+    labels, class_names, name, drawn, note, groups: as of the clips (`ClipSet`)
 
     Raises ValueError where the shapes, dtypes or labels do not fit together.
 
@@ -42,7 +42,7 @@ class FeatureSet(Labelled):
 class Standardise:
     """Bring each feature to mean 0 and standard deviation 1, as they are in the training set: z = (x − μ) / σ.
 
-    mean, std : float32, of a shape that goes with the features'
+    mean, std: float32, of a shape that goes with the features'
 
     A feature that is constant in the training set is only centred. It is fitted on the training set alone: with the
     test set's own mean it would know something of the clips it is to judge.

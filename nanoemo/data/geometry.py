@@ -97,10 +97,8 @@ class RandomShift(RandomAffine):
 def resample(images, matrices):
     """Draw each image anew through its affine map, between pixels by bilinear interpolation.
 
-    Parameters
-    ----------
-    images : float32 (B, H, W, C)
-    matrices : float32 (B, 3, 3), from (row, column, 1) of the result, seen from the centre, to the original
+    images: float32 (B, H, W, C)
+    matrices: float32 (B, 3, 3), from (row, column, 1) of the result, seen from the centre, to the original
 
     Places outside the original show its nearest edge pixel. Returns float32 (B, H, W, C).
     """

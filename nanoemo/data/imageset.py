@@ -12,15 +12,13 @@ __all__ = ["ImageSet"]
 class ImageSet(Labelled):
     """Images, their labels, and the names of the classes.
 
-    Parameters
-    ----------
-    images : uint8 (N, H, W, C), an array or a memory-mapped file, values 0 to 255
-    labels : int64 (N,), each from 0 to len(class_names) - 1
-    class_names : the name of each label, in order
-    name : what the set is called where its results are shown
-    drawn : True where the images are drawn by formula and show nobody
-    note : anything a reader of the results should know about how the set was made
-    groups : what images have in common besides their class, where it is known: {"subject": who each image shows,
+    images: uint8 (N, H, W, C), an array or a memory-mapped file, values 0 to 255
+    labels: int64 (N,), each from 0 to len(class_names) - 1
+    class_names: the name of each label, in order
+    name: what the set is called where its results are shown
+    drawn: True where the images are drawn by formula and show nobody
+    note: anything a reader of the results should know about how the set was made
+    groups: what images have in common besides their class, where it is known: {"subject": who each image shows,
         "sequence": the film or series it is from}, names as an array (N,) of str
 
     Raises ValueError where the shapes, dtypes or labels do not fit together.

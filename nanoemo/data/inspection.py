@@ -18,14 +18,14 @@ __all__ = ["describe", "inspect"]
 def inspect(splits):
     """Facts about the sets by split, ImageSets or ClipSets, as plain data (ready for JSON).
 
-    classes : {class: {split: images}}
-    image_shape : (H, W, C), after resizing; of clips seconds : the shortest, the mean, the longest
-    groups : {"subject": {split: how many}}, where the data tell them
-    shared_groups : {"subject": {split: images of it whose subject is in train}}, of the other splits
-    duplicates : images that are an exact copy, pixel for pixel, of an earlier one
-    conflicting : groups of equal images that have more than one label
-    across : {"train, test": images of the second that stand in the first too}, of each pair of splits
-    constant : {split: images of one gray value}; not of clips, whose silent ones are left out when they are read
+    classes: {class: {split: images}}
+    image_shape: (H, W, C), after resizing; of clips seconds: the shortest, the mean, the longest
+    groups: {"subject": {split: how many}}, where the data tell them
+    shared_groups: {"subject": {split: images of it whose subject is in train}}, of the other splits
+    duplicates: images that are an exact copy, pixel for pixel, of an earlier one
+    conflicting: groups of equal images that have more than one label
+    across: {"train, test": images of the second that stand in the first too}, of each pair of splits
+    constant: {split: images of one gray value}; not of clips, whose silent ones are left out when they are read
 
     >>> from nanoemo.data import ImageSet
     >>> grays = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1) * np.ones((8, 8, 1), np.uint8)

@@ -12,17 +12,15 @@ __all__ = ["DataLoader"]
 class DataLoader:
     """Iterate over `dataset` in batches of (float32 images (B, H, W, C), int64 labels (B,)).
 
-    Parameters
-    ----------
-    dataset : ImageSet, or FeatureSet, whose features then stand for the images
-    batch_size : images a batch; the last batch of an epoch may hold fewer
-    shuffle : a new order each epoch; else the order of the data set
-    seed : of the order and of the random numbers of the transform and the mixing
-    drop_last : leave out a last batch that is not full
-    transform : function (images float32, np.random.Generator) -> images float32, such as a `Compose`; or to a tuple of
+    dataset: ImageSet, or FeatureSet, whose features then stand for the images
+    batch_size: images a batch; the last batch of an epoch may hold fewer
+    shuffle: a new order each epoch; else the order of the data set
+    seed: of the order and of the random numbers of the transform and the mixing
+    drop_last: leave out a last batch that is not full
+    transform: function (images float32, np.random.Generator) -> images float32, such as a `Compose`; or to a tuple of
         arrays, the inputs of a model that takes several: a batch is then (input, input, ..., labels)
-    mix : `MixUp`, `CutMix` or the like, after the transform; labels are then probabilities, float32 (B, K)
-    prefetch : batches made ahead while the caller works on the last one, each in a thread of its own; 0 makes them on demand
+    mix: `MixUp`, `CutMix` or the like, after the transform; labels are then probabilities, float32 (B, K)
+    prefetch: batches made ahead while the caller works on the last one, each in a thread of its own; 0 makes them on demand
 
     The order of an epoch is a function of (seed, epoch), the random numbers of a batch of (seed, epoch,
     step), so a run resumed with `epoch(3, start=17)` sees what an uninterrupted one would have seen. Every

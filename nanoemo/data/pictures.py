@@ -51,7 +51,7 @@ def decoded(file, where):
 def read_pictures(source, names, image_shape):
     """The pictures `names` as (uint8 array (N, *image_shape), a note for people on what was done to them).
 
-    image_shape : (height, width, channels), 1 channel for gray and 3 for colour
+    image_shape: (height, width, channels), 1 channel for gray and 3 for colour
 
     A picture is turned upright as its EXIF data say, put on white where it is transparent, cropped about its
     centre to the proportions asked for, so that faces are not squeezed, and resized. Raises DataError for a file

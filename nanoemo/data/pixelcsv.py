@@ -34,9 +34,9 @@ def _column_names(cells):
 def read(source, names, class_names, title):
     """The splits, ImageSets by name, of a CSV file with the columns emotion, pixels and Usage, in any order.
 
-    names : the file, and no second one
-    class_names : of the labels 0, 1, ... in the column emotion
-    title : what the data set is called in errors
+    names: the file, and no second one
+    class_names: of the labels 0, 1, ... in the column emotion
+    title: what the data set is called in errors
 
     Usage is Training, PublicTest (here: validation) or PrivateTest (here: test). Raises DataError naming the
     file, the row and what was expected there.

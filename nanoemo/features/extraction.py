@@ -38,8 +38,8 @@ OF_CLIPS = {"vector162": Kind(speech.vector162, (162, 1), (0,)),
 def extract(clips, kind, seed=0):
     """The features of a ClipSet as a FeatureSet, in the same order.
 
-    kind : name in `OF_CLIPS`
-    seed : of the changes; the random numbers of one are a function of the seed, the change and the clip's samples alone
+    kind: name in `OF_CLIPS`
+    seed: of the changes; the random numbers of one are a function of the seed, the change and the clip's samples alone
 
     It shows a bar on a terminal. Raises ImportError where librosa is not installed, ValueError for an unknown kind and
     for a clip whose features are not finite.
