@@ -102,12 +102,44 @@ def test_at_random_warns_and_tells_both_accuracies(capsys):
     for same in ([], ["--data", "CK+48"]):                       # divided as for the run: nothing trained on is judged
         assert main(["evaluate", "run", *same]) == 0
     assert not list(Path("run").glob("on-*"))
-    pixels = " ".join(["7"] * 2304)                              # other data, which come divided
-    rows = (f"{n % 8},{pixels},{usage}" for usage in ("Training", "PublicTest", "PrivateTest") for n in range(8))
-    Path("ckextended.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]))
+
+
+def write_csv(name, labels):
+    """A file in FER2013's form, which comes divided, with an image of each of `labels` in every split."""
+    rows = [f"{label},{' '.join([str(30 * label)] * 2304)},{usage}"
+            for usage in ("Training", "PublicTest", "PrivateTest") for label in labels]
+    Path(name).write_text("\n".join(["emotion,pixels,Usage", *rows]))
+
+
+def test_other_data_is_judged_on_the_classes_that_both_know(capsys):
+    assert train(MODEL, "--data", "CK+48", "--epochs", "1", "--batch-size", "21") == 0
+    write_csv("fer2013.csv", range(7))
     capsys.readouterr()
-    assert main(["evaluate", "run", "--data", "ckextended.csv"]) == 2
-    assert "was trained on classes ['anger'" in capsys.readouterr().err
+    assert main(["evaluate", "run", "--data", "fer2013.csv", "--split", "test"]) == 0
+    told = ("fer2013 is judged on the 6 classes that it and the network both know. Left out: 3 of its 21 images, of classes that "
+            "the network does not know (3 neutral). It has no contempt, so that is not counted among the network's answers.")
+    assert capsys.readouterr().err == f"nanoemo evaluate: warning: {told}\n"
+    place, = Path("run").glob("on-fer2013-*")
+    report = json.loads((place / "test" / "classification_report.json").read_text())
+    assert list(report["classes"]) == ["anger", "disgust", "fear", "happy", "sadness", "surprise"]      # as the network says
+    assert report["macro average"]["support"] == 6 and told in report["data"]["note"]
+    rows = (place / "test" / "confusion_matrix.csv").read_text().splitlines()
+    assert len(rows) == 7 and all(sum(map(int, row.split(",")[1:])) == 1 for row in rows[1:])
+    assert main(["show", "samples", "run", "--data", "fer2013.csv", "--count", "6"]) == 0
+
+
+def test_other_data_without_classes_in_common(capsys):
+    assert train(MODEL, "--data", "CK+48", "--epochs", "1", "--batch-size", "21") == 0
+    for kind in ("cats", "dogs"):
+        Path("pets", kind).mkdir(parents=True)
+        for number, path in enumerate(Path("CK+48/anger").iterdir()):
+            shutil.copy(path, f"pets/{kind}/{number}.png")
+    write_csv("fer2013.csv", [6])
+    for data, message in (("pets", "pets: the classes cats, dogs and anger"),
+                          ("fer2013.csv", "fer2013: none of its 1 train images is of a class that the network knows")):
+        capsys.readouterr()
+        assert main(["evaluate", "run", "--data", data]) == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("data, how, message", [

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
-
 from nanoemo.cli import main
+from nanoemo.data import classnames
 from nanoemo.training import Experiment, RunFolder, Settings, checkpoint, ensemble, fusion, joint
 
 
@@ -27,9 +27,9 @@ def accuracy(answer):
 def test_classes_are_matched_by_what_they_mean():
     ckplus = ["anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"]
     emodb = ["angry", "disgust", "fear", "happy", "sad", "neutral", "boredom"]
-    assert fusion.common_classes(ckplus, emodb) == ("angry", "disgust", "fear", "happy", "sad")
+    assert classnames.common_classes(ckplus, emodb) == ("angry", "disgust", "fear", "happy", "sad")
     with pytest.raises(ValueError, match="have 1 in common"):
-        fusion.common_classes(["anger", "calm"], ["angry", "happy"])
+        classnames.common_classes(["anger", "calm"], ["angry", "happy"])
     rows = fusion.on_common([[0.1, 0.5, 0.3, 0.1], [0, 1, 0, 0]], ["sadness", "contempt", "anger", "rage"], ("angry", "sad"))
     np.testing.assert_allclose(rows, [[0.75, 0.25], [0.5, 0.5]])
 

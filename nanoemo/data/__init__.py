@@ -2,6 +2,7 @@
 from nanoemo.data.augment import augmented_samples, parse_augment
 from nanoemo.data.catalogue import load
 from nanoemo.data.changes import parse_changes, with_copies
+from nanoemo.data.classnames import match, match_splits
 from nanoemo.data.clips import COPIES_FIRST, combine, load_clips, read_clips
 from nanoemo.data.clipset import ClipSet
 from nanoemo.data.detection import Face, crop_face, find_faces
@@ -19,9 +20,9 @@ from nanoemo.data.source import DataError
 from nanoemo.data.transforms import Compose, Scale, SubtractMean, WithFeatures
 from nanoemo.data.voices import drawn_voices
 
-__all__ = ["ClipSet", "Compose", "CutMix", "CutOut", "DataError", "DataLoader", "Face", "FeatureSet", "ImageSet",
-           "MixOneOf", "MixUp", "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise",
-           "RandomRotation", "RandomShift", "RandomVerticalFlip", "RandomZoom", "Scale", "Standardise", "SubtractMean",
-           "WithFeatures", "augmented_samples", "combine", "crop_face", "divide", "drawn_faces", "drawn_voices",
-           "find_faces", "k_folds", "leave_one_out", "load", "load_clips", "one_hot", "parse_augment", "parse_changes",
-           "read_clips", "read_photo", "unseen", "with_copies", "COPIES_FIRST"]
+__all__ = ["ClipSet", "Compose", "CutMix", "CutOut", "DataError", "DataLoader", "Face", "FeatureSet", "ImageSet", "MixOneOf",
+           "MixUp", "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise", "RandomRotation", "RandomShift",
+           "RandomVerticalFlip", "RandomZoom", "Scale", "Standardise", "SubtractMean", "WithFeatures", "augmented_samples",
+           "combine", "crop_face", "divide", "drawn_faces", "drawn_voices", "find_faces", "k_folds", "leave_one_out", "load",
+           "load_clips", "match", "match_splits", "one_hot", "parse_augment", "parse_changes", "read_clips", "read_photo",
+           "unseen", "with_copies", "COPIES_FIRST"]

@@ -7,11 +7,12 @@ import numpy as np
 
 from nanoemo.data import cache, voices
 from nanoemo.data.changes import with_copies
+from nanoemo.data.classnames import common_name, in_order
 from nanoemo.data.clipset import ClipSet
 from nanoemo.data.division import divide
 from nanoemo.data.recordings import is_recording, read_recordings, say_left_out
 from nanoemo.data.source import DataError, open_source
-from nanoemo.data.speech import common_name, find_scheme, in_order, label_by_folder, recordings_in
+from nanoemo.data.speech import find_scheme, label_by_folder, recordings_in
 
 __all__ = ["combine", "holds_recordings", "load_clips", "read_clips"]
 
@@ -126,7 +127,7 @@ def combine(sets, names=None):
 
     sets: of ClipSet, each with a name
     names: {class: common name, or None to leave its clips out}, such as {"calm": "neutral", "boredom": None}; classes
-        that it does not name go by `nanoemo.data.speech.common_name`
+        that it does not name go by `nanoemo.data.classnames.common_name`
 
     The classes are those that any of the sets has. A subject's name begins with that of its set. Raises ValueError for
     a name that is none of the classes.

@@ -20,17 +20,11 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from nanoemo.data import fer2013
+from nanoemo.data.classnames import common_name
 from nanoemo.data.recordings import is_recording
 from nanoemo.data.source import DataError
 
-__all__ = ["COMMON_NAMES", "SCHEMES", "Entry", "Scheme", "common_name", "find_scheme", "in_order", "label_by_folder",
-           "recordings_in"]
-
-# One name for one emotion in all data sets, those of FER2013 first, so that a voice and a face can be told alike.
-COMMON_NAMES = (*fer2013.CLASS_NAMES, "boredom", "calm")
-ALIASES = {"anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "joy": "happy",
-           "sadness": "sad", "surprised": "surprise", "pleasant_surprise": "surprise", "bored": "boredom"}
+__all__ = ["SCHEMES", "Entry", "Scheme", "find_scheme", "label_by_folder", "recordings_in"]
 
 
 class Entry(NamedTuple):
@@ -117,22 +111,6 @@ def label_by_folder(source, names):
     if len(set(folders)) < 2:
         raise DataError(f"{source.path}: one class only, {folders[0].name!r}, and nothing to tell it from; {expected}")
     return [Entry(name, common_name(folder.name), "", name) for name, folder in zip(names, folders)]
-
-
-def common_name(name):
-    """The one of `COMMON_NAMES` that a class of that name means, else the name itself.
-
-    >>> common_name("Anger"), common_name("happy"), common_name("laughter")
-    ('angry', 'happy', 'laughter')
-    """
-    name = name.lower()
-    return ALIASES.get(name, name)
-
-
-def in_order(names):
-    """Names of classes as a tuple, the common ones first and in their order, others after them by name."""
-    return tuple(sorted(set(names), key=lambda name: (
-        COMMON_NAMES.index(name) if name in COMMON_NAMES else len(COMMON_NAMES), name)))
 
 
 def recordings_in(source):

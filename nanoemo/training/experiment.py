@@ -63,6 +63,7 @@ class Experiment:
             self.extract = features.BY_NAME[settings.features] if settings.features else None
         train = self.splits["train"]
         self.classes, self.noun = train.class_names, train.NOUN
+        self.judged_classes = self.classes                      # fewer of them where the data do not know them all
         self.title = f"{settings.model} on {train.name.removesuffix(' train')}"
 
         nanoemo.manual_seed(settings.seed)
@@ -92,7 +93,9 @@ class Experiment:
         """The experiment of the run in `folder` (a `RunFolder`), on the data it was trained on, or on `data`.
 
         changed: settings to replace, where they are not None
-        Raises ValueError where no epoch of it is finished, and where `data` has other classes or another size of images.
+        Classes are matched by what they mean (`nanoemo.data.match_splits`); what that leaves out, a warning and the data's
+        note say. Raises ValueError where no epoch of the run is finished, and where `data` has fewer than two of its classes
+        or another size of images.
         """
         folder.finished_best_path()
         config = folder.config()
@@ -106,12 +109,16 @@ class Experiment:
                 same = same or is_copy(settings, config["data"]["fingerprint"])
                 settings = replace(settings, split_by=settings.split_by if same else "", limit=None)
         settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
-        experiment = cls(settings)
+        splits, judged, told = nanoemo.data.match_splits(load_splits(settings), config["data"]["classes"])
+        if told:
+            warnings.warn(told, stacklevel=2)
+            splits = {split: replace(examples, note=f"{examples.note} {told}".strip()) for split, examples in splits.items()}
+        experiment = cls(settings, splits)
+        experiment.judged_classes = judged
         now = experiment.about_data
-        for what in ("classes", "image_shape"):
-            if now[what] != config["data"][what]:
-                raise ValueError(f"{folder.path} was trained on {what} {config['data'][what]}, but "
-                                 f"{settings.data or now['name']} has {now[what]}")
+        if now["image_shape"] != config["data"]["image_shape"]:
+            raise ValueError(f"{folder.path} was trained on image_shape {config['data']['image_shape']}, but "
+                             f"{settings.data or now['name']} has {now['image_shape']}")
         same = same or now["fingerprint"] == config["data"]["fingerprint"]
         if data is not None and not same and now["name"] == config["data"]["name"]:
             warnings.warn(f"{data} is {now['name']}, but not just as {folder.path} was trained on it: what is tested on here may "
@@ -133,10 +140,10 @@ class Experiment:
         return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed, prefetch=ahead,
                                drop_last=lonely, transform=prepare, mix=mix)
 
-    def loader(self, split):
-        """Batches of a split to measure with: in order, not augmented."""
-        return data.DataLoader(self.splits[split], self.settings.batch_size,
-                               transform=data.Compose(self._preparation()))
+    def loader(self, split, classes=None):
+        """Batches of a split to measure with: in order, not augmented; labelled in the order of `classes`, if given."""
+        examples = data.match(self.splits[split], classes or self.classes)
+        return data.DataLoader(examples, self.settings.batch_size, transform=data.Compose(self._preparation()))
 
     def inputs(self, examples):
         """What the model is given for uint8 images (N, H, W, C) or features of clips: a tuple of arrays, one an input."""
@@ -294,15 +301,17 @@ class Experiment:
         """
         epoch = self.load_best(folder)
         trained_on_this = place in (None, folder.path)
+        classes = self.judged_classes
+        answers = None if classes == self.classes else [self.classes.index(name) for name in classes]
         for split in splits:
-            predictions = predict(self.model, self.loader(split), ops.cross_entropy, self.settings.device,
-                                  stop)
+            predictions = predict(self.model, self.loader(split, classes), ops.cross_entropy, self.settings.device,
+                                  stop, answers)
             if predictions is None:
                 return False
             title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.about_data}
             known = trained_on_this and split != "train"
             unseen = data.unseen(self.splits["train"], self.splits[split]) if known else {}
-            report = write_evaluation((place or folder.path) / split, predictions, self.classes, title, about, unseen)
+            report = write_evaluation((place or folder.path) / split, predictions, classes, title, about, unseen)
             say(f"{split} set: accuracy {100 * report['accuracy']:.2f} %, loss {predictions.loss:.4f}, "
                 f"{len(predictions.truth)} {self.noun} (weights of epoch {epoch})")
             for line in describe_unseen(report):

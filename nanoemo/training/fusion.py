@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanoemo.data.speech import common_name, in_order
+from nanoemo.data.classnames import common_classes, common_name
 from nanoemo.training.ensemble import Member, predictions, stack
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.runfolder import RunFolder
 from nanoemo.training.settings import Settings
 
-__all__ = ["Pairs", "Sense", "best_weight", "common_classes", "common_labels", "common_of", "draw_pairs", "drawing", "judge",
+__all__ = ["Pairs", "Sense", "best_weight", "common_labels", "common_of", "draw_pairs", "drawing", "judge",
            "load_senses", "on_common", "pair", "pairs_of"]
 
 WEIGHTS = np.linspace(0, 1, 21)         # of the face, that are tried
@@ -65,21 +65,6 @@ def _folder_of(run, listens):
         raise ValueError(f"{folder.path}: {settings.model} was trained on {found}; a run that was trained on {wanted} is wanted "
                          "here (nanoemo fuse FACE_RUN VOICE_RUN)")
     return folder
-
-
-def common_classes(one, other):
-    """The classes that two lists of names share, whatever each calls them, in the usual order.
-
-    Raises ValueError where there are fewer than two.
-
-    >>> common_classes(["anger", "contempt", "happiness"], ["happy", "angry", "calm"])
-    ('angry', 'happy')
-    """
-    common = in_order(set(map(common_name, one)) & set(map(common_name, other)))
-    if len(common) < 2:
-        raise ValueError(f"the classes {', '.join(one)} and {', '.join(other)} have {len(common)} in common; there must be two "
-                         "at least to choose from")
-    return common
 
 
 def on_common(rows, classes, common):

@@ -284,8 +284,10 @@ class Predictions(NamedTuple):
     loss: float | None
 
 
-def predict(model, loader, loss_fn=None, device="cpu", stop=None):
+def predict(model, loader, loss_fn=None, device="cpu", stop=None, answers=None):
     """Run a classifier over a loader, without learning; returns `Predictions`, or None where asked to stop.
+
+    answers: the columns of the scores that it may choose from, as a list of numbers; labels are then places in that list
 
     Truth and prediction come from the same pass, so they are in the same order even if the loader shuffles.
     The model computes in evaluation mode (no dropout, batch norm's running statistics) and is left in the
@@ -296,7 +298,7 @@ def predict(model, loader, loss_fn=None, device="cpu", stop=None):
         for *inputs, labels in on_device(iter(loader), device):
             if stop:
                 return None
-            scores = model(*inputs)
+            scores = model(*inputs) if answers is None else model(*inputs)[:, answers]
             if loss_fn is not None:
                 losses.append((loss_fn(scores, labels).detach(), len(labels)))
             predicted.append(scores.array.argmax(axis=-1))
