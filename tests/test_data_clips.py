@@ -90,6 +90,28 @@ def test_a_folder_for_each_class(tmp_path):
     assert clips.name == "mine" and clips.counts() == {"angry": 2, "sad": 1, "laughter": 1} and not clips.groups
 
 
+def test_a_class_without_a_usable_clip_is_said(tmp_path):
+    for name in ("anger/one.wav", "sad/one.wav"):
+        write(tmp_path / "mine" / name)
+    write(tmp_path / "mine" / "joy" / "one.wav", np.zeros(8000))
+    (tmp_path / "mine" / "calm").mkdir()
+    for _ in range(2):                                           # the second time from the cache
+        with pytest.warns(UserWarning, match="1 silent .*Class calm has no .*Class happy has no usable example and is left"):
+            clips = data.read_clips(tmp_path / "mine")
+        assert clips.class_names == ("angry", "sad") and "Class happy has no usable example" in clips.note
+    shutil.rmtree(tmp_path / "mine" / "sad")
+    with pytest.raises(data.DataError, match="one class only, 'angry', .* Class happy has no usable example"):
+        data.read_clips(tmp_path / "mine")
+
+
+def test_a_class_without_a_clip_to_train_on_is_said(tmp_path):
+    for speaker, codes in (("03", "WF"), ("08", "WF"), ("09", "WFT"), ("16", "WF")):
+        for code in codes:
+            write(tmp_path / "emodb" / f"{speaker}a01{code}a.wav")
+    with pytest.warns(UserWarning, match="EMO-DB: the training part has no example of disgust, fear, sad, neutral, boredom"):
+        data.load_clips(tmp_path / "emodb", split_by="subject=09")
+
+
 @pytest.mark.parametrize("names, message", [
     ([], "no recordings in it: no files"),
     (["a/one.txt"], "no recordings in it: 1 files, such as a/one.txt"),

@@ -67,6 +67,26 @@ def test_train_and_test_folders(mine):
     assert [len(part) for part in splits.values()] == [20, 20, 20] and "validation is" not in splits["train"].note
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+def test_an_empty_folder_is_a_class_that_is_lost_and_said(mine, zipped):
+    path = mine
+    for name in ("Calm", ".git"):
+        (mine / name).mkdir()
+    (mine / "Afraid").mkdir()
+    (mine / "Afraid" / "README.txt").write_text("to come")
+    if zipped:
+        path = zip_of(mine)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.write(mine / "Calm", "mine/Calm")
+            archive.write(mine / "Afraid" / "README.txt", "mine/Afraid/README.txt")
+    lost = "Class Afraid has no usable example and is left out. Class Calm has no usable example and is left out."
+    for _ in range(2):                                           # the second time from the cache
+        with pytest.warns(UserWarning) as warned:
+            splits = data.load(path)
+        assert [str(each.message) for each in warned] == [f"{path}: {lost}"]
+        assert splits["train"].class_names == ("Sad", "Bored") and splits["train"].note.count(lost) == 1
+
+
 def halves(width, height):
     """A picture that is black in its left half and white in its right."""
     return np.repeat([[0, 255]], height, axis=0).repeat(width // 2, axis=1)

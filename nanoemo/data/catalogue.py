@@ -1,4 +1,6 @@
 """`load`: one call for every data set, whatever form it comes in."""
+import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -6,10 +8,10 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from nanoemo.data import cache, ckplus, faces, fer2013, folders, jaffe
-from nanoemo.data.division import divide
+from nanoemo.data.division import divide, warn_of_untrained
 from nanoemo.data.imageset import ImageSet
 from nanoemo.data.recordings import is_recording
-from nanoemo.data.source import DataError, open_source
+from nanoemo.data.source import DataError, folders_without, open_source, say_lost
 
 __all__ = ["READERS", "Reader", "load"]
 
@@ -19,7 +21,8 @@ class Reader(NamedTuple):
 
     `find(source)` returns the names of the files that `read` needs, none where the source is something else.
     `read(source, names)` returns ImageSets by split, or {"all": ImageSet} where the data set comes undivided.
-    With `resizes` it takes the shape to resize to, `read(source, names, image_shape)`.
+    With `resizes` it takes the shape to resize to, `read(source, names, image_shape)`. With `class_folders` the names of the
+    folders are the classes, so that an empty one is a class that is lost.
     `title` is what the data set is called; "" for the name of its file or folder.
     """
     name: str
@@ -28,6 +31,7 @@ class Reader(NamedTuple):
     find: Callable
     read: Callable
     resizes: bool = False
+    class_folders: bool = False
 
 
 # Asked in this order; the first that finds files reads them. A new data set is a new line here.
@@ -42,7 +46,7 @@ READERS = [
            ckplus.find_folders, ckplus.read_folders, resizes=True),
     Reader("jaffe", "JAFFE", "pictures called KA.AN1.39.tiff (JAFFE)", jaffe.find, jaffe.read, resizes=True),
     Reader("folders", "", "a folder for each class with pictures in it (yours)",
-           folders.find, folders.read, resizes=True),
+           folders.find, folders.read, resizes=True, class_folders=True),
 ]
 
 
@@ -59,6 +63,7 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
         stay 48 x 48 gray
 
     What is read from `path` is cached (`nanoemo.data.cache`), so that the next call takes a moment.
+    Warns of a class without an example to train on, and of an empty folder where folders are the classes.
     Raises DataError where the data cannot be read; the message names the file and the row.
 
     >>> splits = load(limit=70)
@@ -78,6 +83,7 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
     elif split_by:
         raise DataError(f"{path or 'drawn faces'}: comes divided into {', '.join(splits)}, so it is not divided by "
                         f"{split_by}; only data that come undivided are")
+    warn_of_untrained(splits)
     return splits if limit is None else {name: images.take(limit, seed) for name, images in splits.items()}
 
 
@@ -93,7 +99,11 @@ def _read(path, image_shape):
             arrays, facts = cache.remember(entry, path, source.files(names), lambda: _taken_apart(read(source, names)))
         except OSError as error:
             raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
-    return _put_together(arrays, facts, reader.title or Path(path).resolve().name.removesuffix(".zip"))
+        lost = say_lost(folders_without(source, names)) if reader.class_folders else ""     # the cache knows nothing of them
+    sets = _put_together(arrays, facts, reader.title or Path(path).resolve().name.removesuffix(".zip"))
+    if lost:
+        warnings.warn(f"{path}: {lost}", stacklevel=3)
+    return {split: replace(images, note=f"{images.note} {lost}".strip()) for split, images in sets.items()}
 
 
 def _taken_apart(splits):

@@ -9,9 +9,9 @@ from nanoemo.data import cache, voices
 from nanoemo.data.changes import with_copies
 from nanoemo.data.classnames import common_name, in_order
 from nanoemo.data.clipset import ClipSet
-from nanoemo.data.division import divide
+from nanoemo.data.division import divide, warn_of_untrained
 from nanoemo.data.recordings import is_recording, read_recordings, say_left_out
-from nanoemo.data.source import DataError, open_source
+from nanoemo.data.source import DataError, folders_without, open_source, say_lost
 from nanoemo.data.speech import find_scheme, label_by_folder, recordings_in
 
 __all__ = ["combine", "holds_recordings", "load_clips", "read_clips"]
@@ -55,6 +55,7 @@ def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
             splits = divide(with_copies(clips, changes), "random", seed) if copies_first else divide(clips, split_by, seed)
         except DataError as error:
             raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+    warn_of_untrained(splits)
     if limit is not None:
         splits = {name: clips.take(limit, seed) for name, clips in splits.items()}
     if changes and not copies_first:
@@ -98,8 +99,14 @@ def read_clips(path):
                                            lambda: _read(source, entries, misnamed))
         except OSError as error:
             raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
+        lost = []
+        if scheme is None:
+            wanted = {entry.emotion for entry in entries} | set(map(common_name, folders_without(source, names)))
+            lost = sorted(wanted.difference(facts["classes"]))
     title = scheme.title if scheme else Path(path).resolve().name.removesuffix(".zip")
-    left_out = say_left_out({**misnamed, **facts["left_out"]})
+    left_out = " ".join(filter(None, (say_left_out({**misnamed, **facts["left_out"]}), say_lost(lost))))
+    if lost and len(facts["classes"]) < 2:
+        raise DataError(f"{path}: one class only, {facts['classes'][0]!r}, and nothing to tell it from. {left_out}")
     if left_out:
         warnings.warn(f"{title}: {left_out}", stacklevel=2)
     class_names = in_order(scheme.emotions.values()) if scheme else tuple(facts["classes"])

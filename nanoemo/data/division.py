@@ -11,7 +11,7 @@ import numpy as np
 
 from nanoemo.data.source import DataError
 
-__all__ = ["HELD_OUT", "divide", "held_out", "leave_one_out", "unseen"]
+__all__ = ["HELD_OUT", "divide", "held_out", "leave_one_out", "unseen", "warn_of_untrained"]
 
 SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}
 GROUPS = ("subject", "sequence")
@@ -110,6 +110,15 @@ def _on_both_sides(splits, group):
                   f"dividing by {next(group for group in GROUPS if group in test.groups)} does not", stacklevel=3)
     return (f"Of {len(test)} test {test.NOUN} {known} are of a {finest} that is also trained on: the accuracy over all of "
             f"them says little about a new {finest}.")
+
+
+def warn_of_untrained(splits):
+    """Warn where classes have no example to train on: a network cannot learn them."""
+    train = splits["train"]
+    lacking = [name for name, count in train.counts().items() if not count]
+    if lacking:
+        warnings.warn(f"{train.name.removesuffix(' train')}: the training part has no example of {', '.join(lacking)}, so a "
+                      "network cannot learn that", stacklevel=3)
 
 
 def unseen(train, other):

@@ -10,7 +10,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
-__all__ = ["DataError", "Source", "existing", "files_at", "open_source"]
+__all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost"]
 
 
 class DataError(ValueError):
@@ -20,17 +20,21 @@ class DataError(ValueError):
 class Source:
     """A folder, or a single file seen as a folder with that file alone.
 
-    `names` are the files in it, as sorted paths with forward slashes, without hidden files.
+    `names` are the files in it, as sorted paths with forward slashes, without hidden files; `folders` the folders.
     """
 
     def __init__(self, path):
         self.path = path
         if path.is_file():
-            self.root, self.names = path.parent, [path.name]
+            self.root, self.names, self.folders = path.parent, [path.name], []
         else:
-            files = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+            walked = list(os.walk(path))
             self.root = path
-            self.names = visible(os.path.relpath(file, path).replace(os.sep, "/") for file in files)
+            self.names = visible(self._inside(folder, name) for folder, _, names in walked for name in names)
+            self.folders = visible(self._inside(folder, name) for folder, names, _ in walked for name in names)
+
+    def _inside(self, folder, name):
+        return os.path.relpath(os.path.join(folder, name), self.path).replace(os.sep, "/")
 
     def describe(self, name):
         """How an error calls the file: its path, and for a zip the name inside it."""
@@ -75,6 +79,7 @@ class ZipSource(Source):
         for info in self.archive.infolist():
             self._check(info)
         self.names = visible(info.filename for info in self.archive.infolist() if not info.is_dir())
+        self.folders = visible({str(folder) for info in self.archive.infolist() for folder in _folders_of(info) if folder.name})
 
     def _check(self, info):
         name = PurePosixPath(info.filename.replace("\\", "/"))
@@ -100,6 +105,12 @@ class ZipSource(Source):
 
     def close(self):
         self.archive.close()
+
+
+def _folders_of(info):
+    """The folders of an entry of a zip, which need have none of its own for them."""
+    path = PurePosixPath(info.filename)
+    return [*path.parents, path] if info.is_dir() else path.parents
 
 
 class _CheckedMember(io.RawIOBase):
@@ -165,6 +176,26 @@ def files_at(path, accepts, plural, such_as):
     if not found:
         raise DataError(f"{path}: no {plural} in this folder; expected files such as {such_as}")
     return found
+
+
+def folders_without(source, names):
+    """The names of the folders that lie beside those of the files `names` and hold none of them, sorted.
+
+    Where a folder stands for a class, these are classes that would be lost without a word.
+    """
+    used = {PurePosixPath(name).parent for name in names}
+    around, known = {folder.parent for folder in used}, {folder.name for folder in used}
+    beside = {folder.name for folder in map(PurePosixPath, source.folders) if folder.parent in around and folder not in around}
+    return sorted(beside - known)
+
+
+def say_lost(classes):
+    """That `classes`, a list of names, are left out, as a sentence; "" for none.
+
+    >>> say_lost(["bored", "calm"])
+    'Class bored has no usable example and is left out. Class calm has no usable example and is left out.'
+    """
+    return " ".join(f"Class {name} has no usable example and is left out." for name in classes)
 
 
 def _suggestion(path):
