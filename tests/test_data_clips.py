@@ -160,6 +160,7 @@ UNUSABLE = {
     "empty": (lambda path: path.write_bytes(b""), r"empty \(0 bytes\)"),
     "silent": (lambda path: write(path, np.zeros(8000, np.float32)), "silent"),
     "8-bit silence": (lambda path: write(path, np.full(8000, 0.5, np.float32), subtype="PCM_U8"), "silent"),
+    "channels that cancel": (lambda path: write(path, np.stack([tone(), -tone()], axis=1)), "silent once mixed, as its channels"),
     "one sample": (lambda path: write(path, np.ones(1, np.float32)), "shorter than 0.1 s"),
     "no sample": (lambda path: write(path, np.ones(0, np.float32)), "shorter than 0.1 s"),
     "truncated": (lambda path: cut_in_half(write(path)), "cut short"),

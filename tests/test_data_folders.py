@@ -160,6 +160,8 @@ BAD = {
     "empty file": (lambda mine: (mine / "Sad" / "3.png").write_bytes(b""), "Sad/3.png: not a readable image"),
     "cut short": (lambda mine: (mine / "Sad" / "3.png").write_bytes((mine / "Sad" / "3.png").read_bytes()[:90]),
                   "Sad/3.png: not a readable image"),
+    "32 bits": (lambda mine: Image.fromarray(np.float32([[0, 1]])).save(mine / "Sad" / "3.tiff"),
+                "Sad/3.tiff: its pixels are 32-bit numbers, from 0 to 1, .* save it with 8 or 16 bits a channel$"),
     "huge": (lambda mine: huge(mine / "Sad" / "3.png"), "Sad/3.png: too large a picture; up to 80,000,000 pixels"),
     "beside folders": (lambda mine: save(mine / "x.png", np.zeros((9, 9))), "mine/x.png: does not lie in the folder of a"),
     "below folders": (lambda mine: save(mine / "Sad" / "more" / "x.png", np.zeros((9, 9))), "x.png: does not lie in the"),

@@ -20,6 +20,10 @@ def is_picture(name):
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
+class WidePixels(ValueError):
+    """A sound picture whose numbers say nothing of what is black and what is white."""
+
+
 @contextlib.contextmanager
 def opened(source, name):
     """The file as a Pillow image, for a `with` statement; whatever is wrong with it there is a DataError."""
@@ -42,6 +46,8 @@ def decoded(file, where):
         raise DataError(f"{where}: not a readable image; expected a JPEG or PNG file") from error
     except Image.DecompressionBombError as error:    # raised while opening, from twice Pillow's own limit on
         raise DataError(f"{where}: too large a picture; up to {MAX_PIXELS:,} pixels are read") from error
+    except WidePixels as error:
+        raise DataError(f"{where}: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, DataError):
             raise
@@ -93,7 +99,8 @@ def _eight_bits(picture):
         return picture
     values = np.asarray(picture)
     if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise ValueError("its pixels have 32 bits; expected 8 or 16")
+        raise WidePixels(f"its pixels are 32-bit numbers, from {values.min():g} to {values.max():g}, and nothing says which of "
+                         "them is black and which white; save it with 8 or 16 bits a channel")
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 

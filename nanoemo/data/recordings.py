@@ -16,7 +16,7 @@ import numpy as np
 from nanoemo.data.clipset import RATE
 from nanoemo.data.source import DataError
 
-__all__ = ["SILENT", "Recording", "Silent", "Unusable", "as_samples", "is_recording", "is_silent", "opened_recording",
+__all__ = ["SILENT", "Recording", "Silent", "Unusable", "as_samples", "is_recording", "is_silent", "mono", "opened_recording",
            "opened_sound", "read_recording", "read_recordings", "require_libraries", "say_left_out"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
@@ -24,6 +24,7 @@ LONGEST, SHORTEST = 60.0, 0.1           # seconds: an utterance is not longer; i
 SILENT = 1e-4                           # of full scale: three steps of a 16-bit file
 CLIPPED = 1e-3                          # share of samples at full scale from which on a clip counts as distorted
 CUT_SHORT = "cut short: less in it than its header says"
+CANCELLED = "silent once mixed, as its channels cancel out (one is the other upside down; keep one of them)"
 NO_NUMBERS = "with samples that are no numbers (NaN or infinite)"
 LFS_POINTER = b"version https://git-lfs"
 
@@ -84,12 +85,24 @@ def read_recording(sound):
     if len(wave) < SHORTEST * rate:
         raise Unusable(f"shorter than {SHORTEST} s")
     clipped = bool((np.abs(wave) > 0.999).mean() > CLIPPED)
-    wave = wave.mean(axis=1)
+    wave = mono(wave)
     if is_silent(wave):
         raise Silent()
     if rate != RATE:
         wave = soxr.resample(wave, rate, RATE)
     return Recording(as_samples(wave), rate, channels, clipped, cut=wanted < length)
+
+
+def mono(wave):
+    """The mean of the channels of (samples, channels). Raises Unusable where that is silent, but a channel is not nearly so.
+
+    >>> mono(np.float32([[0.5, 0.0], [-0.5, 0.0]])).tolist()
+    [0.25, -0.25]
+    """
+    mixed = wave.mean(axis=1)
+    if is_silent(mixed) and not all(is_silent(channel, 10 * SILENT) for channel in wave.T):
+        raise Unusable(CANCELLED)
+    return mixed
 
 
 @contextlib.contextmanager

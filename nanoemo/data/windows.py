@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoemo.data.clipset import RATE
-from nanoemo.data.recordings import CUT_SHORT, NO_NUMBERS, Unusable, as_samples, opened_sound, read_recording
+from nanoemo.data.recordings import CUT_SHORT, NO_NUMBERS, Unusable, as_samples, mono, opened_sound, read_recording
 
 __all__ = ["HOP", "SHORT", "WINDOW", "Window", "seconds", "sliding", "windows"]
 
@@ -77,5 +77,4 @@ def _blocks(sound):
             raise Unusable(CUT_SHORT)
         if not np.isfinite(block).all():
             raise Unusable(NO_NUMBERS)
-        wave = block.mean(axis=1)
-        yield as_samples(stream.resample_chunk(wave, last=done >= sound.frames)) / np.float32(32768)
+        yield as_samples(stream.resample_chunk(mono(block), last=done >= sound.frames)) / np.float32(32768)
