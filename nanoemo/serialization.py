@@ -5,6 +5,7 @@ and `.npz` (NumPy's own, a zip). Neither can hold code, so a file from a strange
 """
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,9 @@ def save_state(state, path, metadata=None):
     """
     from nanoemo.files import write_file
 
+    if not isinstance(state, Mapping):
+        raise TypeError("save_state: expected a state first, {name: array} as Module.state_dict() gives it, then the path; "
+                        f"got {type(state).__name__} first")
     to_bytes, _ = _format(path)
     arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
     for name, array in arrays.items():

@@ -36,6 +36,17 @@ def test_what_does_not_fit_together(images, labels, message):
         ImageSet(images, labels, ("a", "b"))
 
 
+@pytest.mark.parametrize("change, message", [
+    (dict(images=[[1]]), "ImageSet: images: expected a NumPy array, got list; np.asarray"),
+    (dict(labels=[0, 1]), "ImageSet: labels: expected a NumPy array, got list"),
+    (dict(groups={"subject": ["A", "B"]}), r"ImageSet: groups\['subject'\]: expected a NumPy array, got list"),
+])
+def test_what_is_no_array(change, message):
+    given = {"images": np.zeros((2, 4, 4, 1), np.uint8), "labels": np.zeros(2, np.int64), "class_names": ("a", "b"), **change}
+    with pytest.raises(TypeError, match=message):
+        ImageSet(**given)
+
+
 def test_take_is_balanced_nested_and_seeded():
     images = drawn_faces(70)
     shuffled = images.subset(np.random.default_rng(1).permutation(70))
@@ -44,7 +55,7 @@ def test_take_is_balanced_nested_and_seeded():
     assert len(few) == 10 and few < more
     assert not np.array_equal(shuffled.take(21, seed=1).images, shuffled.take(21, seed=2).images)
     assert shuffled.take(71) is shuffled
-    with pytest.raises(ValueError, match="n of at least 1, got 0"):
+    with pytest.raises(ValueError, match="take: n is 0; expected a whole number of at least 1"):
         shuffled.take(0)
 
 
@@ -119,7 +130,9 @@ def test_expressions_can_be_told_apart_by_a_linear_model():
     assert 0.4 < accuracy < 0.9
 
 
-@pytest.mark.parametrize("arguments", [dict(n=0), dict(n=3, size=4)])
-def test_drawn_faces_bad_arguments(arguments):
-    with pytest.raises(ValueError, match="expected n of at least 1 and size of at least 8"):
+@pytest.mark.parametrize("arguments, message", [
+    (dict(n=0), "n is 0"), (dict(n=2.5), "n is 2.5; expected a whole number of at least 1"), (dict(n="3"), "n is '3'"),
+    (dict(n=3, size=4), "size is 4; expected a whole number of at least 8")])
+def test_drawn_faces_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=f"drawn_faces: {message}"):
         drawn_faces(**arguments)

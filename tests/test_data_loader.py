@@ -6,7 +6,7 @@ import traceback
 import numpy as np
 import pytest
 
-from nanoemo.data import Compose, DataLoader, ImageSet, parse_augment
+from nanoemo.data import Compose, DataLoader, ImageSet, drawn_voices, parse_augment
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_memory_mapped_images_are_not_read_as_a_whole(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (dict(batch_size=0), "batch_size is 0; expected at least 1"),
+    (dict(batch_size=0), "batch_size is 0; expected a whole number of at least 1"),
     (dict(batch_size=4, prefetch=-1), "prefetch is -1"),
     (dict(batch_size=4, seed=-1), "seed is -1"),
     (dict(batch_size=26, drop_last=True), "no batch to give: 25 images, batch_size 26, drop_last True"),
@@ -184,6 +184,12 @@ def test_memory_mapped_images_are_not_read_as_a_whole(tmp_path):
 def test_bad_arguments(numbered, arguments, message):
     with pytest.raises(ValueError, match=message):
         DataLoader(numbered, **arguments)
+
+
+def test_another_kind_of_data_set():
+    for dataset in ([1, 2, 3], np.zeros((3, 4, 4, 1), np.uint8), drawn_voices(2)):
+        with pytest.raises(TypeError, match=f"expected an ImageSet or a FeatureSet, got {type(dataset).__name__}; ImageSet"):
+            DataLoader(dataset, 2)
 
 
 @pytest.mark.parametrize("epoch, start", [(-1, 0), (0, -1), (0, 8)])

@@ -31,6 +31,16 @@ def test_every_kind_of_picture_becomes_rgb(mode, form):
     assert np.abs(photo.mean(axis=2) - np.asarray(PORTRAIT.convert("L"), float)).mean() < 12
 
 
+@pytest.mark.parametrize("call, message", [
+    (lambda: find_faces("photo.jpg"), r"find_faces: picture: expected a NumPy array, got str; nanoemo.data.read_photo\(path\)"),
+    (lambda: crop_face(3, 4), "crop_face: picture: expected a NumPy array, got int"),
+    (lambda: crop_face(np.zeros((9, 9, 3), np.uint8), 4), "expected a Face, as find_faces gives them, got int"),
+])
+def test_what_is_no_picture_or_no_face(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
 @pytest.mark.parametrize("orientation, turned", [
     (1, None), (2, Image.Transpose.FLIP_LEFT_RIGHT), (3, Image.Transpose.ROTATE_180), (4, Image.Transpose.FLIP_TOP_BOTTOM),
     (5, Image.Transpose.TRANSPOSE), (6, Image.Transpose.ROTATE_90), (7, Image.Transpose.TRANSVERSE),
@@ -61,7 +71,7 @@ def test_what_is_transparent_is_white():
     (file_of(PORTRAIT, "png").read()[:9000], "cut short"),
     (file_of(Image.new("1", (10_000, 8_001))).read(), "10000 × 8001 pixels; up to 80,000,000"),
     (file_of(Image.new("1", (20_000, 20_000))).read(), "up to 80,000,000 pixels"),
-    (file_of(Image.fromarray(np.full((4, 4), 0.5, np.float32)), "tiff").read(), "32 bits")])
+    (file_of(Image.fromarray(np.full((4, 4), 0.5, np.float32)), "tiff").read(), "from 0.5 .* save it with 8 or 16")])
 def test_what_is_no_photograph(content, message):
     with pytest.raises(DataError, match=f"^mine.jpg: .*{message}"):
         read_photo(io.BytesIO(content), "mine.jpg")

@@ -26,6 +26,12 @@ def tone(hertz, seconds=1.0):
 # ---- the numbers ------------------------------------------------------------------------------------------
 
 
+def test_images_are_no_clips():
+    with pytest.raises(TypeError, match="extract: expected a ClipSet, .* got ImageSet; of images .*hog_features"):
+        features.extract(data.drawn_faces(2), "mfcc")
+
+
+
 def test_the_vector_is_librosas_in_the_papers_order(wave):
     parts = [librosa.feature.zero_crossing_rate(wave), librosa.feature.chroma_stft(y=wave, sr=RATE),
              librosa.feature.mfcc(y=wave, sr=RATE, n_mfcc=20), librosa.feature.rms(y=wave),

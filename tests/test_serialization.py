@@ -106,6 +106,11 @@ def test_what_cannot_be_kept_is_refused_and_nothing_is_written(path, state, meta
     assert not path.exists()
 
 
+def test_arguments_exchanged_are_told(path):
+    with pytest.raises(TypeError, match="expected a state first, .* then the path; got PosixPath first"):
+        save_state(path, {})
+
+
 def test_a_disk_that_is_full_leaves_the_older_file(path, monkeypatch):
     save_state(STATE, path)
     before = path.read_bytes()

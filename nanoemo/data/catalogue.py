@@ -8,6 +8,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from nanoemo.data import cache, ckplus, faces, fer2013, folders, jaffe
+from nanoemo.data.checks import require_whole
 from nanoemo.data.division import divide, warn_of_untrained
 from nanoemo.data.imageset import ImageSet
 from nanoemo.data.recordings import is_recording
@@ -72,8 +73,8 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
     >>> splits["train"].drawn, splits["train"].image_shape
     (True, (48, 48, 1))
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"load: limit is {limit}; expected at least 1 image a split")
+    if limit is not None:
+        require_whole("load: limit", limit, least=1)
     splits = faces.drawn_splits(seed) if path is None else _read(path, tuple(image_shape))
     if "all" in splits:
         try:

@@ -7,6 +7,7 @@ import numpy as np
 
 from nanoemo.data import cache, voices
 from nanoemo.data.changes import with_copies
+from nanoemo.data.checks import require_whole
 from nanoemo.data.classnames import common_name, in_order
 from nanoemo.data.clipset import ClipSet
 from nanoemo.data.division import divide, warn_of_untrained
@@ -40,8 +41,8 @@ def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
     >>> {name: len(clips) for name, clips in splits.items()}, splits["train"].drawn
     ({'train': 14, 'validation': 14, 'test': 14}, True)
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"load_clips: limit is {limit}; expected at least 1 clip a split")
+    if limit is not None:
+        require_whole("load_clips: limit", limit, least=1)
     copies_first = split_by == COPIES_FIRST
     if copies_first and not changes:
         raise ValueError(f"split_by is {COPIES_FIRST!r}, but no copies are made; name some, such as noise, or divide otherwise")

@@ -26,7 +26,7 @@ class ClipSet(Labelled):
     changes: for each clip the change that makes it another one, such as "noise=0.035" (`nanoemo.data.with_copies`), ""
         for none, as an array (N,) of str
 
-    Raises ValueError where the shapes, dtypes or labels do not fit together.
+    Raises TypeError for what is no array, ValueError where the shapes, dtypes or labels do not fit together.
 
     >>> clips = ClipSet(np.zeros(3 * RATE, np.int16), np.array([[0, RATE], [RATE, 3 * RATE]]), np.array([0, 1]),
     ...                 ("sad", "happy"))
@@ -49,6 +49,7 @@ class ClipSet(Labelled):
     NOUN = "clips"
 
     def __post_init__(self):
+        self._require_arrays("samples", "spans")
         if self.samples.ndim != 1 or self.samples.dtype != np.int16:
             raise ValueError("ClipSet: expected samples of dtype int16 and shape (S,), "
                              f"got {self.samples.dtype} {self.samples.shape}")

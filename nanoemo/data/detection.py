@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nanoemo.data.checks import require_array
 from nanoemo.data.photo import gray, shrunk
 
 __all__ = ["Face", "crop_face", "find_faces"]
@@ -29,6 +30,7 @@ FINE_TILTS = range(-40, 41, 10)     # degrees, of the fine one
 FINE_FACE, FINE_PATCH = 40, 80      # pixels: size of the face, and of its surroundings, in the fine search
 SUPPORT = 16                        # windows that make a face; pictures of brick, grass or coins rarely give so many
 DETAIL = 10                         # gray levels: what a face has in eyes and mouth; 998 in 1,000 images of FER2013 have more
+READ = "nanoemo.data.read_photo(path) reads one from a file"
 
 
 class Face(NamedTuple):
@@ -46,13 +48,14 @@ def find_faces(picture, longest=LONGEST, tilts=TILTS):
     longest: a larger picture is scaled down until its longer side has so many pixels, for the search alone. The
         smallest face found has 24 of these, so raise it for a crowd; the time grows with its square.
     tilts: of the coarse search, in degrees; (0,) takes a third of the time, and misses faces tilted by more than 20.
-    Raises ValueError for another shape or dtype.
+    Raises ValueError for another shape or dtype, TypeError for what is no array.
 
     >>> from skimage.data import astronaut
     >>> face, = find_faces(astronaut())
     >>> abs(face.x - 223) < 10, abs(face.y - 117) < 10, abs(face.side - 97) < 10, abs(face.tilt) < 10
     (True, True, True, True)
     """
+    require_array("find_faces: picture", picture, READ)
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
         raise ValueError(f"find_faces: expected a picture of dtype uint8 and shape (H, W, 3), got {picture.dtype} "
                          f"{picture.shape}")
@@ -69,12 +72,16 @@ def find_faces(picture, longest=LONGEST, tilts=TILTS):
 def crop_face(picture, face, size=48):
     """The square `face` of a picture (H, W, C), uint8, set upright: uint8 (size, size, C).
 
-    Beyond the picture its edge is repeated.
+    Beyond the picture its edge is repeated. Raises TypeError for what is no array, or no `Face`.
 
     >>> picture = np.repeat(np.arange(100, dtype=np.uint8)[:, None, None], 100, axis=1)     # 0 at the top, 99 below
     >>> crop_face(picture, Face(x=50, y=50, side=40, tilt=0), size=4)[:, 0, 0].tolist()
     [34, 44, 54, 64]
     """
+    require_array("crop_face: picture", picture, READ)
+    if not isinstance(face, Face):
+        raise TypeError(f"crop_face: expected a Face, as find_faces gives them, got {type(face).__name__}; "
+                        "Face(x, y, side, tilt) makes one")
     # A large face is averaged, not merely sampled: each pixel is the mean of up to 8×8 places.
     places = int(np.clip(np.ceil(face.side / size), 1, 8))
     fine = _sample(picture, face, size * places)

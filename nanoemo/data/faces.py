@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from nanoemo.data.checks import require_whole
 from nanoemo.data.drawing import draw
 from nanoemo.data.fer2013 import CLASS_NAMES
 from nanoemo.data.imageset import ImageSet
@@ -99,9 +100,8 @@ def drawn_faces(n, seed=0, size=48):
     >>> bool((drawn_faces(5).images == faces.images[:5]).all())
     True
     """
-    if n < 1 or size < 8:
-        raise ValueError("drawn_faces: expected n of at least 1 and size of at least 8, "
-                         f"got n={n}, size={size}")
+    require_whole("drawn_faces: n", n, least=1)
+    require_whole("drawn_faces: size", size, least=8)
     labels = np.arange(n) % len(CLASS_NAMES)
     images = np.empty((n, size, size, 1), np.uint8)
     for start in range(0, n, BLOCK):

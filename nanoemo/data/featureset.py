@@ -15,7 +15,7 @@ class FeatureSet(Labelled):
     features: float32 (N, ...)
     labels, class_names, name, drawn, note, groups: as of the clips (`ClipSet`)
 
-    Raises ValueError where the shapes, dtypes or labels do not fit together.
+    Raises TypeError for what is no array, ValueError where the shapes, dtypes or labels do not fit together.
 
     >>> vectors = FeatureSet(np.zeros((4, 162, 1), np.float32), np.array([0, 1, 1, 0]), ("sad", "happy"))
     >>> len(vectors), vectors.features[0].shape
@@ -33,6 +33,7 @@ class FeatureSet(Labelled):
     groups: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        self._require_arrays("features")
         if self.features.ndim < 2 or self.features.dtype != np.float32:
             raise ValueError("FeatureSet: expected features of dtype float32 and shape (N, ...), "
                              f"got {self.features.dtype} {self.features.shape}")

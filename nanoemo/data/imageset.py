@@ -21,7 +21,7 @@ class ImageSet(Labelled):
     groups: what images have in common besides their class, where it is known: {"subject": who each image shows,
         "sequence": the film or series it is from}, names as an array (N,) of str
 
-    Raises ValueError where the shapes, dtypes or labels do not fit together.
+    Raises TypeError for what is no array, ValueError where the shapes, dtypes or labels do not fit together.
 
     >>> faces = ImageSet(np.zeros((4, 48, 48, 1), np.uint8), np.array([0, 1, 1, 0]), ("sad", "happy"))
     >>> len(faces), faces.image_shape, faces.counts()
@@ -42,6 +42,7 @@ class ImageSet(Labelled):
     groups: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        self._require_arrays("images")
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
             raise ValueError("ImageSet: expected images of dtype uint8 and shape (N, H, W, C), "
                              f"got {self.images.dtype} {self.images.shape}")

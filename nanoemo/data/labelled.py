@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from nanoemo.data.checks import require_array, require_whole
+
 __all__ = ["Labelled"]
 
 
@@ -14,6 +16,14 @@ class Labelled:
     """
     ARRAYS = ()
     NOUN = "examples"
+
+    def _require_arrays(self, *names):
+        """TypeError where one of these attributes, the labels or the names of a group are no NumPy array."""
+        kind = type(self).__name__
+        for name in (*names, "labels"):
+            require_array(f"{kind}: {name}", getattr(self, name))
+        for group, names in self.groups.items():
+            require_array(f"{kind}: groups[{group!r}]", names)
 
     def _check(self):
         """ValueError where labels or groups do not fit the things, or labels the names of the classes."""
@@ -76,8 +86,7 @@ class Labelled:
         >>> faces.take(4).counts(), faces.take(100).counts()
         ({'sad': 2, 'happy': 2}, {'sad': 6, 'happy': 3})
         """
-        if n < 1:
-            raise ValueError(f"{type(self).__name__}.take: expected n of at least 1, got {n}")
+        require_whole(f"{type(self).__name__}.take: n", n, least=1)
         if n >= len(self):
             return self
         shuffled = np.random.default_rng(seed).permutation(len(self))

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from nanoemo.data.checks import require_whole
+from nanoemo.data.clipset import ClipSet
 from nanoemo.data.mixing import one_hot
 
 __all__ = ["DataLoader"]
@@ -24,7 +26,8 @@ class DataLoader:
 
     The order of an epoch is a function of (seed, epoch), the random numbers of a batch of (seed, epoch,
     step), so a run resumed with `epoch(3, start=17)` sees what an uninterrupted one would have seen. Every
-    batch is a fresh array: what was handed out is never written again. Raises ValueError for bad arguments.
+    batch is a fresh array: what was handed out is never written again. Raises ValueError for bad arguments,
+    TypeError for another kind of data set.
 
     >>> from nanoemo.data import drawn_faces
     >>> loader = DataLoader(drawn_faces(10), batch_size=4, shuffle=True)
@@ -37,12 +40,11 @@ class DataLoader:
 
     def __init__(self, dataset, batch_size, shuffle=False, seed=0, drop_last=False, transform=None,
                  mix=None, prefetch=1):
-        if batch_size < 1:
-            raise ValueError(f"DataLoader: batch_size is {batch_size}; expected at least 1")
-        if prefetch < 0:
-            raise ValueError(f"DataLoader: prefetch is {prefetch}; expected 0 or more batches")
-        if seed < 0:
-            raise ValueError(f"DataLoader: seed is {seed}; expected 0 or more")
+        if isinstance(dataset, ClipSet) or not hasattr(dataset, "labels"):
+            raise TypeError(f"DataLoader: expected an ImageSet or a FeatureSet, got {type(dataset).__name__}; "
+                            "ImageSet(images, labels, class_names) makes one of arrays, nanoemo.features.extract one of clips")
+        for name, value, least in (("batch_size", batch_size, 1), ("prefetch", prefetch, 0), ("seed", seed, 0)):
+            require_whole(f"DataLoader: {name}", value, least)
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from nanoemo.data.checks import require_whole
 from nanoemo.data.clipset import RATE, ClipSet
 from nanoemo.data.fer2013 import CLASS_NAMES
 
@@ -60,8 +61,7 @@ def drawn_voices(n, seed=0):
     >>> len(voices), voices.drawn, voices.class_names[voices.labels[3]]
     (7, True, 'happy')
     """
-    if n < 1:
-        raise ValueError(f"drawn_voices: expected n of at least 1, got {n}")
+    require_whole("drawn_voices: n", n, least=1)
     labels = np.arange(n, dtype=np.int64) % len(CLASS_NAMES)
     waves = [voice(CLASS_NAMES[label], np.random.default_rng([seed, index])) for index, label in enumerate(labels)]
     ends = np.cumsum([0, *map(len, waves)], dtype=np.int64)

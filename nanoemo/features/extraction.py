@@ -14,6 +14,7 @@ import numpy as np
 
 from nanoemo.data.cache import cache_folder
 from nanoemo.data.changes import changed
+from nanoemo.data.clipset import ClipSet
 from nanoemo.data.featureset import FeatureSet
 from nanoemo.features import speech
 from nanoemo.files import write_file
@@ -42,12 +43,15 @@ def extract(clips, kind, seed=0):
     seed: of the changes; the random numbers of one are a function of the seed, the change and the clip's samples alone
 
     It shows a bar on a terminal. Raises ImportError where librosa is not installed, ValueError for an unknown kind and
-    for a clip whose features are not finite.
+    for a clip whose features are not finite, TypeError for what is no ClipSet.
 
     >>> from nanoemo.data import drawn_voices
     >>> extract(drawn_voices(2), "vector162").features.shape
     (2, 162, 1)
     """
+    if not isinstance(clips, ClipSet):
+        raise TypeError(f"extract: expected a ClipSet, as nanoemo.data.read_clips gives it, got {type(clips).__name__}; of "
+                        "images nanoemo.features.hog_features makes features")
     if kind not in OF_CLIPS:
         raise ValueError(f"extract: kind is {kind!r}; expected one of {', '.join(OF_CLIPS)}")
     require_librosa()

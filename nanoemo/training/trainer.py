@@ -14,6 +14,7 @@ import numpy as np
 
 from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
+from nanoemo.data.labelled import Labelled
 from nanoemo.nn.trace import undisturbed
 from nanoemo.training.checkpoint import CheckpointError
 from nanoemo.training.transfer import Results, on_device
@@ -69,6 +70,7 @@ class Trainer:
     schedule: of the learning rate (nanoemo/optim/schedules.py), told the loss of each epoch; validation's where there is one
     clip_norm: the most that the joint length of all gradients may be; None for any
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
+    Raises TypeError for a set of images where a loader is wanted.
 
     >>> import numpy as np, nanoemo
     >>> from nanoemo import data, nn, ops, optim
@@ -88,6 +90,10 @@ class Trainer:
 
     def __init__(self, model, optimizer, loss_fn, train, validation=None, *, device="cpu", schedule=None,
                  clip_norm=None, callbacks=()):
+        for name, loader in (("train", train), ("validation", validation)):
+            if isinstance(loader, Labelled) or (name == "train" and not hasattr(loader, "epoch")):
+                raise TypeError(f"Trainer: {name}: expected a loader, got {type(loader).__name__}; "
+                                "nanoemo.data.DataLoader(images, batch_size=32) makes one of a set")
         self.model = model
         self.optimizer = optimizer
         self.loss_fn = loss_fn
