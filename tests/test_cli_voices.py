@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 from functools import partial
 
 import numpy as np
@@ -74,6 +75,24 @@ def test_at_random_both_accuracies_are_told(capsys):
 def test_every_model_that_listens(args, shape, capsys):
     assert train(*args, "--data", "savee", "--augment", "none", "--limit", "2", "--epochs", "1", "--batch-size", "2") == 0
     assert f"clips: 2 train, 2 validation, 2 test; {shape}, 7 classes" in capsys.readouterr().out
+
+
+def test_combined_sets_are_counted_by_set(tmp_path, capsys):
+    for place, emotion in [("KL_a01", "anger"), ("KL_n01", "bored"), ("KL_n02", "bored")]:
+        path = tmp_path / "mine" / emotion / f"{place}x.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "savee" / f"{place}.wav", path)
+    (tmp_path / "savee" / "DC_a01.wav").write_bytes(b"")
+    assert main(["data", "inspect", "savee+mine", "--out", "look"]) == 0
+    out, err = capsys.readouterr()
+    assert "SAVEE        mine    together" in out and err.count("Left out 1 file") == 1
+    sets = json.loads((tmp_path / "look" / "inspection.json").read_text())["sets"]
+    assert [list(sets[name].items()) for name in ("angry", "boredom", "sad")] == [
+        [("SAVEE", 11), ("mine", 1)], [("SAVEE", 0), ("mine", 2)], [("SAVEE", 12), ("mine", 0)]]
+    names = {"class_counts.png", "class_counts_by_set.png", "voice.png", "inspection.json"}
+    assert {path.name for path in (tmp_path / "look").iterdir()} == names
+    assert main(["data", "inspect", "savee", "--out", "one"]) == 0
+    assert {path.name for path in (tmp_path / "one").iterdir()} == names - {"class_counts_by_set.png"}
 
 
 def test_without_data_the_voices_are_made_and_called_so(capsys):

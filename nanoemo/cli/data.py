@@ -9,18 +9,23 @@ def add_arguments(parser):
     inspect.add_argument("--split-by", default="", metavar="HOW", help="as for `nanoemo train`")
     inspect.add_argument("--seed", type=int, default=0, metavar="N", help="of the division and the examples (default 0)")
     inspect.add_argument("--out", metavar="DIR", help="folder for contact_sheet.png, which shows faces of the data set, "
-                                                      "or class_counts.png and voice.png for a data set of speech, and "
-                                                      "inspection.json (default runs/inspect-NAME)")
+                                                      "or class_counts.png (of sets joined by + also class_counts_by_set.png) "
+                                                      "and voice.png for a data set of speech, and inspection.json "
+                                                      "(default runs/inspect-NAME)")
 
 
 def run(args):
+    import warnings
+
     from nanoemo import data
     from nanoemo.data import clips, inspection
     from nanoemo.files import write_file, write_json
 
     listens = args.path and clips.holds_recordings(args.path)
     splits = (data.load_clips if listens else data.load)(args.path, seed=args.seed, split_by=args.split_by)
-    facts = inspection.inspect(splits)
+    with warnings.catch_warnings(action="ignore"):      # they have been given already
+        sets = clips.read_sets(args.path) if listens else None
+    facts = inspection.inspect(splits, sets)
     print(inspection.describe(facts))
     figures = _clip_figures(splits, facts) if listens else _image_figures(splits, facts, args.seed)
     folder = Path(args.out or f"runs/inspect-{facts['name'].replace(' ', '-')}")
@@ -47,10 +52,19 @@ def _clip_figures(splits, facts):
     from nanoemo.data.clipset import RATE
     from nanoemo.features import speech
 
-    counts = viz.class_counts({name: part.counts() for name, part in splits.items()}, title=f"{facts['name']}: clips")
+    def bars(kind, of):
+        """Figure of the counts of facts[kind]; the bars one on the other are its columns."""
+        table = facts[kind]
+        columns = next(iter(table.values()))
+        sets = {column: {name: row[column] for name, row in table.items()} for column in columns}
+        return viz.to_png(viz.class_counts(sets, title=f"{facts['name']}: clips {of}"))
+
+    counts = {"class_counts.png": bars("classes", "by split")}
+    if facts["sets"]:
+        counts["class_counts_by_set.png"] = bars("sets", "by data set")
     train = splits["train"]
     wave = train.wave(0)
     power = speech.power_spectrum(wave)
     voice = viz.voice(wave, RATE, power, speech.chroma(power), speech.mfcc(speech.mel_spectrogram(power), 20),
                       title=f"{facts['name']}: {train.class_names[train.labels[0]]}")
-    return {"class_counts.png": viz.to_png(counts), "voice.png": viz.to_png(voice)}
+    return {**counts, "voice.png": viz.to_png(voice)}

@@ -15,7 +15,7 @@ from nanoemo.data.recordings import is_recording, read_recordings, say_left_out
 from nanoemo.data.source import DataError, folders_without, open_source, say_lost
 from nanoemo.data.speech import find_scheme, label_by_folder, recordings_in
 
-__all__ = ["combine", "holds_recordings", "load_clips", "read_clips"]
+__all__ = ["combine", "holds_recordings", "load_clips", "read_clips", "read_sets"]
 
 COPIES_FIRST = "copies"         # a way to divide
 
@@ -74,9 +74,18 @@ def holds_recordings(path):
         return any(map(is_recording, source.names))
 
 
+def read_sets(path):
+    """The data sets in `path`, or in all the paths that "+" joins, before they are combined: ClipSets by name, or by path where
+    two have one name. Raises as `read_clips`."""
+    paths = _paths(path)
+    sets = [read_clips(one) for one in paths]
+    names = [clips.name for clips in sets]
+    return {str(one) if names.count(name) > 1 else name: clips for one, name, clips in zip(paths, names, sets)}
+
+
 def _read_all(path):
     """The clips in `path`, or in all the paths that "+" joins."""
-    sets = [read_clips(one) for one in _paths(path)]
+    sets = list(read_sets(path).values())
     return sets[0] if len(sets) == 1 else combine(sets)
 
 

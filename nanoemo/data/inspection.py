@@ -9,16 +9,21 @@ from itertools import combinations
 
 import numpy as np
 
+from nanoemo.data.clips import combine
 from nanoemo.data.clipset import ClipSet
 from nanoemo.data.division import unseen
 
 __all__ = ["describe", "inspect"]
 
 
-def inspect(splits):
+def inspect(splits, sets=None):
     """Facts about the sets by split, ImageSets or ClipSets, as plain data (ready for JSON).
 
+    sets: ClipSets by name, as `nanoemo.data.clips.read_sets` gives them, where several were combined and then divided
+
+    Returns a dictionary:
     classes: {class: {split: images}}
+    sets: {class: {set: clips}}, empty where there were not several
     image_shape: (H, W, C), after resizing; of clips seconds: the shortest, the mean, the longest
     groups: {"subject": {split: how many}}, where the data tell them
     shared_groups: {"subject": {split: images of it whose subject is in train}}, of the other splits
@@ -41,11 +46,14 @@ def inspect(splits):
         for digest, label in zip(hashes[split], images.labels.tolist()):
             labels_of[digest].add(label)
     counts = {split: images.counts() for split, images in splits.items()}
+    by_set = {name: combine([clips]).counts() for name, clips in (sets or {}).items()}
     return {
         "name": first.name.removesuffix(" train"),
         "note": first.note,
         "noun": first.NOUN,
         "classes": {name: {split: counts[split][name] for split in splits} for name in first.class_names},
+        "sets": {name: {title: count.get(name, 0) for title, count in by_set.items()} for name in first.class_names
+                 if len(by_set) > 1},
         "groups": {group: {split: len(set(images.groups[group])) for split, images in splits.items()}
                    for group in first.groups},
         "shared_groups": {group: {split: int((~unseen(splits["train"], images)[group]).sum())
@@ -68,22 +76,28 @@ def _of_clips(splits):
     return {"seconds": [round(float(value), 2) for value in (seconds.min(), seconds.mean(), seconds.max())]}
 
 
+def _table(counts, noun):
+    """Lines for {class: {column: number}}, with the sums of both."""
+    columns = list(next(iter(counts.values())))
+    table = np.array([[row[column] for column in columns] for row in counts.values()])
+    table = np.vstack([table, table.sum(axis=0)])
+    width, wide = max(map(len, [*counts, noun])), max(12, *(len(column) + 2 for column in columns))
+    yield " " * width + "".join(f"{head:>{wide}}" for head in [*columns, "together"])
+    for name, row in zip([*counts, noun], table.tolist()):
+        yield f"{name:{width}}" + "".join(f"{number:>{wide},}" for number in [*row, sum(row)])
+
+
 def describe(facts):
     """What `inspect` returns, as text for people."""
-    names, noun = list(facts["classes"]), facts["noun"]
-    splits = list(facts["classes"][names[0]])
-    table = np.array([[facts["classes"][name][split] for split in splits] for name in names])
-    table = np.vstack([table, table.sum(axis=0)])
-    width = max(map(len, [*names, noun]))
+    noun = facts["noun"]
     if "seconds" in facts:
         form = "{} to {} s, {} s on average".format(*(facts["seconds"][place] for place in (0, 2, 1)))
     else:
         form = f"{' × '.join(map(str, facts['image_shape']))} (height, width, channels)"
     lines = [f"{facts['name']}: {form}",
-             *filter(None, [facts["note"]]), "", " " * width + "".join(f"{head:>12}" for head in [*splits, "together"])]
-    for name, row in zip([*names, noun], table.tolist()):
-        lines.append(f"{name:{width}}" + "".join(f"{number:>12,}" for number in [*row, sum(row)]))
-    lines.append("")
+             *filter(None, [facts["note"]]), "", *_table(facts["classes"], noun), ""]
+    if facts["sets"]:
+        lines += [*_table(facts["sets"], noun), ""]
     for group, count in facts["groups"].items():
         known = ", ".join(f"{number:,} of {split}" for split, number in facts["shared_groups"][group].items())
         lines.append(f"{group}s: {', '.join(f'{number:,} in {split}' for split, number in count.items())}; "

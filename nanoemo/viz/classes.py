@@ -1,7 +1,7 @@
 """Figures a class at a time: confusion matrices, per-class accuracy, how many examples there are."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, TICK_SIZE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, new_axes, remove_box
 
 __all__ = ["class_counts", "class_table", "confusion_matrix", "per_class_accuracy"]
 
@@ -100,19 +100,20 @@ def class_table(values, classes, title="Accuracy of each class (%)"):
 def class_counts(sets, title="Examples of each class"):
     """Figure of how many examples of each class several sets have, the sets' bars one on the other.
 
-    sets: {name of the set: {class: number}}, as `ImageSet.counts` and `ClipSet.counts` give them; at most four sets
+    sets: {name of the set: {class: number}}, as `ImageSet.counts` and `ClipSet.counts` give them; at most eight sets
     Chater, figure 7.
 
     >>> figure = class_counts({"SAVEE": {"sad": 60, "neutral": 120}, "EMO-DB": {"sad": 62, "boredom": 81}})
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['122', '120', '81']
     """
-    if not 1 <= len(sets) <= 4:
-        raise ValueError(f"class_counts: {len(sets)} sets; expected 1 to 4")
+    colors = (BLUE, ORANGE, GREY, "#F0E442", *SEVERAL[2:6])
+    if not 1 <= len(sets) <= len(colors):
+        raise ValueError(f"class_counts: {len(sets)} sets; expected 1 to {len(colors)}")
     classes = list(dict.fromkeys(name for counts in sets.values() for name in counts))
     below = np.zeros(len(classes))
     figure, axes = new_axes(title, "", "number", size=(2 + 0.9 * max(5, len(classes)), 5))
-    for (name, counts), color in zip(sets.items(), (BLUE, ORANGE, GREY, "#F0E442")):
+    for (name, counts), color in zip(sets.items(), colors):
         heights = np.array([counts.get(each, 0) for each in classes])
         axes.bar(range(len(classes)), heights, bottom=below, color=color, width=0.7, label=name)
         below += heights
