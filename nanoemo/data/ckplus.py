@@ -9,11 +9,8 @@ import re
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from nanoemo.data import fer2013, pixelcsv
-from nanoemo.data.imageset import ImageSet
-from nanoemo.data.pictures import is_picture, read_pictures
+from nanoemo.data.pictures import is_picture, read_set
 from nanoemo.data.source import DataError
 
 __all__ = ["find_csv", "read_csv", "find_folders", "read_folders"]
@@ -55,10 +52,8 @@ def read_folders(source, names, image_shape):
         raise DataError(f"{source.path}: several folders hold CK+ ({', '.join(sorted(roots))}); name one of them")
     emotions = [frame["emotion"].lower() for frame in frames]
     class_names = CLASS_NAMES + ("neutral",) * ("neutral" in emotions)
-    images, note = read_pictures(source, names, image_shape)
-    labels = np.array([class_names.index(emotion) for emotion in emotions], np.int64)
-    groups = {group: np.array([frame[group].upper() for frame in frames]) for group in ("subject", "sequence")}
-    return {"all": ImageSet(images, labels, class_names, note=note, groups=groups)}
+    groups = {group: [frame[group].upper() for frame in frames] for group in ("subject", "sequence")}
+    return {"all": read_set(source, names, image_shape, emotions, class_names, groups)}
 
 
 def _match(source, name):

@@ -7,8 +7,7 @@ import numpy as np
 
 from nanoemo.data import fer2013
 from nanoemo.data.division import HELD_OUT, held_out
-from nanoemo.data.imageset import ImageSet
-from nanoemo.data.pictures import is_picture, read_pictures
+from nanoemo.data.pictures import is_picture, read_set
 from nanoemo.data.source import DataError
 
 __all__ = ["find", "read"]
@@ -34,9 +33,7 @@ def read(source, names, image_shape):
     bases, splits, classes = zip(*map(_place, names))
     _check(source, names, bases, splits, classes)
     class_names = _in_order(set(classes))
-    images, note = read_pictures(source, names, image_shape)
-    everything = ImageSet(images, np.array([class_names.index(name) for name in classes], np.int64), class_names,
-                          note=note)
+    everything = read_set(source, names, image_shape, classes, class_names)
     split_of = np.array(splits, dtype=object)
     if "test" in splits and "validation" not in splits:
         train = np.flatnonzero(split_of == "train")
@@ -44,7 +41,7 @@ def read(source, names, image_shape):
         if not len(chosen):
             raise DataError(f"{source.path}: {len(train)} pictures in train/ are too few to take some for validation")
         split_of[chosen] = "validation"
-        everything = replace(everything, note=f"{note} There is no folder validation: {HELD_OUT}".strip())
+        everything = replace(everything, note=f"{everything.note} There is no folder validation: {HELD_OUT}".strip())
     return {split: everything.subset(split_of == split) for split in dict.fromkeys(split_of.tolist())}
 
 

@@ -5,18 +5,15 @@ angry, the first of the series, picture 39 of the data set.
 """
 import re
 
-import numpy as np
-
 from nanoemo.data import fer2013
-from nanoemo.data.imageset import ImageSet
-from nanoemo.data.pictures import is_picture, read_pictures
+from nanoemo.data.pictures import is_picture, read_set
 from nanoemo.data.source import DataError
 
 __all__ = ["find", "read"]
 
 CLASS_NAMES = fer2013.CLASS_NAMES               # the same seven, so that a network trained on one can judge the other
 CODES = {"AN": "angry", "DI": "disgust", "FE": "fear", "HA": "happy", "SA": "sad", "SU": "surprise", "NE": "neutral"}
-NAME = re.compile(r"(?:.*/)?(?P<series>(?P<subject>[A-Z]{2})\.(?P<code>[A-Z]{2}))\d+\.\d+\.\w+", re.IGNORECASE)
+NAME = re.compile(r"(?:.*/)?(?P<sequence>(?P<subject>[A-Z]{2})\.(?P<code>[A-Z]{2}))\d+\.\d+\.\w+", re.IGNORECASE)
 
 
 def find(source):
@@ -31,11 +28,9 @@ def read(source, names, image_shape):
     Raises DataError naming the file and what was expected.
     """
     matches = [_match(source, name) for name in names]
-    images, note = read_pictures(source, names, image_shape)
-    labels = np.array([CLASS_NAMES.index(CODES[match["code"].upper()]) for match in matches], np.int64)
-    groups = {"subject": np.array([match["subject"].upper() for match in matches]),
-              "sequence": np.array([match["series"].upper() for match in matches])}
-    return {"all": ImageSet(images, labels, CLASS_NAMES, note=note, groups=groups)}
+    emotions = [CODES[match["code"].upper()] for match in matches]
+    groups = {group: [match[group].upper() for match in matches] for group in ("subject", "sequence")}
+    return {"all": read_set(source, names, image_shape, emotions, CLASS_NAMES, groups)}
 
 
 def _match(source, name):

@@ -7,9 +7,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from nanoemo.data.imageset import ImageSet
 from nanoemo.data.source import DataError
 
-__all__ = ["MAX_PIXELS", "decoded", "is_picture", "opened", "read_pictures", "upright"]
+__all__ = ["MAX_PIXELS", "decoded", "is_picture", "opened", "read_set", "upright"]
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".pgm", ".ppm"}
 MAX_PIXELS = 80_000_000         # a file of a few hundred bytes can claim to be a picture that fills all memory
@@ -54,10 +55,12 @@ def decoded(file, where):
         raise DataError(f"{where}: not a readable image ({error}); it may be cut short") from error
 
 
-def read_pictures(source, names, image_shape):
-    """The pictures `names` as (uint8 array (N, *image_shape), a note for people on what was done to them).
+def read_set(source, names, image_shape, classes, class_names, groups=None):
+    """The pictures `names` as an ImageSet, whose note says what was done to them.
 
     image_shape: (height, width, channels), 1 channel for gray and 3 for colour
+    classes: the class of each picture, one of `class_names`
+    groups: {group: a name for each picture}, as for `ImageSet`
 
     A picture is turned upright as its EXIF data say, put on white where it is transparent, cropped about its
     centre to the proportions asked for, so that faces are not squeezed, and resized. Raises DataError for a file
@@ -65,7 +68,10 @@ def read_pictures(source, names, image_shape):
     """
     with ThreadPoolExecutor() as pool:               # decoding lets other threads run
         pictures = list(pool.map(lambda name: _read_one(source, name, image_shape), names))
-    return np.stack([pixels for pixels, _ in pictures]), _note(Counter(size for _, size in pictures), image_shape)
+    images, sizes = zip(*pictures)
+    labels = np.array([class_names.index(name) for name in classes], np.int64)
+    return ImageSet(np.stack(images), labels, class_names, note=_note(Counter(sizes), image_shape),
+                    groups={group: np.array(members) for group, members in (groups or {}).items()})
 
 
 def _read_one(source, name, image_shape):
