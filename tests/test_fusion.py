@@ -100,6 +100,18 @@ def test_fuse_says_that_its_pairs_are_made(runs, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs/fusion-1/accuracy.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_other_faces_are_fused_on_the_classes_that_all_know(runs, tmp_path, monkeypatch, capsys):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    for kind, name in enumerate(("anger", "contempt", "joy")):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        for number in range(20):
+            image.new("L", (48, 48), 50 * kind + number).save(tmp_path / "faces" / name / f"{number}.png")
+    assert main(["fuse", runs["FACE"], runs["VOICE"], "--faces", "faces"]) == 0
+    out, err = capsys.readouterr()
+    assert "2 classes in common: angry, happy" in out and "Left out: 20 of its 60 images" in err
+
+
 def test_each_network_runs_once_over_each_split(runs, monkeypatch):
     face, voice = fusion.load_senses(runs["FACE"], runs["VOICE"])
     asked, loader = [], Experiment.loader

@@ -43,7 +43,8 @@ def tiny(path, images, device):
     model = nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 7)).to(device)
     settings = SimpleNamespace(model="tiny", device=device)
     return Member(path, SimpleNamespace(
-        model=model, settings=settings, classes=images.class_names, splits=dict.fromkeys(("train", "validation", "test"), images),
+        model=model, settings=settings, classes=images.class_names, judged_classes=images.class_names,
+        splits=dict.fromkeys(("train", "validation", "test"), images),
         loader=lambda split: data.DataLoader(images, 8, transform=data.Scale())))
 
 

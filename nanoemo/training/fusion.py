@@ -112,8 +112,8 @@ def pair(faces, voices, rng):
 
 
 def common_of(face, voice):
-    """The classes that two members share, as `common_classes` gives them."""
-    return common_classes(face.experiment.classes, voice.experiment.classes)
+    """The classes that two members share, and their data have, as `common_classes` gives them."""
+    return common_classes(face.experiment.judged_classes, voice.experiment.judged_classes)
 
 
 def common_labels(member, split, common):
