@@ -232,7 +232,7 @@ def test_from_the_command_line_to_config_and_back(tmp_path, capsys):
     assert [row["lr"] for row in json.loads((tmp_path / "a" / "history.json").read_text())] == [0.001, 0.0005]
     assert main(["train", "chater.dcnn", *SHORT, "--epochs", "1", "--from", run, "--freeze", "Conv2d", "--out", second]) == 0
     out = capsys.readouterr().out
-    assert f"start: 12 of 12 arrays of weights are from {run}" in out and "with the weights of another run" in out
+    assert f"start: 6 of 6 layers with weights are from {run}" in out and "with the weights of another run" in out
     shutil.rmtree(run)                                      # the second run does not need the first any more
     assert main(["train", "--resume", second, "--epochs", "2"]) == 0
     assert main(["train", "--resume", second, "--label-smoothing", "0.5"]) == 2

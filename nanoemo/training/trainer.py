@@ -91,7 +91,7 @@ class Trainer:
     def __init__(self, model, optimizer, loss_fn, train, validation=None, *, device="cpu", schedule=None,
                  clip_norm=None, callbacks=()):
         for name, loader in (("train", train), ("validation", validation)):
-            if isinstance(loader, Labelled) or (name == "train" and not hasattr(loader, "epoch")):
+            if isinstance(loader, Labelled):
                 raise TypeError(f"Trainer: {name}: expected a loader, got {type(loader).__name__}; "
                                 "nanoemo.data.DataLoader(images, batch_size=32) makes one of a set")
         self.model = model
