@@ -6,7 +6,8 @@ With kernel (kh, kw), stride (sh, sw) and `before` cells of padding above and to
     min pooling   the same with min
     mean pooling  y[n, r, c] = sum over the window's real cells / number of real cells
 
-Padding counts as −∞ for max and +∞ for min, so it is never chosen; a mean leaves it out (TensorFlow's rule).
+Padding counts as −∞ for max and +∞ for min, and is never chosen, not even where all real cells are −∞ themselves; a mean
+leaves it out (TensorFlow's rule).
 
 Backward, max and min: the whole of dy[n, r, c] goes to the cell that was chosen, of equal cells the first in
 row-major order, as in PyTorch. Forward notes the chosen cell's place in its window, i·kw + j, in a byte.
@@ -86,13 +87,15 @@ def _extreme_forward_plain(x, axes, sign):
 
 def _extreme_backward_plain(dy, cache):
     padded, axes, sign = cache
-    dx = np.zeros_like(padded)
+    dx, real = np.zeros_like(padded), np.zeros_like(padded, bool)
+    _inside(real, axes)[...] = True
     for (r, c), (i, j) in _windows(axes):
         for n in range(dy.shape[0]):
             for channel in range(dy.shape[3]):
                 window = sign * padded[n, i, j, channel]
+                cells = np.flatnonzero(real[n, i, j, channel])
                 # argmax takes the first of equal cells
-                row, column = np.unravel_index(window.argmax(), window.shape)
+                row, column = np.unravel_index(cells[window.flat[cells].argmax()], window.shape)
                 dx[n, i.start + row, j.start + column, channel] += dy[n, r, c, channel]
     return _inside(dx, axes).copy()
 
@@ -129,6 +132,7 @@ def _extreme_forward(x, axes, extreme, relu=False):
     cells = _cells(axes)
     nowhere = len(cells)            # the place noted where ReLU lets nothing through
     y, place = np.empty(shape, x.dtype), np.empty(shape, np.min_scalar_type(nowhere))
+    first_places = _first_places(axes)
     padded = any(axes[0].pads + axes[1].pads)
 
     def pool_images(images):
@@ -142,7 +146,7 @@ def _extreme_forward(x, axes, extreme, relu=False):
             if k:
                 keep_better(best, chosen, candidate, k, extreme)
             else:
-                chosen.fill(0)
+                chosen[...] = first_places
         if relu:
             block_negative(best, chosen, nowhere)
 
@@ -162,6 +166,12 @@ def block_negative(best, chosen, nowhere):
     blocked = (best <= 0).view(np.uint8)
     np.maximum(chosen, blocked * chosen.dtype.type(nowhere), out=chosen)
     np.maximum(best, 0, out=best)
+
+
+def _first_places(axes):
+    """The place of each window's first real cell, which is chosen unless another is better, (H', W', 1)."""
+    rows, columns = (np.maximum(axis.pads[0] - np.arange(axis.outputs) * axis.stride, 0) for axis in axes)
+    return np.add.outer(rows * axes[1].kernel, columns)[..., None]
 
 
 def _cells(axes):

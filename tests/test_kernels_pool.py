@@ -128,6 +128,19 @@ def test_nan_reaches_the_output(kind, where):
     assert np.isnan(y[0, 0, 0, 0]) and y[0, 0, 1, 0] == 0
 
 
+@pytest.mark.parametrize("kind, worst", [("max", -np.inf), ("min", np.inf)])
+def test_padding_is_not_chosen_where_all_cells_are_as_bad(rng, kind, worst):
+    """Every window's dy arrives, in the first of its real cells."""
+    forward, backward, forward_plain, backward_plain = (
+        getattr(pool, f"{kind}_pool2d_{name}") for name in ("forward", "backward", "forward_plain", "backward_plain"))
+    arguments = np.full((2, 5, 4, 3), worst), 3, 2, 1
+    y, cache = forward(*arguments)
+    dy = rng.standard_normal(y.shape)
+    dx = backward(dy, cache)
+    np.testing.assert_allclose(dx.sum(axis=(1, 2)), dy.sum(axis=(1, 2)))
+    np.testing.assert_array_equal(dx, backward_plain(dy, forward_plain(*arguments)[1]))
+
+
 def test_infinite_gradient_stays_in_its_cell():
     _, cache = pool.max_pool2d_forward(np.arange(4.0).reshape(1, 2, 2, 1), 2)
     dx = pool.max_pool2d_backward(np.full((1, 1, 1, 1), np.inf), cache)
