@@ -15,9 +15,9 @@ The definitions below say just that. The fast versions, further down, turn the s
 under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla et al. 2006), and then all the outputs
 of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole batch
 would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of about a
-megabyte is gathered, multiplied while it is in the cache, and its buffer used again for the next. Two kinds of window go
-a faster way still, which multiplies less: those of 3 or 5 taps over many channels (kernels/winograd.py), and wide ones over
-few (kernels/wide.py).
+megabyte, or one row of outputs where that is more, is gathered, multiplied while it is in the cache, and its buffer used
+again for the next. Two kinds of window go a faster way still, which multiplies less: those of 3 or 5 taps over many
+channels (kernels/winograd.py), and wide ones over few (kernels/wide.py).
 
 A 1-D convolution is a 2-D one over images of one row.
 """
@@ -170,7 +170,7 @@ def _input_gradient(dy, x_shape, w, strides, pads):
     """dx. With stride 1 it is itself a convolution: of dy, padded, with the weights turned by 180°."""
     kh, kw = w.shape[:2]
     turned_pads = tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip((kh, kw), pads))
-    if strides == (1, 1) and min(map(min, turned_pads)) >= 0:
+    if strides == (1, 1):
         turned = w[::-1, ::-1].transpose(0, 1, 3, 2)
         return _correlate(dy, turned, None, strides, turned_pads)
     return _scatter_gradient(dy, x_shape, w, strides, pads)
@@ -185,12 +185,16 @@ def _scatter_gradient(dy, x_shape, w, strides, pads):
     dx = np.empty(x_shape, dy.dtype)
 
     def work(n):
-        windows = (dy[n].reshape(-1, channels) @ weights).reshape(height, width, kh, kw, c)
         padded = np.zeros((x_shape[1] + top + bottom, x_shape[2] + left + right, c), dy.dtype)
-        for di in range(kh):
-            for dj in range(kw):
-                target = padded[di:di + height * strides[0]:strides[0], dj:dj + width * strides[1]:strides[1]]
-                target[:height, :width] += windows[:, :, di, dj]
+        for _, rows in _blocks(1, height, width, weights.shape[1], dy.itemsize):
+            count = rows.stop - rows.start
+            columns = workspace("conv columns", (count * width, weights.shape[1]), dy.dtype)
+            windows = np.dot(dy[n, rows].reshape(-1, channels), weights, out=columns).reshape(count, width, kh, kw, c)
+            below = padded[rows.start * strides[0]:]
+            for di in range(kh):
+                for dj in range(kw):
+                    target = below[di:di + count * strides[0]:strides[0], dj:dj + width * strides[1]:strides[1]]
+                    target += windows[:, :, di, dj]
         dx[n] = padded[top:top + x_shape[1], left:left + x_shape[2]]
 
     parallel(work, range(images))
@@ -225,7 +229,7 @@ def _gather(x, w_shape, strides, pads, images, rows, width):
 
 
 def padded_slab(x, kh, strides, pads, images, rows):
-    """The rows of x, padding included, that a block of output rows looks at; a view where nothing is padded."""
+    """The rows of x, padding included, that a block of output rows looks at; a view where it can be."""
     (top, bottom), (left, right) = pads
     first = rows.start * strides[0] - top
     last = (rows.stop - 1) * strides[0] + kh - top

@@ -46,13 +46,22 @@ MAX_CHANNELS = 32
 
 
 def wide_suits(w_shape, strides, outputs):
-    """Whether a convolution has stride 1, a window larger than 5×5, few channels, and a tile of outputs at least.
+    """Whether a convolution has stride 1, a window of 5×5 at least, few channels, and multiplies less so than by columns.
 
     outputs: (height, width) of the result
     """
-    kh, kw, *channels = w_shape
-    return (strides == (1, 1) and min(kh, kw) >= 5 and kh * kw >= 30 and max(channels) <= MAX_CHANNELS
-            and kh * kw * channels[0] >= MIN_TERMS and min(outputs) >= TILE)
+    kh, kw, inputs, channels = w_shape
+    height, width = outputs
+    if strides != (1, 1) or min(kh, kw) < 5 or max(inputs, channels) > MAX_CHANNELS or kh * kw * inputs < MIN_TERMS:
+        return False
+    across = _tile_width(channels)
+    multiplications = POINTS * -(-height // TILE) * -(-kh // TILE) * -(-width // across) * across * (across + kw - 1)
+    return multiplications <= height * width * kh * kw          # a small output fills its tiles badly
+
+
+def _tile_width(channels):
+    """Outputs of a row in a tile; of the product's columns, times the channels."""
+    return 8 if channels <= 8 else 4
 
 
 class _Tiling:
@@ -62,7 +71,7 @@ class _Tiling:
         kh, kw, self.channels, outputs = w_shape
         self.origin = -pads[0][0], -pads[1][0]
         self.pieces = -(-kh // TILE)
-        self.width = 8 if outputs <= 8 else 4               # of a tile; of the product, times the outputs
+        self.width = _tile_width(outputs)
         self.run = self.width + kw - 1                      # pixels of a row that a tile looks at
         self.outputs = output_shape(x_shape, w_shape, (1, 1), pads)
         self.grid = -(-self.outputs[0] // TILE), -(-self.outputs[1] // self.width)

@@ -13,8 +13,8 @@ and along both axes of an image, where d, g and y are small squares,
 With tiles of 4×4 outputs that is 36 multiplications instead of 144 for a 3×3 window, and 64 instead of 400 for one of
 5×5. Summing over input channels comes before the last step, so at each of the 36 or 64 points there is one matrix
 product, tiles × channels times channels × outputs (Lavin & Gray 2016, "Fast algorithms for convolutional neural
-networks"). The three transforms are matrix products as well. The whole is linear in d and in g, so the gradients are the
-same steps transposed, last one first:
+networks"). The three transforms are matrix products as well. The whole is linear in g, so its gradient is the
+same steps transposed, last one first (that of d is a correlation again, kernels/conv.py):
 
     dg = Gᵀ [ (Bᵀ d B) ⊙ (A dy Aᵀ) ] G.
 

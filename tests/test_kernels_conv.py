@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from nanoemo.kernels import conv, wide, winograd
+from nanoemo.kernels import conv, conv_pool, threads, wide, winograd
 
 # (N, H, W, C), (kh, kw, O), stride, padding
 CASES = [
@@ -120,18 +120,32 @@ def test_one_dimension(rng, torch, shape, k, o, stride, padding):
     np.testing.assert_allclose(gradients[1], tw.grad.numpy().transpose(2, 1, 0), atol=1e-11)
 
 
-def test_large_images_are_cut_into_row_blocks(rng, monkeypatch):
+@pytest.mark.parametrize("shape", [(2, 23, 9, 8), (7, 5, 4, 8)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_large_images_are_cut_into_row_blocks(rng, monkeypatch, shape, stride):
     """Blocks of rows and of images, the last one smaller, give what one block gives."""
-    for shape in ((2, 23, 9, 8), (7, 5, 4, 8)):
-        x, w, b = make(rng, shape, (3, 3, 4))
-        whole, cache = conv.conv2d_forward(x, w, b, 1, "same")
-        dy = rng.standard_normal(whole.shape)
-        wanted = conv.conv2d_backward(dy, cache)
-        monkeypatch.setattr(conv, "COLUMN_BYTES", 9 * 9 * 8 * 8 * 4)
-        cut, cache = conv.conv2d_forward(x, w, b, 1, "same")
-        np.testing.assert_allclose(cut, whole, atol=1e-12)
-        for got, expected in zip(conv.conv2d_backward(dy, cache), wanted):
-            np.testing.assert_allclose(got, expected, atol=1e-11)
+    x, w, b = make(rng, shape, (3, 3, 4))
+    whole, cache = conv.conv2d_forward(x, w, b, stride, "same")
+    dy = rng.standard_normal(whole.shape)
+    wanted = conv.conv2d_backward(dy, cache)
+    monkeypatch.setattr(conv, "COLUMN_BYTES", 9 * 9 * 8 * 8 * 4)
+    cut, cache = conv.conv2d_forward(x, w, b, stride, "same")
+    np.testing.assert_allclose(cut, whole, atol=1e-12)
+    for got, expected in zip(conv.conv2d_backward(dy, cache), wanted):
+        np.testing.assert_allclose(got, expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("channels, window", [(3, 3), (9, 2), (16, 3), (4, 7)])
+def test_views_are_read_right(rng, channels, window):
+    """Transposed and strided arrays, whichever way the convolution goes."""
+    x = rng.standard_normal((channels, 24, 13, 4)).transpose(3, 2, 1, 0)[:, :, ::2]
+    w = rng.standard_normal((16, channels, window, 2 * window)).transpose(2, 3, 1, 0)[:, ::2]
+    y, cache = conv.conv2d_forward(x, w, None, 1, "valid")
+    expected, expected_cache = conv.conv2d_forward(x.copy(), w.copy(), None, 1, "valid")
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    dy = np.broadcast_to(rng.standard_normal(16), y.shape)
+    for got, wanted in zip(conv.conv2d_backward(dy, cache)[:2], conv.conv2d_backward(dy.copy(), expected_cache)[:2]):
+        np.testing.assert_allclose(got, wanted, atol=1e-11)
 
 
 @pytest.mark.parametrize("shape,window,stride,padding", CASES)
@@ -151,17 +165,33 @@ def test_only_wanted_gradients_are_computed(rng):
     assert dx is None and db is None and dw.shape == w.shape
 
 
-def test_same_bits_on_any_number_of_threads(rng):
-    from nanoemo.kernels import threads
-    x, w, b = make(rng, (9, 24, 24, 16), (3, 3, 32), np.float32)
-    results, before = [], threads.get_num_threads()
+# images and weights that go each way, and the module that cuts them into blocks
+WAYS = {"columns": (conv, (12, 17, 15, 4), (3, 3, 4, 8)), "minimal filtering": (winograd, (12, 17, 15, 16), (3, 3, 16, 16)),
+        "wide windows": (wide, (12, 20, 16, 4), (9, 9, 4, 8)), "in one go": (conv_pool, (12, 17, 15, 3), (3, 3, 3, 8))}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_same_bits_on_any_number_of_threads(rng, monkeypatch, way):
+    module, x_shape, w_shape = WAYS[way]
+    for name in [name for name in vars(module) if name.endswith("BYTES")]:
+        monkeypatch.setattr(module, name, 1 << 13)
+    monkeypatch.setattr(winograd, "MIN_TILES", 1)
+    x, w = rng.standard_normal(x_shape, np.float32), rng.standard_normal(w_shape, np.float32)
+    results, helped, workers = [], [], threads._workers
+    monkeypatch.setattr(threads, "_workers", lambda: helped.append(True) or workers())
+    before = threads.get_num_threads()
     try:
         for n in (1, 2, 3):
             threads.set_num_threads(n)
-            y, cache = conv.conv2d_forward(x, w, b, 1, "same")
-            results.append([y, *conv.conv2d_backward(y, cache)])
+            if way == "in one go":
+                y, cache = conv_pool.conv2d_relu_max_pool2d_forward(x, w, None, 1, "same", 2)
+                results.append([y, conv_pool.conv2d_relu_max_pool2d_backward(y, cache, (False, True, False))[1]])
+            else:
+                y, cache = conv.conv2d_forward(x, w, None, 1, "same")
+                results.append([y, *conv.conv2d_backward(y, cache)[:2]])
     finally:
         threads.set_num_threads(before)
+    assert helped, "nothing was cut into blocks, so nothing was compared"
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
 

@@ -51,6 +51,15 @@ def test_blocks_of_every_size_agree(rng, monkeypatch):
         np.testing.assert_allclose(dw, results[0][1], atol=1e-9)
 
 
+def test_tiles_that_need_no_border_are_read_in_place(rng, monkeypatch):
+    """Three tiles of four outputs exactly, one a block: those of later rows and images, too, begin at their own pixel."""
+    monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(winograd, "MIN_TILES", 1)
+    x, w = rng.standard_normal((2, 14, 14, 16)), rng.standard_normal((3, 3, 16, 16))
+    y = winograd.winograd_correlate(x, w, None, ((0, 0), (0, 0)))
+    np.testing.assert_allclose(y, conv.conv2d_forward_plain(x, w, None, 1, "valid")[0], atol=1e-10)
+
+
 def test_few_channels_and_strides_go_the_other_way():
     assert not winograd.winograd_suits((3, 3, 1, 32), (1, 1))
     assert not winograd.winograd_suits((3, 3, 32, 32), (2, 1))

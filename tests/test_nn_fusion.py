@@ -122,3 +122,24 @@ def test_convolution_relu_pooling_equals_its_definition(rng, shape, window, out,
             assert (a is None) == (b is None)
             if a is not None:
                 np.testing.assert_allclose(a, b, atol=1e-10)
+
+
+@pytest.mark.parametrize("pool", [2, (16, 16), (15, 17), (17, 17)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_in_one_go_each_gradient_alone(rng, monkeypatch, pool, bias):
+    """Few channels and no dx; windows of up to 289 places, which a byte does not tell apart; a bias that is not there."""
+    from nanoemo.kernels import conv_pool
+    monkeypatch.setattr(conv_pool, "conv2d_forward", None)          # it is not called
+    monkeypatch.setattr(conv_pool, "conv2d_backward", None)
+    x, w, b = rng.standard_normal((2, 36, 36, 1)), rng.standard_normal((3, 3, 1, 4)), rng.standard_normal(4) if bias else None
+    y, cache = conv_pool.conv2d_relu_max_pool2d_forward(x, w, b, 1, "same", pool)
+    expected, plain_cache = conv_pool.conv2d_relu_max_pool2d_forward_plain(x, w, b, 1, "same", pool)
+    np.testing.assert_allclose(y, expected, atol=1e-11)
+    dy = rng.standard_normal(y.shape)
+    wanted = conv_pool.conv2d_relu_max_pool2d_backward_plain(dy, plain_cache)
+    for needs in ((False, True, True), (False, True, False), (False, False, True)):
+        got = conv_pool.conv2d_relu_max_pool2d_backward(dy, cache, needs)
+        for gradient, expected, need in zip(got, wanted, needs):
+            assert (gradient is not None) == (need and expected is not None)
+            if gradient is not None:
+                np.testing.assert_allclose(gradient, expected, atol=1e-10)
