@@ -36,6 +36,7 @@ __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d
            "conv2d_backward", "conv2d_backward_plain", "conv2d_forward", "conv2d_forward_plain"]
 
 COLUMN_BYTES = 1 << 20      # columns gathered at a time, by each thread; half of a usual level-2 cache
+FEW_CHANNELS = 7            # up to so many, columns are gathered along the image's row
 PARTIAL_SUMS = 8            # dw is summed in so many parts whatever the number of threads, for the same bits
 
 
@@ -215,7 +216,7 @@ def _gather(x, w_shape, strides, pads, images, rows, width):
     slab = padded_slab(x, kh, strides, pads, images, rows)
     count, height = slab.shape[0], rows.stop - rows.start
     n, i, j, k = slab.strides
-    if c >= 8:
+    if c > FEW_CHANNELS:
         # A window's row is kw·C neighbouring numbers: long runs to copy.
         shape, step = (count, height, width, kh, kw * c), (n, i * strides[0], j * strides[1], i, k)
     else:
@@ -223,7 +224,7 @@ def _gather(x, w_shape, strides, pads, images, rows, width):
         shape, step = (kh, kw, c, count, height, width), (i, j, k, n, i * strides[0], j * strides[1])
     columns = workspace("conv columns", shape, x.dtype)
     np.copyto(columns, as_strided(slab, shape, step))
-    if c >= 8:
+    if c > FEW_CHANNELS:
         return columns.reshape(-1, kh * kw * c)
     return columns.reshape(kh * kw * c, -1).T
 

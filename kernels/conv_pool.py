@@ -12,16 +12,19 @@ compares whole arrays. One more row of the columns is always 1, and its weight i
 Only y and, a byte for each number of it, the place in its window that was chosen are written. On the way back the block's
 dy is made again from those two, and used for dw and db before it leaves the cache.
 
-This is done where the convolution has few channels and goes by columns, and, backward, where nobody asks for dx; else the
-kernels run one after the other. The numbers are the same either way, but for the order in which sums are added up.
+    d(x ∗ w + b) at place k of a window = dy where place k was chosen, else 0;     [dw; db] = columns · that
+
+This is done where the convolution has few channels and goes by columns, the pool pads nothing, and, backward, where nobody
+asks for dx; else the kernels run one after the other. The numbers are the same either way, but for the order in which sums are
+added up.
 """
 import math
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from nanoemo.kernels.conv import (PARTIAL_SUMS, conv2d_backward, conv2d_backward_plain, conv2d_forward, conv2d_forward_plain,
-                                  goes_by_columns, padded_slab)
+from nanoemo.kernels.conv import (FEW_CHANNELS, PARTIAL_SUMS, conv2d_backward, conv2d_backward_plain, conv2d_forward,
+                                  conv2d_forward_plain, goes_by_columns, padded_slab)
 from nanoemo.kernels.conv_checks import check_conv2d, output_shape
 from nanoemo.kernels.pool import (block_negative, keep_better, max_pool2d_backward, relu_max_pool2d_backward_plain,
                                   relu_max_pool2d_forward, relu_max_pool2d_forward_plain, where_chosen)
@@ -32,7 +35,6 @@ __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_backward_p
            "conv2d_relu_max_pool2d_forward", "conv2d_relu_max_pool2d_forward_plain"]
 
 BLOCK_BYTES = 4 << 20       # of columns and outputs; smaller ones wait longer for the interpreter lock than they gain
-MAX_CHANNELS = 7            # of the input: with more, columns are quicker gathered another way
 
 
 def conv2d_relu_max_pool2d_forward_plain(x, w, b, stride, padding, kernel_size, pool_padding="valid"):
@@ -116,7 +118,7 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
 def _in_one_go(w_shape, strides, axes):
     """Whether a convolution, whose outputs `axes` pool, has few channels and goes by columns; no window is cut off."""
     whole_windows = not any(axes[0].pads + axes[1].pads)
-    return whole_windows and w_shape[2] <= MAX_CHANNELS and goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
+    return whole_windows and w_shape[2] <= FEW_CHANNELS and goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
 
 
 def _blocks(axes, y, weights):

@@ -25,6 +25,7 @@ __all__ = ["beside", "get_num_threads", "groups", "image_blocks", "once_per_thre
            "set_num_threads", "sum_of", "workspace"]
 
 BLOCK_BYTES = 256 * 1024
+KEPT_BYTES = 32 << 20         # of a workspace
 
 _lock = threading.Lock()
 _pool = None
@@ -122,7 +123,7 @@ def row_blocks(rows, bytes_per_row, block_bytes=BLOCK_BYTES):
 def image_blocks(images, height, rows):
     """Cut a batch into (images, rows) slices of about `rows` rows: part of one image, or several whole images.
 
-    Blocks are even, and an even number of them where there are several, so that two threads end together.
+    Blocks are even; where they are of whole images, also an even number of them, so that two threads end together.
 
     >>> image_blocks(2, 46, 23)[:2]
     [(slice(0, 1, None), slice(0, 23, None)), (slice(0, 1, None), slice(23, 46, None))]
@@ -164,9 +165,12 @@ def sum_of(parts):
 def workspace(name, shape, dtype):
     """An uninitialised array that this thread keeps from call to call, so that it stays in the cache.
 
-    Each name is one buffer a thread, grown where needed; what it holds is lost at the next call with that name.
+    Each name is one buffer a thread, grown where needed; what it holds is lost at the next call with that name. One that no
+    cache holds is made anew each time instead: it would stay in memory as long as the thread lives.
     """
     size = math.prod(shape)
+    if size * np.dtype(dtype).itemsize > KEPT_BYTES:
+        return np.empty(shape, dtype)
     buffers = _local.__dict__.setdefault("buffers", {})
     buffer = buffers.get((name, dtype))
     if buffer is None or buffer.size < size:

@@ -78,7 +78,7 @@ def _positive(name, what, value, one=False):
     if not whole or len(numbers) not in ((1,) if one else (1, 2)):
         kind = "a positive whole number" if one else "a positive whole number or a pair of them"
         raise ValueError(f"{name}: {what} must be {kind}, got {value!r}")
-    return int(numbers[0]) if one else pair(value, what)
+    return int(numbers[0]) if one else pair(value, f"{name}: {what}")
 
 
 def _check_axis(name, word, axis):

@@ -21,7 +21,8 @@ same steps transposed, last one first (that of d is a correlation again, kernels
 The price is rounding: a larger tile takes more points, whose powers lie farther from 1. With tiles of four outputs and 64
 channels float32's error forward is some 3 times that of the columns' product for a sequence, 6 times for 3×3 windows and 10
 times for 5×5; of a gradient of the weights up to 25 times. That is a few millionths of the result. Tiles of six for 3×3
-windows would double it, and were not faster.
+windows would double it, and were not faster. A value that is not finite, or so large that a transform overflows, spreads over
+its whole tile, and an infinity becomes NaN.
 """
 import math
 from functools import lru_cache
@@ -51,9 +52,9 @@ def winograd_suits(w_shape, strides):
 def transforms(m, r):
     """Matrices Aᵀ (m, n), G (n, r), Bᵀ (n, n) of F(m, r), n = m + r − 1.
 
-    Row k of G and of A evaluates a polynomial at point k; row k of Bᵀ holds the coefficients of the polynomial that
-    vanishes at all the other points. The last row stands for the point at infinity: it picks the leading
-    coefficient.
+    A polynomial of degree below n is, of its values v at the points p, Σ v(p) Π (x − q) / Π (p − q), q all other points
+    (Lagrange). Row k of A and of G evaluates at point k, in G divided by Π (p − q); row k of Bᵀ holds the coefficients of
+    Π (x − q). The last row stands for the point at infinity: it picks the leading coefficient.
 
     >>> at, g, bt = transforms(2, 3)
     >>> import numpy as np
