@@ -147,6 +147,7 @@ export function chooser({ device, about, doing, path, clear, show }) {
     }
   };
   input.addEventListener("change", send);
+  send();               // one may have been chosen while the page was still asking what it serves
   return send;
 }
 
