@@ -13,6 +13,7 @@ from nanoemo.cli import main
 from nanoemo.data import voices
 from nanoemo.files import read_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, carry_out, trial_settings, write_page
+from nanoemo.reproduction.carry_out import is_finished
 from nanoemo.reproduction.page import run_path
 from nanoemo.training import RunFolder, sanity
 
@@ -86,6 +87,24 @@ def test_what_was_broken_off_goes_on_to_the_same_weights(small):
     assert carry_out(settings, broken, say=lambda line: None)
     assert read_json(whole / "history.json")[-1]["loss"] == read_json(broken / "history.json")[-1]["loss"]
     assert RunFolder.open(broken).best_path.exists()
+
+
+def test_a_finished_run_goes_on_to_more_epochs_and_not_to_fewer(small, capsys):
+    def settings(epochs):
+        return trial_settings(TRIALS[1], str(small.csv), limit=14, batch_size=7, epochs=epochs)
+
+    small.folder.mkdir(parents=True)
+    longer, whole = small.folder / "longer", small.folder / "whole"
+    assert carry_out(settings(1), longer, say=lambda line: None)
+    assert not carry_out(settings(3), longer, stop=True, say=lambda line: None) and not is_finished(longer)
+    assert carry_out(settings(3), longer, say=lambda line: None)
+    assert carry_out(settings(3), whole, say=lambda line: None)
+    assert [row["loss"] for row in read_json(longer / "history.json")] == [
+        row["loss"] for row in read_json(whole / "history.json")]
+    assert RunFolder.open(longer).config()["settings"]["epochs"] == 3
+    with pytest.raises(ValueError, match="is in epoch 3 already, so it cannot end after 2"):
+        carry_out(settings(2), longer)
+    assert is_finished(longer)
 
 
 def test_a_folder_with_other_settings_is_left_alone(small, capsys):

@@ -1,5 +1,5 @@
 """One trial: from its settings to a finished run folder. What is finished is kept, what was broken off goes on."""
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from nanoemo import features, models
 from nanoemo.training import RunFolder, Settings, experiment_for, progress
@@ -7,7 +7,7 @@ from nanoemo.training import RunFolder, Settings, experiment_for, progress
 __all__ = ["QUICK_EPOCHS", "QUICK_LIMIT", "carry_out", "is_finished", "noun", "trial_settings"]
 
 QUICK_EPOCHS, QUICK_LIMIT = 2, {"images": 700, "clips": 35}         # show that a trial runs; its figures say nothing
-MAY_DIFFER = ("device", "data")             # between the runs of one trial: the data's fingerprint is compared instead
+MAY_DIFFER = ("device", "data", "epochs")   # between the runs of one trial: resuming compares the data itself, and the epochs
 
 
 def noun(trial):
@@ -49,13 +49,15 @@ def carry_out(settings, path, stop=None, say=print):
     """Train and judge with `settings` in the folder `path`, going on with what is there; True where all was done.
 
     stop: looked at between steps, True leaves early with everything saved.
-    Raises ValueError where the folder holds a run with other settings or on other data.
+    A finished run goes on where `settings` ask for more epochs than it had.
+    Raises ValueError where the folder holds a run with other settings, with more epochs or on other data.
     """
     begun = (path / "config.json").exists()
     if begun:
         folder = RunFolder.open(path)
-        _require_same(settings, folder)
-        if is_finished(path):
+        before = Settings.from_config(folder.config(), folder.config_path)
+        _require_same(settings, before, path)
+        if is_finished(path) and before.epochs == settings.epochs:
             say(f"{path}: done before")
             return True
     experiment = experiment_for(settings)
@@ -64,15 +66,14 @@ def carry_out(settings, path, stop=None, say=print):
     with folder:
         if begun:
             experiment.resume(folder)
-        else:
-            experiment.begin(folder)
+            (path / "report.html").unlink(missing_ok=True)      # of fewer epochs
+        experiment.begin(folder)
         return experiment.run(folder, progress(), stop, say=say)
 
 
-def _require_same(settings, folder):
-    before = Settings.from_config(folder.config(), folder.config_path)
-    before = replace(before, **{name: getattr(settings, name) for name in MAY_DIFFER})
+def _require_same(settings, before, path):
+    """Raise ValueError where `settings` are not those that the run in `path` was begun with (`before`)."""
     for name, value in asdict(settings).items():
-        if value != getattr(before, name):
-            raise ValueError(f"{folder.path} was begun with {name} {getattr(before, name)!r}, not {value!r}; give another "
+        if name not in MAY_DIFFER and value != getattr(before, name):
+            raise ValueError(f"{path} was begun with {name} {getattr(before, name)!r}, not {value!r}; give another "
                              "folder with --out")
