@@ -12,10 +12,9 @@ from nanoemo import models
 from nanoemo.cli import main
 from nanoemo.data import voices
 from nanoemo.files import read_json
-from nanoemo.reproduction import PAPERS, Paper, Trial, carry_out, trial_settings, write_page
-from nanoemo.reproduction.carry_out import is_finished
+from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
 from nanoemo.reproduction.page import run_path
-from nanoemo.training import RunFolder, sanity
+from nanoemo.training import RunFolder, carry_out, sanity
 
 TRIALS = (Trial("plain, first", "chater.dcnn", {"test": 0.5, "training": 0.25}, {"augment": ""}, {"angry": 0.125}),
           Trial("second", "chater.dcnn", {"validation": 0.75}))
@@ -96,7 +95,7 @@ def test_a_finished_run_goes_on_to_more_epochs_and_not_to_fewer(small, capsys):
     small.folder.mkdir(parents=True)
     longer, whole = small.folder / "longer", small.folder / "whole"
     assert carry_out(settings(1), longer, say=lambda line: None)
-    assert not carry_out(settings(3), longer, stop=True, say=lambda line: None) and not is_finished(longer)
+    assert not carry_out(settings(3), longer, stop=True, say=lambda line: None) and not RunFolder(longer).is_finished
     assert carry_out(settings(3), longer, say=lambda line: None)
     assert carry_out(settings(3), whole, say=lambda line: None)
     assert [row["loss"] for row in read_json(longer / "history.json")] == [
@@ -104,7 +103,7 @@ def test_a_finished_run_goes_on_to_more_epochs_and_not_to_fewer(small, capsys):
     assert RunFolder.open(longer).config()["settings"]["epochs"] == 3
     with pytest.raises(ValueError, match="is in epoch 3 already, so it cannot end after 2"):
         carry_out(settings(2), longer)
-    assert is_finished(longer)
+    assert RunFolder(longer).is_finished
 
 
 def test_a_folder_with_other_settings_is_left_alone(small, capsys):

@@ -24,9 +24,9 @@ def add_arguments(parser):
 
 def run(args):
     from nanoemo.data import DataError
-    from nanoemo.reproduction import carry_out, noun, paper, trial_settings, write_page
+    from nanoemo.reproduction import noun, paper, trial_settings, write_page
     from nanoemo.reproduction.page import run_path
-    from nanoemo.training import catch_interrupt
+    from nanoemo.training import carry_out, catch_interrupt
     from nanoemo.training.progress import counted
 
     name = SPEECH.get(args.paper) if args.speech else args.paper

@@ -111,7 +111,7 @@ def run(args):
     if not done:
         say(f"stopped, and all is saved; to go on: nanoemo train --resume {folder.path}")
         return STOPPED
-    say(f"report: {folder.path / 'report.html'}")
+    say(f"report: {folder.report_path}")
     return 0
 
 

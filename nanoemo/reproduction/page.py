@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nanoemo import models
 from nanoemo.files import read_json, write_file
-from nanoemo.reproduction.carry_out import QUICK_EPOCHS, QUICK_LIMIT, is_finished, noun
+from nanoemo.reproduction.trials import QUICK_EPOCHS, QUICK_LIMIT, noun
 from nanoemo.training import RunFolder
 from nanoemo.training.progress import duration
 from nanoemo.training.recorder import best_epoch
@@ -87,9 +87,9 @@ def write_page(folder, paper, command, quick=False):
 
     command: what was typed. Trials without a finished run are named as not run.
     """
-    results = [_Result.read(trial, run_path(folder, trial)) for trial in paper.trials
-               if is_finished(run_path(folder, trial))]
-    missing = [trial for trial in paper.trials if not is_finished(run_path(folder, trial))]
+    finished = {trial.name: RunFolder(run_path(folder, trial)).is_finished for trial in paper.trials}
+    results = [_Result.read(trial, run_path(folder, trial)) for trial in paper.trials if finished[trial.name]]
+    missing = [trial for trial in paper.trials if not finished[trial.name]]
     page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, results, quick),
                        reading=textwrap.fill(paper.reading, WIDTH),
                        outcome=_outcome(results, missing), settings=_settings(results),

@@ -4,6 +4,7 @@
 that of a model trained part by part.
 """
 from nanoemo.training.callbacks import Callback
+from nanoemo.training.carry_out import carry_out
 from nanoemo.training.checkpoint import CheckpointError
 from nanoemo.training.class_weights import class_weights
 from nanoemo.training.early_stopping import EarlyStopping
@@ -20,4 +21,4 @@ from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, pre
 
 __all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "Predictions", "Recorder", "RunFolder",
            "RunFolderError", "Search", "Settings", "Snapshots", "StagedExperiment", "Trainer", "TrainingDiverged",
-           "catch_interrupt", "class_weights", "experiment_for", "predict", "progress"]
+           "carry_out", "catch_interrupt", "class_weights", "experiment_for", "predict", "progress"]

@@ -49,7 +49,7 @@ def write_report(folder):
             _reconstructions(folder),
             *(_split(folder, split) for split in ("validation", "test")),
             _summary(folder), _settings(config)]
-    write_file(folder.path / "report.html", PAGE.format(
+    write_file(folder.report_path, PAGE.format(
         title=escape(title), style=STYLE, body="\n".join(part for part in body if part)))
 
 

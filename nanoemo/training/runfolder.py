@@ -99,6 +99,12 @@ class RunFolder:
     best_path = property(lambda self: self.path / "checkpoints" / "best.safetensors")
     last_path = property(lambda self: self.path / "checkpoints" / "last.safetensors")
     snapshots_path = property(lambda self: self.path / "snapshots")
+    report_path = property(lambda self: self.path / "report.html")
+
+    @property
+    def is_finished(self):
+        """Whether the run is trained and judged to its end: the report is written last."""
+        return self.report_path.exists()
 
     def finished_best_path(self):
         """`best_path`; RunFolderError, which says how to go on, where no epoch is finished and so no weights are kept."""

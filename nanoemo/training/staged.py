@@ -57,7 +57,7 @@ class StagedExperiment(Experiment):
         if self.settings.epochs != epochs:
             raise ValueError(f"{folder.path} was begun with {counted(epochs, 'epoch')} a stage. Later stages are built on "
                              "earlier ones, so that cannot change; leave --epochs out, or begin a new run")
-        done = [place for place in self._places(folder) if is_done(place)]
+        done = [place for place in self._places(folder) if place.is_finished]
         for place in done:
             try:
                 place.history()                 # the report needs it, hours later
@@ -68,7 +68,7 @@ class StagedExperiment(Experiment):
     def run(self, folder, display, stop=None, save_every=60.0, say=print):
         """Carry out the stages that are not done yet, each into its folder; then judge the architecture."""
         for number, place in enumerate(self._places(folder), start=1):
-            if is_done(place):
+            if place.is_finished:
                 continue
             kind = AutoEncoderStage if self.stages[number - 1].reconstructs else ClassifierStage
             stage = kind(self, number, folder)
@@ -85,10 +85,6 @@ class StagedExperiment(Experiment):
 
     def _places(self, folder):
         return [folder.stage(number, stage.name) for number, stage in enumerate(self.stages, start=1)]
-
-
-def is_done(place):
-    return (place.path / "report.html").exists()
 
 
 class StageExperiment:
