@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "train a model, on drawn faces or on your data",
     "evaluate": "judge a trained model on the validation and test sets",
     "search": "cross-validate settings: a grid of them, or some drawn at random",
+    "leave-one-out": "train once for every person of a data set, and test on that one",
     "ensemble": "judge several trained models together",
     "fuse": "judge a model that sees and one that listens together",
     "data": "look into a data set: numbers, duplicates, examples",
@@ -84,7 +85,7 @@ def _parser(argv):
     for name, text in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == asked:
-            command = importlib.import_module(f"nanoemo.cli.{name}")
+            command = importlib.import_module(f"nanoemo.cli.{name.replace('-', '_')}")
             command.add_arguments(subparser)
             options = tuple(subparser._option_string_actions)
     return parser, command, options

@@ -1,7 +1,7 @@
 """`nanoemo search MODEL`: cross-validate learning rate, regularisation, hidden units and other settings."""
 from pathlib import Path
 
-from nanoemo.cli.train import STOPPED, add_extras, add_settings, say, train_command, wanted_settings
+from nanoemo.cli.train import STOPPED, add_extras, add_settings, refuse_settings, say, train_command, wanted_settings
 
 
 def add_arguments(parser):
@@ -34,6 +34,7 @@ def run(args):
     if args.jobs == 0:
         raise ValueError("--jobs is 0; expected a number of processes, or -1 for one a core")
     if args.resume:
+        refuse_settings(args)
         search, folder = Search.resume(Path(args.resume)), RunFolder(args.resume)
     else:
         search = _new_search(args)

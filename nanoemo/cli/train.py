@@ -12,9 +12,7 @@ EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "sche
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a name that `nanoemo models` lists")
     add_settings(parser)
-    rates = parser.add_argument_group("learning rate and regularisation (by default the paper's)")
-    rates.add_argument("--lr", type=float, metavar="X", help="learning rate")
-    rates.add_argument("--weight-decay", type=float, metavar="X", help="L2 regularisation")
+    add_rates(parser)
     add_extras(parser)
     parser.add_argument("--snapshots", action="store_true",
                         help="keep the weights after 0, 1, 2, 4, 8, ... epochs, for `nanoemo show activations`")
@@ -54,6 +52,13 @@ def add_settings(parser):
     group.add_argument("--stages", action=argparse.BooleanOptionalAction, default=None,
                        help="train part by part, --epochs each, or all at once (default: as in the paper)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
+
+
+def add_rates(parser):
+    """Where they are one number each."""
+    rates = parser.add_argument_group("learning rate and regularisation (by default the paper's)")
+    rates.add_argument("--lr", type=float, metavar="X", help="learning rate")
+    rates.add_argument("--weight-decay", type=float, metavar="X", help="L2 regularisation")
 
 
 def add_extras(parser):
@@ -164,6 +169,14 @@ def wanted_settings(args):
     if wanted["augment"] == "none":
         wanted["augment"] = ""
     return wanted
+
+
+def refuse_settings(args):
+    """ValueError where a model or settings are given beside --resume, which has its own."""
+    wanted = {"model": args.model, "data": args.data, **wanted_settings(args)}
+    given = [name.replace("_", " ") for name, value in wanted.items() if value is not None]
+    if given:
+        raise ValueError(f"--resume {args.resume} goes on with the settings that it was begun with; leave {', '.join(given)} out")
 
 
 def train_command(settings):

@@ -10,6 +10,7 @@ from nanoemo.training.class_weights import class_weights
 from nanoemo.training.early_stopping import EarlyStopping
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.interrupt import catch_interrupt
+from nanoemo.training.leave_one_out import LeaveOneOut
 from nanoemo.training.progress import progress
 from nanoemo.training.recorder import Recorder
 from nanoemo.training.runfolder import RunFolder, RunFolderError
@@ -19,6 +20,6 @@ from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.staged import StagedExperiment, experiment_for
 from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, predict
 
-__all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "Predictions", "Recorder", "RunFolder",
+__all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "LeaveOneOut", "Predictions", "Recorder", "RunFolder",
            "RunFolderError", "Search", "Settings", "Snapshots", "StagedExperiment", "Trainer", "TrainingDiverged",
            "carry_out", "catch_interrupt", "class_weights", "experiment_for", "predict", "progress"]

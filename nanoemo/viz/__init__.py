@@ -10,6 +10,7 @@ They need matplotlib, which is imported on the first call.
 from nanoemo.viz.augmentation import augmented
 from nanoemo.viz.classes import class_counts, class_table, confusion_matrix, per_class_accuracy
 from nanoemo.viz.curves import accuracy_curves, loss_curves, run_curves
+from nanoemo.viz.groups import group_accuracy
 from nanoemo.viz.maps import activation_maps, filters
 from nanoemo.viz.network import network
 from nanoemo.viz.photo import faces_in_photo
@@ -23,6 +24,6 @@ from nanoemo.viz.times import times
 from nanoemo.viz.voice import voice
 
 __all__ = ["accuracy_curves", "activation_maps", "augmented", "class_counts", "class_table", "confusion_matrix",
-           "contact_sheet", "dreams", "faces_in_photo", "filters", "grad_cam", "loss_curves", "network",
+           "contact_sheet", "dreams", "faces_in_photo", "filters", "grad_cam", "group_accuracy", "loss_curves", "network",
            "per_class_accuracy", "reconstructions", "run_curves", "saliency", "samples", "save", "search_results",
            "timeline", "times", "to_png", "voice"]
