@@ -60,6 +60,16 @@ def status_of(driver, pattern, element="status", seconds=60):
     return text
 
 
+def button_of(driver, name, seconds=60):
+    """The button that turns the camera or the microphone on, once the page has enabled it."""
+    button = driver.find_element("id", name)
+    end = time.monotonic() + seconds
+    while not button.is_enabled():
+        assert time.monotonic() < end, f"waited for the button {name} to be enabled"
+        time.sleep(0.05)
+    return button
+
+
 def pixels(driver, canvas, red, green, blue):
     """How many pixels of the canvas of that id have that colour."""
     return driver.execute_script("""

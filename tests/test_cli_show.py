@@ -168,7 +168,7 @@ def test_models_of_two_inputs_and_without_an_end_in_maps(model, data, tmp_path, 
 
 @pytest.mark.parametrize("args, message", [
     (["curves", "absent"], "absent: there is no such folder"),
-    (["dream", "RUN", "--class", "hapy"], "no class 'hapy'; did you mean 'happy'?"),
+    (["dream", "RUN", "--class", "hapy"], "no class 'hapy'; did you mean happy?"),
     (["saliency", "RUN", "--class", "joy"], "no class 'joy'; there are angry, disgust"),
     (["gradcam", "RUN", "--layer", "conv"], "no layer 'conv'; there are 0 (Conv2d), 1 (ReLU)"),
     (["gradcam", "RUN", "--layer", "10"], "layer '10' gives (7, 512); expected maps"),

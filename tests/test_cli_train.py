@@ -267,7 +267,7 @@ def error_of(capsys, *args):
     (["train", MODEL, "--lr", "many"], "invalid float"),
     (["train", MODEL, "--epochs", "0"], "epochs is 0"),
     (["train", MODEL, "--optimizer", "adma"], "adam"),
-    (["train", MODEL, "--augment", "flpi"], "did you mean 'flip'"),
+    (["train", MODEL, "--augment", "flpi"], "did you mean flip"),
     (["train", MODEL, "--augment", "flip,mixup=many"], "'mixup=many': expected a number after =, as in mixup=0.2"),
     (["train", MODEL, "--limit", "7", "--batch-size", "7", "--augment", "cutout=48"], "square of 48 pixels may cover all"),
     (["train", MODEL, "--limit", "20", "--batch-size", "21"],

@@ -21,10 +21,10 @@ def test_what_the_names_stand_for():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("rotat=10", "unknown 'rotat'; did you mean 'rotate'? There are flip, vflip, rotate, zoom, shift, brightness, contrast"),
+    ("rotat=10", "unknown 'rotat'; did you mean rotate? There are flip, vflip, rotate, zoom, shift, brightness, contrast"),
     ("flip;zoom", "unknown 'flip;zoom'; did you mean"),
-    ("blur", "unknown 'blur'; There are"),
-    ("mixu", "did you mean 'mixup'?"),
+    ("blur", "unknown 'blur'; there are"),
+    ("mixu", "did you mean mixup?"),
     ("flip,zoom,flip=0.1", "'flip' is given twice"),
     ("rotate=ten", "'rotate=ten': expected a number after =, as in rotate=10"),
     ("zoom=", "'zoom=': expected a number after ="),

@@ -15,7 +15,7 @@ KERNELS = Path(nanoemo.kernels.__path__[0])
 # From the bottom up. A part imports from its own layer and from layers below, never from above.
 LAYERS = [
     ("kernels",),
-    ("backend", "live", "random", "files"),
+    ("backend", "live", "random", "files", "hints"),
     ("tensor",),
     ("capture", "gradcheck", "graph_memory", "ops"),
     ("nn", "optim"),
@@ -26,7 +26,7 @@ LAYERS = [
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 NO_TENSOR = ("data", "features")            # they make arrays, for any framework
-ALLOWED_WITHOUT_TENSOR = ("data", "features", "files")
+ALLOWED_WITHOUT_TENSOR = ("data", "features", "files", "hints")
 DEFINED_IN = {       # what `from nanoemo import` gives that is no part itself
     "Tensor": "tensor", "no_grad": "tensor", "detect_anomaly": "tensor", "is_grad_enabled": "tensor",
     "manual_seed": "random", "set_default_device": "backend", "get_num_threads": "backend",

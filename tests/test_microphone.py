@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from local_page import device_is_off, pixels, request, serious, serving, status_of, watch_device
+from local_page import button_of, device_is_off, pixels, request, serious, serving, status_of, watch_device
 
 from nanoemo.data.clipset import RATE
 from nanoemo.recognition import FacesPage, Listener, VoicesPage, page_of
@@ -123,7 +123,7 @@ def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypa
     status_of(driver, "^Start the microphone")
     assert status_of(driver, "Made voices are nobody's", "model")            # told by the program, after the page has been shown
     watch_device(driver)
-    button = driver.find_element("id", "microphone")
+    button = button_of(driver, "microphone")
     button.click()
     status_of(driver, r"^Listening to the last 3 s, every \d+\.\d s$")
     names = driver.execute_script(              # at once: the next answer brings new bars
@@ -146,7 +146,7 @@ def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypa
 
 def test_microphone_that_is_not_allowed_or_not_there(server, open_page):
     driver = open_page(server.url, "--deny-permission-prompts")
-    driver.find_element("id", "microphone").click()
+    button_of(driver, "microphone").click()
     assert re.search("choose a recording|Allow it", status_of(driver, "No microphone|does not allow|cannot be used"))
 
 

@@ -181,7 +181,7 @@ def test_parts_are_frozen_and_put_to_another_use(rng):
 @pytest.mark.parametrize("call, message", [
     (lambda: models.build("series.architecture1", cnn="cnn3"), "cnn is 'cnn3'; expected one of cnn1, cnn2"),
     (lambda: models.build("series.conv_ae", num_classes=7), "is an auto-encoder and has no classes"),
-    (lambda: models.build("series.cnn1", depth=2), "no option depth; its options are none"),
+    (lambda: models.build("series.cnn1", depth=2), "no option depth; it has none"),
 ])
 def test_what_cannot_be_built_is_refused(call, message):
     with pytest.raises(ValueError, match=message):

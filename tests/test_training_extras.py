@@ -33,7 +33,7 @@ def test_balanced_weights_make_all_classes_count_alike():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("hapy=2", "there is no class 'hapy'; did you mean 'happy'"), ("balance", "did you mean 'balanced'"),
+    ("hapy=2", "there is no class 'hapy'; did you mean happy"), ("balance", "did you mean balanced"),
     ("happy", "'happy': expected a number"), ("happy=-1", "expected a number of at least 0"),
     ("happy=nan", "expected a number"), ("happy=1,,sad=2", "there is no class ''")])
 def test_class_weights_that_cannot_be(text, message):
@@ -58,7 +58,7 @@ def test_a_schedule_is_followed_epoch_by_epoch(text, rates):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("cos", "unknown 'cos'; did you mean 'cosine'"), ("cosine=3", "expected no number"), ("step=0", "a number of epochs"),
+    ("cos", "unknown 'cos'; did you mean cosine"), ("cosine=3", "expected no number"), ("step=0", "a number of epochs"),
     ("step=two", "as in step=10"), ("exponential=2", "at most 1"), ("cosine,step", "more than one schedule"),
     ("warmup,plateau", "plateau cannot follow a warmup"), ("warmup=1.5", "a number of epochs")])
 def test_schedules_that_cannot_be(text, message):
@@ -155,7 +155,7 @@ def test_layers_are_taken_whole_and_only_behind_others_that_are():
 
 @pytest.mark.parametrize("words, message", [
     (["--from", "nowhere"], "nowhere: there is no such folder"), (["--freeze", "Convolution"], "'Convolution' names no layer"),
-    (["--class-weights", "joy=2"], "there is no class 'joy'"), (["--schedule", "cosne"], "did you mean 'cosine'"),
+    (["--class-weights", "joy=2"], "there is no class 'joy'"), (["--schedule", "cosne"], "did you mean cosine"),
     (["--option", "hidden=3"], "no option hidden; its options are dropout"),
     (["--option", "input_shape=3"], "option input_shape: not one of the model's own"),
     (["--option", "num_classes=3"], "option num_classes: not"), (["--option", "name=njoku.cnn"], "option name: not"),

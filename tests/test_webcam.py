@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from local_page import device_is_off, pixels, request, serious, serving, status_of, watch_device
+from local_page import button_of, device_is_off, pixels, request, serious, serving, status_of, watch_device
 from PIL import Image
 
 from nanoemo.cli import main
@@ -45,6 +45,7 @@ def test_page_loads_nothing_from_elsewhere(server):
         assert headers["Permissions-Policy"] == "camera=(self), microphone=(), geolocation=()"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["X-Content-Type-Options"] == "nosniff"
         assert not re.search(rb"https?://|//\w+\.|@import|url\(", body)
+    assert b'id="camera" type="button" disabled' in request(server, "GET", "/")[2]     # until its script listens
     assert request(server, "GET", "/about")[0] == 200
     for path in ("/../server.py", "/voices.js"):
         assert request(server, "GET", path)[0] == 404
@@ -146,7 +147,7 @@ def test_camera_in_the_browser(server, open_page, camera_film):
     driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
                        f"--use-file-for-fake-video-capture={camera_film}")
     watch_device(driver)
-    button = driver.find_element("id", "camera")
+    button = button_of(driver, "camera")
     button.send_keys(Keys.ENTER)                    # by the keyboard
     status_of(driver, r"^1 face; \d+\.\d pictures a second")
     assert pixels(driver, "picture", *ORANGE) > 500
@@ -163,14 +164,14 @@ def test_camera_in_the_browser(server, open_page, camera_film):
 def test_camera_without_a_face(server, open_page):
     """Chromium's own fake camera shows a test card."""
     driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    driver.find_element("id", "camera").click()
+    button_of(driver, "camera").click()
     status_of(driver, "^no face found")
     assert pixels(driver, "picture", *ORANGE) == 0
 
 
 def test_camera_that_is_not_allowed_or_not_there(server, open_page):
     driver = open_page(server.url, "--deny-permission-prompts")
-    driver.find_element("id", "camera").click()
+    button_of(driver, "camera").click()
     assert "choose a picture" in status_of(driver, "No camera|does not allow") or "Allow it" in status_of(driver, "allow")
     assert "problem" in driver.find_element("id", "status").get_attribute("class")
 

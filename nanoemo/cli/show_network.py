@@ -1,10 +1,10 @@
 """Figures that the network of a run is run for. Each function gives (figure, default path)."""
-import difflib
 
 import numpy as np
 
 from nanoemo import features, interpret, load_state, nn, viz
 from nanoemo.cli.show_records import default_path
+from nanoemo.hints import suggest
 from nanoemo.recognition import listens
 from nanoemo.recognition.trained import Trained
 from nanoemo.training import Experiment, RunFolder
@@ -32,9 +32,7 @@ class Subject:
     def label(self, name):
         """The number of a class. ValueError, with the names there are, where there is none called so."""
         if name not in self.classes:
-            near = difflib.get_close_matches(name, self.classes, n=1)
-            hint = f"did you mean {near[0]!r}? There" if near else "there"
-            raise ValueError(f"--class: there is no class {name!r}; {hint} are {', '.join(self.classes)}")
+            raise ValueError(f"--class: there is no class {name!r}; {suggest(name, self.classes)}")
         return self.classes.index(name)
 
     def asked(self, name):

@@ -1,5 +1,4 @@
 """Augmentation by name: from the text of a setting to transforms and a mixing, and samples of what they do."""
-import difflib
 
 import numpy as np
 
@@ -8,6 +7,7 @@ from nanoemo.data.loader import DataLoader
 from nanoemo.data.mixing import CutMix, MixOneOf, MixUp
 from nanoemo.data.pixels import CutOut, RandomBrightness, RandomContrast, RandomNoise
 from nanoemo.data.transforms import Compose
+from nanoemo.hints import suggest
 
 __all__ = ["augmented_samples", "parse_augment"]
 
@@ -42,15 +42,13 @@ def parse_augment(text):
     >>> parse_augment("flp")            # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: augment: unknown 'flp'; did you mean 'flip'? There are flip, vflip, rotate, ...
+    ValueError: augment: unknown 'flp'; did you mean flip? There are flip, vflip, rotate, ...
     """
     named = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, given, amount = (piece.strip() for piece in part.partition("="))
         if name not in KNOWN:
-            near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"augment: unknown {name!r}; {hint}There are {', '.join(KNOWN)}")
+            raise ValueError(f"augment: unknown {name!r}; {suggest(name, KNOWN)}")
         if name in named:
             raise ValueError(f"augment: {name!r} is given twice; leave one of them out")
         make, usual = KNOWN[name]

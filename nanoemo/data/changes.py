@@ -4,12 +4,12 @@ Unlike those of images they are made before training, each giving a further copy
 the chater paper does (section 3.3.1). Its first experiment has two copies, "noise" and "stretch+pitch" together, its
 second and third four: "noise", "shift", "pitch" and "stretch". How much, it does not say.
 """
-import difflib
 from dataclasses import replace
 
 import numpy as np
 
 from nanoemo.data.clipset import RATE
+from nanoemo.hints import suggest
 
 __all__ = ["EXPERIMENT_1", "EXPERIMENT_2", "changed", "parse_changes", "with_copies"]
 
@@ -58,7 +58,7 @@ def parse_changes(text):
     >>> parse_changes("strech")
     Traceback (most recent call last):
         ...
-    ValueError: augment: unknown 'strech'; did you mean 'stretch'? voices have noise, shift, stretch, pitch
+    ValueError: augment: unknown 'strech'; did you mean stretch? Voices have noise, shift, stretch, pitch
     """
     copies = filter(None, (part.strip() for part in text.split(",")))
     return ["+".join(f"{name}={amount:g}" for name, amount in map(_parse_one, copy.split("+"))) for copy in copies]
@@ -68,9 +68,7 @@ def _parse_one(part):
     """(name, amount) of "pitch=3" or "pitch"."""
     name, given, amount = (piece.strip() for piece in part.partition("="))
     if name not in CHANGES:
-        near = difflib.get_close_matches(name, CHANGES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"augment: unknown {name!r}; {hint}voices have {', '.join(CHANGES)}")
+        raise ValueError(f"augment: unknown {name!r}; {suggest(name, CHANGES, 'voices have')}")
     try:
         amount = float(amount) if given else USUAL[name]
     except ValueError:

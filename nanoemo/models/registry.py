@@ -1,8 +1,8 @@
 """The list of models: each by its name, with the function that builds it and its recipe."""
-import difflib
 import inspect
 from dataclasses import dataclass
 
+from nanoemo.hints import suggest
 from nanoemo.nn import shapes_of_inputs
 
 __all__ = ["Recipe", "build", "names", "recipe", "register"]
@@ -86,9 +86,8 @@ def build(name, num_classes=None, input_shape=None, **options):
              if option not in ("num_classes", "input_shape")]
     unknown = [option for option in options if option not in known]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], ["num_classes", "input_shape", *known], 1)
-        hint = f"did you mean {near[0]}? Its" if near else "its"
-        raise ValueError(f"{name}: no option {', '.join(unknown)}; {hint} options are {', '.join(known) or 'none'}")
+        hint = suggest(unknown[0], known, "its options are") if known else "it has none"
+        raise ValueError(f"{name}: no option {', '.join(unknown)}; {hint}")
     if defaults.num_classes is not None:
         options["num_classes"] = defaults.num_classes if num_classes is None else num_classes
     elif num_classes is not None:
@@ -112,7 +111,5 @@ def _find(name):
     if not isinstance(name, str):
         raise TypeError(f"models: expected the name of a model, got {name!r}; there are {', '.join(_models)}")
     if name not in _models:
-        near = difflib.get_close_matches(name, _models, 3, cutoff=0.6)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_models)}"
-        raise ValueError(f"models: there is no model called {name!r}; {hint}")
+        raise ValueError(f"models: there is no model called {name!r}; {suggest(name, _models)}")
     return _models[name]

@@ -4,7 +4,6 @@ A call of `step()` gives the rule all parameters that have a gradient, as lists 
 in place. What a rule remembers of a parameter (a velocity, a mean of squares) is a `slot`, made of zeros
 when first needed.
 """
-import difflib
 import functools
 import math
 import numbers
@@ -13,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from nanoemo import backend, live
+from nanoemo.hints import suggest
 from nanoemo.nn.checks import misfit
 from nanoemo.tensor import Tensor
 
@@ -254,7 +254,5 @@ def build(name, params, **options):
     'Adam'
     """
     if name not in BY_NAME:
-        near = difflib.get_close_matches(name, BY_NAME, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
-        raise ValueError(f"optim: there is no optimiser called {name!r}; {hint}")
+        raise ValueError(f"optim: there is no optimiser called {name!r}; {suggest(name, BY_NAME)}")
     return BY_NAME[name](params, **options)

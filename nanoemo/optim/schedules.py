@@ -3,8 +3,9 @@
 A schedule takes the rate that the optimiser has when it is made as the base rate. Call `step(loss)` after each
 epoch. Epochs count from 0; `rate(epoch)` is the formula.
 """
-import difflib
 import math
+
+from nanoemo.hints import suggest
 
 __all__ = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearWarmup", "ReduceLROnPlateau",
            "build_schedule", "parse_schedule"]
@@ -220,15 +221,13 @@ def parse_schedule(text):
     >>> parse_schedule("cosin")
     Traceback (most recent call last):
         ...
-    ValueError: schedule: unknown 'cosin'; did you mean 'cosine'? There are cosine, step, exponential, plateau, warmup
+    ValueError: schedule: unknown 'cosin'; did you mean cosine? There are cosine, step, exponential, plateau, warmup
     """
     asked = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, given, number = (piece.strip() for piece in part.partition("="))
         if name not in USUAL:
-            near = difflib.get_close_matches(name, USUAL, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"schedule: unknown {name!r}; {hint}There are {', '.join(USUAL)}")
+            raise ValueError(f"schedule: unknown {name!r}; {suggest(name, USUAL)}")
         asked[name] = _number(name, number) if given else USUAL[name]
     if len(asked.keys() - {"warmup"}) > 1:
         raise ValueError(f"schedule: {text!r} names more than one schedule; only warmup goes before another")

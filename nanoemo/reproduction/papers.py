@@ -2,10 +2,10 @@
 
 A trial is one training run. Its settings are the model's recipe (`nanoemo.models.recipe`) with `changes`.
 """
-import difflib
 from dataclasses import dataclass, field
 
 from nanoemo.data.changes import EXPERIMENT_1, EXPERIMENT_2
+from nanoemo.hints import suggest
 
 __all__ = ["PAPERS", "Paper", "Trial", "paper"]
 
@@ -141,7 +141,5 @@ def paper(name):
     {'test': 0.3624}
     """
     if name not in PAPERS:
-        near = difflib.get_close_matches(name, PAPERS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(PAPERS)}"
-        raise ValueError(f"no paper is called {name!r}; {hint}")
+        raise ValueError(f"no paper is called {name!r}; {suggest(name, PAPERS)}")
     return PAPERS[name]

@@ -1,7 +1,8 @@
 """How much each class counts in the loss."""
-import difflib
 
 import numpy as np
+
+from nanoemo.hints import suggest
 
 __all__ = ["class_weights"]
 
@@ -28,10 +29,8 @@ def class_weights(text, counts):
     for part in text.split(","):
         name, _, number = (piece.strip() for piece in part.partition("="))
         if name not in weights:
-            near = difflib.get_close_matches(name, ["balanced", *weights], 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"class weights: there is no class {name!r}; {hint}Write balanced, or weights of "
-                             f"{', '.join(weights)}, such as {next(iter(weights))}=2")
+            raise ValueError(f"class weights: there is no class {name!r}; {suggest(name, ['balanced', *weights])}; write "
+                             f"balanced, or weights of classes, such as {next(iter(weights))}=2")
         weights[name] = _positive(part, number)
     return np.array(list(weights.values()), np.float32)
 

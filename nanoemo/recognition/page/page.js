@@ -74,6 +74,7 @@ export class Device {
   constructor(name, instead, constraints) {
     Object.assign(this, { name, instead, constraints, stream: null, waiting: false, button: element(name) });
     this.button.addEventListener("click", () => this.stream ? this.stop() : this.start());
+    this.button.disabled = false;       // as the page is written: a click before anybody listens would be lost
   }
 
   async start() {
