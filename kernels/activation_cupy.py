@@ -1,7 +1,7 @@
 """Activations on the GPU: the functions of activation.py, computed by activation.cu."""
 import cupy as cp
 
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 
 __all__ = [
     "leaky_relu_backward", "leaky_relu_forward", "log_softmax_backward", "log_softmax_forward", "relu_backward",
@@ -14,7 +14,7 @@ launch = CudaFile("activation.cu").launch
 
 def _elementwise(kernel, *arguments):
     """A new array like the first argument, filled by a kernel that takes the arguments, the new array, its size."""
-    arguments = [cp.ascontiguousarray(a) if isinstance(a, cp.ndarray) else a for a in arguments]
+    arguments = [in_order(a) if isinstance(a, cp.ndarray) else a for a in arguments]
     out = cp.empty_like(arguments[0])
     launch(kernel, each(out.size), *arguments, out, out.size)
     return out
@@ -22,7 +22,7 @@ def _elementwise(kernel, *arguments):
 
 def _rowwise(kernel, *arrays):
     """The same, with a warp for each row of the last axis."""
-    arrays = [cp.ascontiguousarray(array) for array in arrays]
+    arrays = [in_order(array) for array in arrays]
     out = cp.empty_like(arrays[0])
     length = out.shape[-1]
     rows = out.size // length

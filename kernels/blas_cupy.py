@@ -57,7 +57,8 @@ class _Cublas:
 
 def _loaded_library():
     from cupy_backends.cuda.libs import cublas  # noqa: F401  Importing it loads libcublas from wherever CuPy finds it.
-    for version in (13, 12, 11):
+    # The version that CuPy was built for comes first: PyTorch may have loaded another one.
+    for version in dict.fromkeys((cp.cuda.runtime.runtimeGetVersion() // 1000, 13, 12, 11)):
         try:
             return ctypes.CDLL(f"libcublas.so.{version}", mode=os.RTLD_NOLOAD | os.RTLD_NOW)
         except OSError:

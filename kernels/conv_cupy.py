@@ -7,7 +7,7 @@ import numpy as np
 
 from nanoemo.kernels.blas_cupy import matmul
 from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 from nanoemo.kernels.dense_cupy import add_bias, column_sums
 
 __all__ = ["conv1d_backward", "conv1d_forward", "conv2d_backward", "conv2d_forward"]
@@ -32,7 +32,7 @@ def conv2d_forward(x, w, b, stride, padding):
 def conv2d_backward(dy, cache, needs=(True, True, True)):
     """Gradients (dx, dw, db); None for one that `needs` does not ask for, or for a bias that is not there."""
     x, w, has_bias, strides, pads = cache
-    dy = cp.ascontiguousarray(dy)
+    dy = in_order(dy)
     dx = _input_gradient(dy, x.shape, w, strides, pads) if needs[0] else None
     dw = _weight_gradient(dy, x, w.shape, strides, pads) if needs[1] else None
     db = column_sums(dy.reshape(-1, dy.shape[3])) if has_bias and needs[2] else None
@@ -53,7 +53,7 @@ def conv1d_backward(dy, cache, needs=(True, True, True)):
 
 def convolve(x, w, b, strides, pads):
     """(y, cache) of arguments that have been checked, padding given as ((top, bottom), (left, right))."""
-    x, w, b = (None if a is None else cp.ascontiguousarray(a) for a in (x, w, b))
+    x, w, b = (None if a is None else in_order(a) for a in (x, w, b))
     height, width = output_shape(x.shape, w.shape, strides, pads)
     size, outputs = math.prod(w.shape[:3]), w.shape[3]
     y = cp.empty((x.shape[0], height, width, outputs), x.dtype)

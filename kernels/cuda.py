@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["BLOCK", "CudaFile", "blocks_of", "each"]
+__all__ = ["BLOCK", "CudaFile", "blocks_of", "each", "in_order"]
 
 FOLDER = Path(__file__).resolve().parent
 LARGEST_INT = 2**31 - 1
@@ -48,6 +48,16 @@ def blocks_of(count, block=BLOCK):
     ((10,), (256,))
     """
     return (count,), (block,)
+
+
+def in_order(array):
+    """`array` where it lies in memory in order, as kernels expect it, else a copy that does; of the same shape.
+
+    Not `cupy.ascontiguousarray` alone: of an array () it makes one of shape (1,).
+    """
+    import cupy
+
+    return array if array.flags.c_contiguous else cupy.ascontiguousarray(array)
 
 
 def source_text(path, included=()):

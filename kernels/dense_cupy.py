@@ -3,7 +3,7 @@ import cupy as cp
 from numpy import broadcast_shapes
 
 from nanoemo.kernels import blas_cupy
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 from nanoemo.kernels.dense import check_linear
 
 __all__ = ["linear_forward", "linear_backward", "matmul"]
@@ -34,19 +34,19 @@ def column_sums(x):
 def linear_forward(x, w, b=None):
     """y = x w + b over the last axis; returns (y, cache). Shapes and errors are those of dense.py."""
     check_linear(x, w, b)
-    w = cp.ascontiguousarray(w)
-    y = blas_cupy.matmul(cp.ascontiguousarray(x).reshape(-1, x.shape[-1]), w)
+    w = in_order(w)
+    y = blas_cupy.matmul(in_order(x).reshape(-1, x.shape[-1]), w)
     if b is not None:
-        add_bias(y, cp.ascontiguousarray(b))
+        add_bias(y, in_order(b))
     return y.reshape(*x.shape[:-1], w.shape[1]), (x, w, b is not None)
 
 
 def linear_backward(dy, cache, needs=(True, True, True)):
     """(dx, dw, db), None where `needs` says so or there is no bias."""
     x, w, has_bias = cache
-    dy = cp.ascontiguousarray(dy).reshape(-1, w.shape[1])
+    dy = in_order(dy).reshape(-1, w.shape[1])
     dx = blas_cupy.matmul(dy, w, transpose_b=True).reshape(x.shape) if needs[0] else None
-    dw = blas_cupy.matmul(cp.ascontiguousarray(x).reshape(-1, w.shape[0]), dy, transpose_a=True) if needs[1] else None
+    dw = blas_cupy.matmul(in_order(x).reshape(-1, w.shape[0]), dy, transpose_a=True) if needs[1] else None
     db = column_sums(dy) if needs[2] and has_bias else None
     return dx, dw, db
 
@@ -63,5 +63,5 @@ def _stack_of_matrices(x, leading):
     if x.shape[:-2] != leading:
         x = cp.broadcast_to(x, (*leading, *x.shape[-2:]))
     turned = not x.flags.c_contiguous and x.swapaxes(-1, -2).flags.c_contiguous
-    x = cp.ascontiguousarray(x.swapaxes(-1, -2) if turned else x)
+    x = in_order(x.swapaxes(-1, -2) if turned else x)
     return x.reshape(-1, *x.shape[-2:]) if leading else x, turned

@@ -1,7 +1,7 @@
 """Dropout on the GPU: the functions of dropout.py, computed by dropout.cu. From one seed both draw the same mask."""
 import cupy as cp
 
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 from nanoemo.kernels.dropout import PER_COUNT, check_p, threshold
 
 __all__ = ["dropout_forward", "dropout_backward"]
@@ -28,7 +28,7 @@ def dropout_backward(dy, cache):
 def _drop(x, p, seed):
     if p == 0:
         return x
-    x = cp.ascontiguousarray(x)
+    x = in_order(x)
     y = cp.empty_like(x)
     draws = -(-y.size // PER_COUNT)
     launch("drop", each(draws, THREADS), x, seed, threshold(p), 1 / (1 - p), y, y.size)

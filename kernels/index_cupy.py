@@ -1,7 +1,7 @@
 """What `numpy.add.at` is for the CPU, on the GPU: always in one order, hence with the same bits (index.cu says how)."""
 import cupy as cp
 
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 
 __all__ = ["add_at"]
 
@@ -13,4 +13,4 @@ def add_at(x, key, values):
     places = cp.arange(x.size).reshape(x.shape)[key].ravel()
     count = places.size
     order = cp.sort(places * count + cp.arange(count))
-    launch("add_in_turn", each(count), order, cp.ascontiguousarray(values), x, count)
+    launch("add_in_turn", each(count), order, in_order(values), x, count)

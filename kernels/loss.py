@@ -245,10 +245,10 @@ def binary_cross_entropy_backward(dloss, cache):
     [-1.0, 1.0]
     """
     p, target = cache
-    variance = 1 - p
+    variance = np.asarray(1 - p)            # an array for p () too
     variance *= p
     np.maximum(variance, VARIANCE_FLOOR, out=variance)
-    dp = p - target
+    dp = np.asarray(p - target)
     dp /= variance
     dp *= float(dloss) / p.size
     return dp

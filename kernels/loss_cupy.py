@@ -5,7 +5,7 @@ The host does not wait for the card to look at values. A label that is no class,
 """
 import cupy as cp
 
-from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, each
+from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, each, in_order
 from nanoemo.kernels.loss import LOG_FLOOR, VARIANCE_FLOOR, check_label_shapes, check_target
 
 __all__ = [
@@ -22,7 +22,7 @@ launch = CudaFile("loss.cu").launch
 
 def _like(array, dtype):
     """`array` with that dtype, and in memory in order."""
-    return cp.ascontiguousarray(array.astype(dtype, copy=False))
+    return in_order(array.astype(dtype, copy=False))
 
 
 def _mean(kernel, shape, dtype, *arguments, sizes):
@@ -48,7 +48,7 @@ def cross_entropy_forward(logits, labels):
     A label that is no class makes the loss NaN, and the gradient of its row.
     """
     check_label_shapes(logits, labels)
-    logits = cp.ascontiguousarray(logits)
+    logits = in_order(logits)
     p = cp.empty_like(logits)
     # One of the two is None: class numbers, or a distribution in each row.
     target = (_like(labels, cp.int64), None) if labels.ndim == 1 else (None, _like(labels, logits.dtype))
@@ -69,7 +69,7 @@ def cross_entropy_backward(dloss, cache):
 def mse_loss_forward(prediction, target):
     """Mean of (prediction − target)² over all elements. Keeps both."""
     check_target("mse_loss", prediction, target)
-    cache = cp.ascontiguousarray(prediction), _like(target, prediction.dtype)
+    cache = in_order(prediction), _like(target, prediction.dtype)
     return _mean_of_elements("mse_loss_forward", *cache), cache
 
 
@@ -83,7 +83,7 @@ def mse_loss_backward(dloss, cache):
 def binary_cross_entropy_forward(p, target):
     """Mean of −[t log p + (1 − t) log(1 − p)] over all elements. Keeps both; NaN where one is outside 0 … 1."""
     check_target("binary_cross_entropy", p, target)
-    cache = cp.ascontiguousarray(p), _like(target, p.dtype)
+    cache = in_order(p), _like(target, p.dtype)
     return _mean_of_elements("binary_cross_entropy_forward", *cache, LOG_FLOOR), cache
 
 

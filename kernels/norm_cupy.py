@@ -1,7 +1,7 @@
 """Batch normalisation on the GPU: the functions of norm.py, computed by norm.cu."""
 import cupy as cp
 
-from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, each
+from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, each, in_order
 from nanoemo.kernels.norm import check
 
 __all__ = ["batch_norm_forward", "batch_norm_backward"]
@@ -39,7 +39,7 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
     Raises ValueError for a vector of another shape and for a batch with one value a channel in training.
     """
     check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
-    x = cp.ascontiguousarray(x)
+    x = in_order(x)
     chunks = _Chunks(x)
     mean, over_sigma, y = cp.empty_like(running_mean), cp.empty_like(running_mean), cp.empty_like(x)
     if training:
@@ -57,7 +57,7 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
 def batch_norm_backward(dy, cache):
     """(dx, dgamma, dbeta)."""
     x, mean, over_sigma, gamma, training = cache
-    dy = cp.ascontiguousarray(dy)
+    dy = in_order(dy)
     chunks = _Chunks(x)
     dx, dgamma, dbeta = cp.empty_like(x), cp.empty_like(gamma), cp.empty_like(gamma)
     sums, products = chunks.new_pair()

@@ -6,7 +6,7 @@ numbers; such an array is not looked at, so a wrong value in it is no error.
 import cupy as cp
 import numpy as np
 
-from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of
+from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, in_order
 from nanoemo.kernels.optim import NORM_MARGIN, check, check_adam, check_sgd
 
 __all__ = ["sgd_step", "rmsprop_step", "adam_step", "adamw_step", "squared_norm", "shorten"]
@@ -23,7 +23,7 @@ launch = CudaFile("optim.cu").launch
 
 def _in_order(arrays):
     """The arrays; copies of those that do not lie in memory in order."""
-    return [cp.ascontiguousarray(array) for array in arrays]
+    return [in_order(array) for array in arrays]
 
 
 def _copy_back(arrays, in_order):

@@ -4,7 +4,7 @@ from functools import lru_cache
 import cupy as cp
 import numpy as np
 
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 from nanoemo.kernels.windows import axes_1d, axes_2d
 
 __all__ = [
@@ -38,7 +38,7 @@ def _forward(x, axes):
     images, _, _, channels = x.shape
     y = cp.empty((images, axes[0].outputs, axes[1].outputs, channels), x.dtype)
     (_, shape), pooling = _launching(images, axes, channels)
-    return cp.ascontiguousarray(x), y, shape, pooling
+    return in_order(x), y, shape, pooling
 
 
 def _backward(dy, axes):
@@ -46,7 +46,7 @@ def _backward(dy, axes):
     images, _, _, channels = dy.shape
     dx = cp.empty((images, axes[0].size, axes[1].size, channels), dy.dtype)
     (shape, _), pooling = _launching(images, axes, channels)
-    return cp.ascontiguousarray(dy), dx, shape, pooling
+    return in_order(dy), dx, shape, pooling
 
 
 def _extreme_forward(x, axes, sign, relu=False):

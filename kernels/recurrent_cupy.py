@@ -2,7 +2,7 @@
 import cupy as cp
 
 from nanoemo.kernels.blas_cupy import matmul
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 from nanoemo.kernels.dense_cupy import column_sums
 from nanoemo.kernels.recurrent import check_lstm
 
@@ -14,7 +14,7 @@ BLOCK = 64          # why: recurrent.cu
 
 def _swapped(array):
     """(N, T, …) -> (T, N, …) or back, in order in memory."""
-    return cp.ascontiguousarray(array.transpose(1, 0, 2))
+    return in_order(array.transpose(1, 0, 2))
 
 
 def lstm_forward(x, w, u, b, h0=None, c0=None):
@@ -26,7 +26,7 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     """
     check_lstm(x, w, u, b, h0, c0)
     (batch, steps, features), units = x.shape, len(u)
-    w, u, b = map(cp.ascontiguousarray, (w, u, b))
+    w, u, b = map(in_order, (w, u, b))
     gates = matmul(_swapped(x).reshape(steps * batch, features), w).reshape(steps, batch, 4 * units)
     hidden, cells = (cp.empty((steps + 1, batch, units), x.dtype) for _ in range(2))
     hidden[0] = 0 if h0 is None else h0         # slice t of both goes into step t
@@ -46,7 +46,7 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     """
     x, w, u, gates, cells, hidden = cache
     (batch, steps, features), units = x.shape, len(u)
-    dh = None if dh is None else cp.ascontiguousarray(dh)
+    dh = None if dh is None else in_order(dh)
     dh_before, dc_before = (cp.empty((batch, units), x.dtype) for _ in range(2))
     dh_before[:] = 0 if dh_T is None else dh_T
     dc_before[:] = 0 if dc_T is None else dc_T

@@ -2,7 +2,7 @@
 import cupy as cp
 import numpy as np
 
-from nanoemo.kernels.cuda import CudaFile, each
+from nanoemo.kernels.cuda import CudaFile, each, in_order
 from nanoemo.kernels.resample import checked_scale
 
 __all__ = ["upsample2d_forward", "upsample2d_backward"]
@@ -21,7 +21,7 @@ def _launch(kernel, source, made, small, scale):
 def upsample2d_forward(x, scale):
     """x (N, H, W, C), scale a number or a pair (rows, columns) -> y (N, H·rows, W·columns, C) and the cache."""
     scale = rows, columns = checked_scale(x, scale)
-    x = cp.ascontiguousarray(x)
+    x = in_order(x)
     n, height, width, channels = x.shape
     y = cp.empty((n, height * rows, width * columns, channels), x.dtype)
     _launch("upsample2d_forward", x, y, x, scale)
@@ -31,7 +31,7 @@ def upsample2d_forward(x, scale):
 def upsample2d_backward(dy, cache):
     """dx (N, H, W, C): the sum of dy over each block."""
     rows, columns = cache
-    dy = cp.ascontiguousarray(dy)
+    dy = in_order(dy)
     n, height, width, channels = dy.shape
     dx = cp.empty((n, height // rows, width // columns, channels), dy.dtype)
     _launch("upsample2d_backward", dy, dx, dx, cache)

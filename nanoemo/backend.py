@@ -35,7 +35,7 @@ def why_no_cuda():
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"CuPy is installed, but there is no usable CUDA device ({error})"
     try:
-        import cupy_backends.cuda.libs.cublas  # noqa: F401
+        from cupy_backends.cuda.libs import cublas  # noqa: F401  As an attribute: CuPy then looks for the library wherever it is.
     except ImportError as error:
         return f"CuPy is installed, but not the CUDA libraries that it needs ({_in_one_line(error)}): {remedy}"
     _cupy = cupy

@@ -76,16 +76,18 @@ class Graph:
     def __init__(self, step, examples):
         xp, memory = backend.array_module(examples[0].array), graph_memory()
         xp.get_default_memory_pool().free_all_blocks()      # what the step has used uncaptured would lie idle from now on
+        memory.enter()              # now: the last other graph may be collected during the recording, and would empty the pool
+        self.memory = memory
         self.inputs = [xp.empty_like(example.array) for example in examples]
         self.numbers = LiveNumbers(xp)
         with self.numbers, xp.cuda.using_allocator(memory.pool.malloc), memory.stream as stream:
             stream.begin_capture()
             try:
                 outputs = step(*(Tensor(buffer) for buffer in self.inputs))
-            except Exception as error:
+            except BaseException as error:              # Ctrl-C among them
                 with contextlib.suppress(Exception):
                     stream.end_capture()                # it fails as well, but the stream can be used again
-                if isinstance(error, MemoryError):
+                if isinstance(error, MemoryError) or not isinstance(error, Exception):
                     raise
                 name = getattr(step, "__name__", "the step")
                 raise RuntimeError(
@@ -94,12 +96,10 @@ class Graph:
             self.graph = stream.end_capture()
         self.is_tuple = isinstance(outputs, tuple)
         self.outputs = outputs if self.is_tuple else (outputs,)
-        memory.enter()
-        self.memory = memory
 
     def __del__(self):
         self.graph = self.outputs = None            # before its memory
-        if hasattr(self, "memory"):                 # it was recorded
+        if hasattr(self, "memory"):
             self.memory.leave()
 
     def launch(self, tensors):

@@ -4,11 +4,16 @@ A step that was captured in a CUDA graph runs no Python when it is launched agai
 first time for ever. So while a step is being captured, each such number gets a place in the card's memory, and before
 every launch the places are filled with what `produce` gives then. Where nothing is captured, the number is just produced.
 """
+from collections import deque
+
 import numpy as np
+
+from nanoemo.page_locked import page_locked
 
 __all__ = ["LiveNumbers", "capturing", "number"]
 
 PLACES = 4096           # of eight bytes; a step needs one for each dropout layer and three for an optimiser
+AHEAD = 4               # launches whose numbers may be on their way
 
 _current = None
 
@@ -34,7 +39,7 @@ class LiveNumbers:
 
     def __init__(self, array_module):
         self.on_card = array_module.zeros(PLACES, np.uint64)
-        self.on_host = np.zeros(PLACES, np.uint64)
+        self.on_host = deque(_Sender(array_module) for _ in range(AHEAD))
         self.producers = []
 
     def __enter__(self):
@@ -57,10 +62,26 @@ class LiveNumbers:
 
     def refresh(self, stream):
         """Work all numbers out again, in the order in which they were asked for, and send them to the card."""
+        if not self.producers:
+            return
+        sender = self.on_host[0]
+        self.on_host.rotate(-1)
+        numbers = sender.free()[:len(self.producers)]
         for index, (produce, dtype) in enumerate(self.producers):
-            self.on_host[index:index + 1].view(dtype)[0] = produce()
-        used = len(self.producers)
-        if used:
-            # As little as that (up to 64 KiB) is taken from ordinary memory at once, and the host does not wait for the card
-            # (CUDA's programming guide, on asynchronous execution). on_host may be written again right after.
-            self.on_card[:used].set(self.on_host[:used], stream)
+            numbers[index:index + 1].view(dtype)[0] = produce()
+        self.on_card[:len(numbers)].set(numbers, stream)
+        sender.sent.record(stream)
+
+
+class _Sender:
+    """The numbers of one launch on the host, in memory that must stay as it is until the card has read it."""
+
+    def __init__(self, array_module):
+        self.numbers = page_locked(array_module, PLACES, np.uint64)
+        self.sent = array_module.cuda.Event(disable_timing=True)
+
+    def free(self):
+        """`numbers`, once they may be written over."""
+        if not self.sent.done:
+            self.sent.synchronize()
+        return self.numbers

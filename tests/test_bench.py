@@ -245,6 +245,18 @@ def test_command_against_torch(torch, capsys, tmp_path):
         assert measured["torch"]["peak_mib"] > measured["torch"]["imported_mib"] > 0
 
 
+def test_what_was_measured_is_kept_where_a_later_model_fails(capsys, tmp_path, monkeypatch):
+    from nanoemo.bench import breakdown
+
+    done, original = [], breakdown.break_down
+    monkeypatch.setattr(breakdown, "break_down", lambda *given, **named: 1 / (not done) and done.append(1)
+                        or original(*given, **named))
+    file = tmp_path / "figures.json"
+    with pytest.raises(ZeroDivisionError):
+        main(["bench", "chater.dcnn", "njoku.cnn", "--profile", "--batch-size", "2", "--steps", "1", "--json", str(file)])
+    assert [figures["model"] for figures in json.loads(file.read_text())["models"]] == ["chater.dcnn"]
+
+
 def test_command_profile(capsys, tmp_path):
     file = tmp_path / "figures.json"
     assert main(["bench", "chater.dcnn", "--profile", "--batch-size", "2", "--steps", "1",

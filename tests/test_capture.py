@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import nanoemo
-from nanoemo import Tensor, backend, nn, ops, optim
+from nanoemo import Tensor, backend, live, nn, ops, optim
 from nanoemo.data import DataLoader, ImageSet
-from nanoemo.graph_memory import graph_memory
+from nanoemo.graph_memory import NO_MEMORY, graph_memory
 from nanoemo.training import Trainer
 
 
@@ -172,12 +172,48 @@ def test_memory_of_graphs_goes_back_to_the_card_after_the_last(card):
     assert before or memory.pool.total_bytes() == 0
 
 
-def test_a_full_card_does_not_make_the_pool_give_back_what_graphs_use(card, monkeypatch):
-    class Full(card.cuda.runtime.CUDARuntimeError):
-        status = 2
+def test_a_graph_that_goes_while_another_is_recorded_takes_no_memory_with_it(card, monkeypatch):
+    """A trainer and its graph refer to each other, so the collector takes them away at any time, in a recording too."""
+    gc.collect()
+    memory, emptied = graph_memory(), []
+    monkeypatch.setattr(memory, "pool", SimpleNamespace(
+        malloc=memory.pool.malloc, total_bytes=memory.pool.total_bytes, free_all_blocks=lambda: emptied.append("pool")))
+    x, others = Tensor([1.0, 2.0], device="cuda"), [nanoemo.capture(lambda x: x + 1)]
+    others[0](x), others[0](x)
 
+    def step(x):
+        if live.capturing():
+            others.clear()
+            gc.collect()
+        return x * 2
+
+    run = nanoemo.capture(step)
+    run(x)
+    assert run(x).cpu().numpy().tolist() == [2, 4] and emptied == []
+
+
+def test_ctrl_c_while_a_step_is_recorded_ends_the_recording(card):
+    calls = []
+
+    def step(x):
+        calls.append(x)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return x + 1
+
+    run, x = nanoemo.capture(step), Tensor([1.0], device="cuda")
+    run(x)
+    before = graph_memory().graphs
+    with pytest.raises(KeyboardInterrupt):
+        run(x)
+    gc.collect()
+    assert graph_memory().graphs == before and live.capturing() is None
+    assert run(x).item() == 2 and nanoemo.capture(lambda x: x * 3)(x).item() == 3
+
+
+def test_a_full_card_does_not_make_the_pool_give_back_what_graphs_use(card, monkeypatch):
     def no_memory(size):
-        raise Full
+        raise card.cuda.runtime.CUDARuntimeError(NO_MEMORY)
 
     monkeypatch.setattr(graph_memory(), "cuda", SimpleNamespace(
         Memory=no_memory, MemoryPointer=None, memory=card.cuda.memory,

@@ -15,7 +15,7 @@ KERNELS = Path(nanoemo.kernels.__path__[0])
 # From the bottom up. A part imports from its own layer and from layers below, never from above.
 LAYERS = [
     ("kernels",),
-    ("backend", "live", "random", "files", "hints"),
+    ("backend", "live", "random", "files", "hints", "page_locked"),
     ("tensor",),
     ("capture", "gradcheck", "graph_memory", "ops"),
     ("nn", "optim"),

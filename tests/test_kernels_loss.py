@@ -101,7 +101,7 @@ def test_mse_loss(rng, torch, shape):
     assert_equals_pytorch(torch, "mse_loss", torch.nn.functional.mse_loss, inputs)
 
 
-@pytest.mark.parametrize("shape", [(5, 3), (1,), (2, 3, 4)])
+@pytest.mark.parametrize("shape", [(5, 3), (1,), (2, 3, 4), ()])
 def test_binary_cross_entropy(rng, torch, shape):
     inputs = rng.random(shape), rng.integers(0, 2, shape).astype(float)
     assert_pair_agrees("binary_cross_entropy", inputs)

@@ -161,6 +161,17 @@ def test_a_label_that_is_no_class_stays_nan_with_weights_on_the_gpu(card):
     np.testing.assert_array_equal(np.isnan(x.grad.cpu().numpy()), [[False] * 3, [True] * 3])
 
 
+@pytest.mark.parametrize("op", [
+    lambda x: ops.mse_loss(x, x.detach() * 2), lambda x: ops.binary_cross_entropy(x, x.detach() * 0.5),
+    lambda x: ops.dropout(x, 0.5, training=True), lambda x: ops.leaky_relu(x, 0.1), lambda x: x.sigmoid(), lambda x: x.tanh()],
+    ids=["mse_loss", "binary_cross_entropy", "dropout", "leaky_relu", "sigmoid", "tanh"])
+def test_a_tensor_without_axes_keeps_none(op, device):
+    x = Tensor(0.25, device=device, requires_grad=True)
+    y = op(x)
+    y.backward()
+    assert y.shape == x.grad.shape == () and y.dtype == x.grad.dtype == x.dtype
+
+
 def test_binary_cross_entropy(torch, device):
     target = (random_arrays([(3, 4)], seed=4)[0] > 0).astype(float)
 

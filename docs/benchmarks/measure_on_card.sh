@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # All that is to be done on a machine with an NVIDIA card; needs nanoemo[cuda12] or [cuda13], pytest and PyTorch.
 #
-#     docs/benchmarks/measure_on_card.sh [tests|sanitizer|train|bench]... [fer2013.csv]
+#     docs/benchmarks/measure_on_card.sh [tests|train|bench|sanitizer]... [fer2013.csv]
 #
-# Without a part, all four. Writes docs/benchmarks/DATE-CARD.json, the table in README.md beside it, and DATE-CARD.log.
+# Without a part, all four. PYTHON names another python3. With pytest-xdist the tests share the cores. Writes docs/benchmarks/DATE-CARD.json, the table in README.md beside it, and DATE-CARD.log.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -14,9 +14,12 @@ for argument in "$@"; do
         *) data=(--data "$argument") ;;
     esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(tests sanitizer train bench)
+[ ${#parts[@]} -gt 0 ] || parts=(tests train bench sanitizer)
 
-card=$(python -c 'import cupy; print(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())') || exit 2
+python=${PYTHON:-python3}
+share=()
+"$python" -c 'import xdist' 2> /dev/null && share=(-n "$(nproc)")
+card=$("$python" -c 'import cupy; print(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())') || exit 2
 name="docs/benchmarks/$(date +%F)-$(tr ' [:upper:]' '-[:lower:]' <<< "$card")"
 export NANOEMO_REQUIRE_GPU=1
 failed=()
@@ -25,12 +28,12 @@ run() { "$@" 2>&1 | tee -a "$name.log" || failed+=("$*"); }
 
 for part in "${parts[@]}"; do
     case "$part" in
-        tests) run python -m pytest -q -m gpu --deselect tests/test_cuda_sanitizer.py ;;
-        sanitizer) run python -m pytest -q -m gpu tests/test_cuda_sanitizer.py ;;
-        train) run python -m nanoemo train njoku.cnn --device cuda --epochs 10 "${data[@]}" ;;
+        tests) run "$python" -m pytest -q -m gpu "${share[@]}" --deselect tests/test_cuda_sanitizer.py ;;
+        sanitizer) run "$python" -m pytest -q -m gpu tests/test_cuda_sanitizer.py ;;
+        train) run "$python" -m nanoemo train njoku.cnn --device cuda --epochs 10 "${data[@]}" ;;
         bench)
-            run python -m nanoemo bench --device cuda --against torch --json "$name.json"
-            run python docs/benchmarks/make_table.py "$name.json" docs/benchmarks/README.md ;;
+            run "$python" -m nanoemo bench --device cuda --against torch --json "$name.json"
+            run "$python" docs/benchmarks/make_table.py "$name.json" docs/benchmarks/README.md ;;
     esac
 done
 [ ${#failed[@]} -eq 0 ] || { printf 'failed: %s\n' "${failed[@]}"; exit 1; }

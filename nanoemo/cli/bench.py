@@ -53,15 +53,17 @@ def run(args):
     if args.device == "cuda":
         machine |= _introduce_card(torch)
     if args.profile:
-        figures = _profile(args, names, threads)
+        measured = _profile(args, names, threads)
     else:
-        figures = _time_on_card(args, names, torch) if args.device == "cuda" else _time(args, names, threads, torch)
-    if args.json:
-        write_json(args.json, {"machine": machine, **figures})
+        measured = _time_on_card(args, names, torch) if args.device == "cuda" else _time(args, names, threads, torch)
+    for figures in measured:            # after each model: what is broken off has left those that were done
+        if args.json:
+            write_json(args.json, {"machine": machine, **figures})
     return 0
 
 
 def _time(args, names, threads, torch):
+    """Yields all figures so far after each model; so do the two below."""
     from nanoemo.bench.compare import measure
     from nanoemo.bench.report import HEADER, table_row
     from nanoemo.bench.timing import gemm_rate, on_threads
@@ -73,11 +75,11 @@ def _time(args, names, threads, torch):
     for name in names:
         results.append(measure(name, args.batch_size, args.steps, threads, gemm, torch))
         print(table_row(results[-1]), flush=True)
+        yield {"gemm_gflops": gemm / 1e9, "models": [result.as_dict() for result in results]}
     if any(result.torch and result.torch.layout == "channels_last" for result in results):
         print("\n* PyTorch was faster with channels-last images; else it was with contiguous ones")
     if any(result.ours.alone.peak is None for result in results):
         print("\npeak memory is not measured: this system has no /proc to read it from, as Linux has")
-    return {"gemm_gflops": gemm / 1e9, "models": [result.as_dict() for result in results]}
 
 
 def _introduce_card(torch):
@@ -102,8 +104,8 @@ def _time_on_card(args, names, torch):
         for tf32 in (False, True):
             results.append(measure(name, args.batch_size, args.steps, tf32, ceilings, torch))
             print(table_row(results[-1]), flush=True)
+            yield {"ceilings": ceilings.as_dict(), "models": [result.as_dict() for result in results]}
     print("\n".join(["", *goals_met(results)]).rstrip())
-    return {"ceilings": ceilings.as_dict(), "models": [result.as_dict() for result in results]}
 
 
 def _profile(args, names, threads):
@@ -118,7 +120,7 @@ def _profile(args, names, threads):
             breakdown = break_down(step, args.steps, device=args.device)
         print(f"\n{name}, batches of {step.batch_size}\n{breakdown}", flush=True)
         figures.append({"model": name, "batch_size": step.batch_size, **breakdown.as_dict()})
-    return {"models": figures}
+        yield {"models": figures}
 
 
 def _import_torch(device):

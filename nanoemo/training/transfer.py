@@ -6,9 +6,8 @@ it; so batches go through page-locked memory on a stream of their own, and resul
 from collections import deque
 from typing import NamedTuple
 
-import numpy as np
-
 from nanoemo import Tensor, backend
+from nanoemo.page_locked import page_locked
 
 __all__ = ["Results", "on_device"]
 
@@ -58,7 +57,7 @@ class _Slot:
     def send(self, batch):
         self.arrived.synchronize()              # of the copy before; long ago
         if [(a.shape, a.dtype) for a in batch] != [(a.shape, a.dtype) for a in self.locked]:
-            self.locked = [_page_locked(self.xp, array) for array in batch]
+            self.locked = [page_locked(self.xp, array.shape, array.dtype) for array in batch]
             self.on_card = [self.xp.empty(array.shape, array.dtype) for array in batch]
             # The pool gives memory that a kernel already queued may still use: what it was freed by need not have run.
             self.used.record()
@@ -71,11 +70,6 @@ class _Slot:
     def receive(self):
         self.xp.cuda.get_current_stream().wait_event(self.arrived)
         return tuple(Tensor(array) for array in self.on_card)
-
-
-def _page_locked(xp, like):
-    memory = xp.cuda.alloc_pinned_memory(max(like.nbytes, 1))
-    return np.frombuffer(memory, like.dtype, like.size).reshape(like.shape)
 
 
 class Result(NamedTuple):
@@ -98,7 +92,7 @@ class Results:
             self.under_way.append((step, images, numbers.numpy(), None))
             return
         xp = backend.card_module()
-        locked = _page_locked(xp, np.empty(2, numbers.dtype))
+        locked = page_locked(xp, 2, numbers.dtype)
         numbers.array.get(out=locked, blocking=False)
         arrived = xp.cuda.Event(disable_timing=True)
         arrived.record()

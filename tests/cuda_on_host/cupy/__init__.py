@@ -298,6 +298,8 @@ empty_like, zeros_like, ones_like, full_like = map(_c_ordered_like, (np.empty_li
 def ascontiguousarray(a, dtype=None):
     if not isinstance(a, ndarray):
         raise TypeError(f"ascontiguousarray: {type(a)} is no array on the card")
+    if a.ndim == 0:                 # CuPy makes (1,) of ()
+        return a.reshape(1) if dtype in (None, a.dtype) else a.astype(dtype).reshape(1)
     if a._array.flags.c_contiguous and dtype in (None, a.dtype):
         return a
     return _compute(lambda x: np.array(x, dtype, order="C"), a)

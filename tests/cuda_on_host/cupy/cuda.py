@@ -8,7 +8,9 @@ BYTES_OF_CARD = 16 << 30
 
 
 class CUDARuntimeError(RuntimeError):
-    pass
+    def __init__(self, status):
+        super().__init__(f"CUDA error {status}")
+        self.status = status
 
 
 class OutOfMemoryError(MemoryError):

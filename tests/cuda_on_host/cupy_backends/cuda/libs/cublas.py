@@ -5,6 +5,12 @@ from pathlib import Path
 from cupy import _device
 from host import build
 
+from . import loaded
+
+# `import cupy_backends.cuda.libs.cublas`: the module is linked to the library by its name alone.
+if "cublas" not in loaded:
+    raise ImportError("libcublas.so.12: cannot open shared object file: No such file or directory")
+
 _library = ctypes.CDLL(str(build((Path(__file__).parents[3] / "cublas_on_host.cpp").read_text(),
                                  "-O2", "-Wl,-soname,libcublas.so.12")))
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
