@@ -14,7 +14,7 @@ from nanoemo.data import voices
 from nanoemo.files import read_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
 from nanoemo.reproduction.page import run_path
-from nanoemo.training import RunFolder, carry_out, sanity
+from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
 
 TRIALS = (Trial("plain, first", "chater.dcnn", {"test": 0.5, "training": 0.25}, {"augment": ""}, {"angry": 0.125}),
           Trial("second", "chater.dcnn", {"validation": 0.75}))
@@ -84,8 +84,8 @@ def test_what_was_broken_off_goes_on_to_the_same_weights(small):
     assert not carry_out(settings, broken, stop=AfterSteps(), say=lambda line: None)
     assert not (broken / "report.html").exists()
     assert carry_out(settings, broken, say=lambda line: None)
-    assert read_json(whole / "history.json")[-1]["loss"] == read_json(broken / "history.json")[-1]["loss"]
-    assert RunFolder.open(broken).best_path.exists()
+    weights, expected = (checkpoint.load(RunFolder.open(path).last_path)[0] for path in (broken, whole))
+    assert weights.keys() == expected.keys() and all((weights[name] == expected[name]).all() for name in expected)
 
 
 def test_a_finished_run_goes_on_to_more_epochs_and_not_to_fewer(small, capsys):
@@ -104,6 +104,34 @@ def test_a_finished_run_goes_on_to_more_epochs_and_not_to_fewer(small, capsys):
     with pytest.raises(ValueError, match="is in epoch 3 already, so it cannot end after 2"):
         carry_out(settings(2), longer)
     assert RunFolder(longer).is_finished
+
+
+def test_a_finished_run_is_of_its_own_data(small, tmp_path, capsys):
+    arguments = ["reproduce", "small", "--quick", "--only", "second", "--data"]
+    assert main([*arguments, str(small.csv)]) == 0
+    page = (small.folder / "README.md").read_text()
+    copy, other = tmp_path / "copy.csv", tmp_path / "other.csv"
+    copy.write_bytes(small.csv.read_bytes())
+    other.write_text(small.csv.read_text().replace("\n0,", "\n1,", 1))
+    capsys.readouterr()
+    for path, message in ((other, "began on other data"), (tmp_path / "none.csv", "none.csv: no such file")):
+        assert main([*arguments, str(path)]) == 2
+        assert message in capsys.readouterr().err
+    assert (small.folder / "README.md").read_text() == page
+    assert main([*arguments, str(copy)]) == 0 and "done before" in capsys.readouterr().out
+
+
+def test_the_page_names_all_commits_of_a_run(small, monkeypatch):
+    small.folder.mkdir(parents=True)
+    path = run_path(small.folder, TRIALS[1])
+    path.parent.mkdir()
+    for epochs, commit in ((1, "a" * 40), (2, "b" * 40), (3, "b" * 40)):
+        monkeypatch.setattr(experiment, "versions", lambda: {
+            "nanoemo": "0", "python": "3", "numpy": "2", "machine": "Linux-x86_64", "cores": 2, "commit": commit})
+        assert carry_out(trial_settings(TRIALS[1], str(small.csv), limit=14, batch_size=7, epochs=epochs), path,
+                         say=lambda line: None)
+    assert [found["commit"][0] for found in RunFolder(path).config()["earlier_versions"]] == ["a"]
+    assert f"| {'a' * 12}, {'b' * 12} |" in write_page(small.folder, small.paper, "nanoemo").read_text()
 
 
 def test_a_folder_with_other_settings_is_left_alone(small, capsys):

@@ -34,8 +34,8 @@ def test_balanced_weights_make_all_classes_count_alike():
 
 @pytest.mark.parametrize("text, message", [
     ("hapy=2", "there is no class 'hapy'; did you mean happy"), ("balance", "did you mean balanced"),
-    ("happy", "'happy': expected a number"), ("happy=-1", "expected a number of at least 0"),
-    ("happy=nan", "expected a number"), ("happy=1,,sad=2", "there is no class ''")])
+    ("happy", "'happy': expected a number"), ("happy=-1", "expected a number above 0"),
+    ("happy=0", "expected a number above 0"), ("happy=nan", "expected a number"), ("happy=1,,sad=2", "there is no class ''")])
 def test_class_weights_that_cannot_be(text, message):
     with pytest.raises(ValueError, match=message):
         class_weights(text, {"sad": 1, "happy": 2})

@@ -135,18 +135,18 @@ def _outcome(results, missing):
 def _settings(results):
     rows = []
     for result in results:
-        settings, data, versions = (result.config[part] for part in ("settings", "data", "versions"))
-        recipe = models.recipe(settings["model"])
-        epochs = f"{settings['epochs']}" if settings["epochs"] == recipe.epochs else f"{settings['epochs']} of {recipe.epochs}"
+        settings, data = result.config["settings"], result.config["data"]
+        whole = result.trial.changes.get("epochs", models.recipe(settings["model"]).epochs)
+        epochs = f"{settings['epochs']}" if settings["epochs"] == whole else f"{settings['epochs']} of {whole}"
         images = " + ".join(f"{count:,}" for count in data["images"].values())
         rows.append([result.trial.name, settings["model"], f"{data['name']}: {images}", epochs, settings["batch_size"],
                      f"{settings['optimizer']} {settings['lr']:g}", f"{settings['weight_decay']:g}",
-                     settings["augment"] or "none", settings["seed"], _commit(versions)])
+                     settings["augment"] or "none", settings["seed"], _commits(result.config)])
     table = _table(["", "model", "data (train + validation + test)", "epochs", "batch", "optimiser, rate", "L2", "augmentation",
                     "seed", "commit"], rows)
     machines = {f"nanoemo {v['nanoemo']}, Python {v['python']}, NumPy {v['numpy']}, {_system(v['machine'])}, "
                 f"{v.get('cores', 'unknown number of')} cores"
-                for v in (result.config["versions"] for result in results)}
+                for result in results for v in _versions(result.config)}
     where = f"\n\nRun with {'; '.join(sorted(machines))}." if machines else ""
     return table + where
 
@@ -202,8 +202,14 @@ def _copy(folder, result, source, kind):
     return target.relative_to(folder).as_posix()
 
 
-def _commit(versions):
-    return versions["commit"][:12] if versions.get("commit") else "–"
+def _versions(config):
+    """Those that a run was begun and gone on with."""
+    return [*config.get("earlier_versions", ()), config["versions"]]
+
+
+def _commits(config):
+    commits = [versions["commit"][:12] for versions in _versions(config) if versions.get("commit")]
+    return ", ".join(dict.fromkeys(commits)) or "–"
 
 
 def _system(platform):

@@ -25,6 +25,8 @@ def carry_out(settings, path, stop=None, say=print):
         before = Settings.from_config(folder.config(), folder.config_path)
         _require_same(settings, before, path)
         if folder.is_finished and before.epochs == settings.epochs:
+            if settings.data != before.data:
+                experiment_for(settings).check_same_data(folder)
             say(f"{path}: done before")
             return True
     experiment = experiment_for(settings)

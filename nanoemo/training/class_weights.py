@@ -40,6 +40,6 @@ def _positive(part, text):
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"class weights: {part!r}: expected a number of at least 0 after =")
+    if not 0 < number < float("inf"):           # 0: the mean loss of a batch of that class alone would be 0/0
+        raise ValueError(f"class weights: {part!r}: expected a number above 0 after =")
     return number

@@ -190,7 +190,7 @@ class Experiment:
 
     def begin(self, folder):
         """Write what is known before training: config.json, the model's table, the mean image, augmented samples."""
-        folder.write_config(self.config())
+        folder.write_config({**self.config(), "earlier_versions": self._earlier_versions(folder)})
         if self.mean_image is not None:
             folder.write_mean_image(self.mean_image)
         if self.settings.augment and not self.settings.listens:
@@ -200,6 +200,14 @@ class Experiment:
         if self.standardise is not None:
             folder.write_standardisation(self.standardise)
         write_file(folder.path / "summary.txt", str(summarize(self.model, self.input_shape)) + "\n")
+
+    def _earlier_versions(self, folder):
+        """The versions other than these with which the run in `folder`, if there is one, was begun and gone on with, in order."""
+        if not folder.config_path.exists():
+            return []
+        before, now = folder.config(), versions()
+        known = [*before.get("earlier_versions", ()), before.get("versions")]
+        return [found for place, found in enumerate(known) if found not in (None, now, *known[:place])]
 
     def resume(self, folder):
         """Take up the run in `folder` where its last checkpoint was saved; from the start where there is

@@ -29,8 +29,8 @@ COLUMNS = ("subject", "examples", "accuracy", "loss", "epoch")
 class LeaveOneOut:
     """A training for each person of the data that `settings` (a `Settings`) name, who is then the test set.
 
-    `subjects` are the people's names, in order. Raises ValueError where the settings divide the data already, DataError
-    where nothing tells the people apart or there are too few of them.
+    `subjects` are the people's names, in order. Raises ValueError where the settings divide the data already and for an
+    auto-encoder, DataError where nothing tells the people apart or there are too few of them.
 
     >>> from nanoemo.training import LeaveOneOut, Settings
     >>> LeaveOneOut(Settings.from_recipe("njoku.cnn", "CK+48", split_by="random"))
@@ -42,6 +42,8 @@ class LeaveOneOut:
     def __init__(self, settings):
         if settings.split_by:
             raise ValueError(f"split_by is {settings.split_by!r}, but each person is left out in turn; leave it out")
+        if models.recipe(settings.model).num_classes is None:
+            raise ValueError(f"{settings.model} is an auto-encoder and knows no classes, so there is no accuracy to measure")
         self.settings = settings
         self.subjects = _subjects(settings)
 
