@@ -65,7 +65,8 @@ Code: [nanoemo/models/njoku.py](../nanoemo/models/njoku.py); each row of the pap
 The columns of the paper's table 3, beside its values for the same epochs. As in the paper, the first epoch is 0; the
 figures count from 1. `loss` and `accuracy` are means over an epoch in which the network changes, with augmentation and
 dropout; `val_…` are measured after it, without. Ours are on the public test set, 3,589 images; the paper's on 7,178 (its
-table 5), which are the public and the private test together.
+table 5), which are the public and the private test together. The images went through JPEG on their way here
+([reproduction/README.md](reproduction/README.md)).
 
 {history}
 
