@@ -207,7 +207,7 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_makes_the_rest(tmp_path, jobs)
     ("alizadeh.shallow", ["--lr", "1.23456789e-3", "--hidden", "8,16", "--vary", "seed=3,4", "--weight-decay", "0"]),
     ("chater.dcnn", ["--vary", "batch_size=7,14", "--optimizer", "sgd", "--augment", "none", "--schedule", "warmup=1,cosine",
                      "--class-weights", "angry=2,sad=3", "--patience", "2", "--limit", "14", "--freeze", "Conv*,1"]),
-    ("chater.dcnn", ["--vary", "subtract_mean=true", "--option", "dropout=0.25", "--clip-norm", "0.5"]),
+    ("chater.dcnn", ["--vary", "subtract_mean=true", "--vary", "augment=none", "--option", "dropout=0.25", "--clip-norm", "0.5"]),
     ("series.architecture1", ["--lr", "1e-3", "--option", "cnn=cnn1"])])
 def test_the_best_is_named_with_the_command_that_trains_it(tmp_path, capsys, model, words):
     assert main(["search", model, *SMALL, *words, "--folds", "1", "--out", str(tmp_path / "s")]) == 0
@@ -222,6 +222,8 @@ def test_a_search_that_is_done_is_told_again(tmp_path, capsys):
     assert "1 combination, hold-out, 1 trial of 1 epoch;" in capsys.readouterr().out
     assert main(["search", "--resume", str(tmp_path / "s")]) == 0
     assert "trial 1/1" not in capsys.readouterr().out
+    assert main(["search", "--resume", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere is not the folder of a search" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words, message", [
@@ -231,8 +233,9 @@ def test_a_search_that_is_done_is_told_again(tmp_path, capsys):
     (["--lr", "1e-3", "--folds", "99"], "cannot be divided into 99 folds"), (["--lr", "3:2", "--random", "2"], "lr is '3:2'"),
     (["--lr", "1,2", "--random", "0"], "random is 0"), (["--lr", "1e-3", "--batch-size", "99"], "batch size is 99"),
     (["--lr", "1e-3", "--jobs", "0"], "--jobs is 0"), (["--vary", "stages=true"], "cannot be searched in stages"),
+    (["--vary", "augment=none,non"], "unknown 'non'"),
     (["--vary", "split_by=random,subject"], "split_by: this decides what is loaded"),
-    (["--resume", "nowhere"], "nowhere is not the folder of a search")])
+    (["--resume", "nowhere"], "begun with; leave model, ")])
 def test_bad_words_end_in_one_line(tmp_path, capsys, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     assert main(["search", "chater.dcnn", *SMALL, *words]) == 2

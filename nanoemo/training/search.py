@@ -69,7 +69,7 @@ class Search:
     def settings_of(self, number):
         """The settings of candidate `number`."""
         known = {field.name for field in fields(Settings)}
-        values = self.candidates[number]
+        values = {name: "" if (name, value) == ("augment", "none") else value for name, value in self.candidates[number].items()}
         options = {name: value for name, value in values.items() if name not in known}
         return replace(self.settings, **{name: value for name, value in values.items() if name in known},
                        options={**self.settings.options, **options})
