@@ -77,6 +77,37 @@ def test_what_is_no_photograph(content, message):
         read_photo(io.BytesIO(content), "mine.jpg")
 
 
+def dds_of_no_known_format():
+    content = bytearray(file_of(Image.new("L", (4, 4)), "dds").read())
+    content[80:84] = bytes(4)                   # the flags of its pixel format
+    return bytes(content)
+
+
+def test_what_a_decoder_does_not_know_is_an_error_of_the_data():
+    with pytest.raises(DataError, match="^mine.dds: not a readable image .*damaged or cut short"):
+        read_photo(io.BytesIO(dds_of_no_known_format()), "mine.dds")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", ["avif", "bmp", "dds", "gif", "ico", "im", "jpeg", "jpeg2000", "pcx", "png", "ppm", "sgi", "tga",
+                                  "tiff", "webp"])
+def test_of_a_damaged_picture_nothing_else_comes_out(form, rng):
+    """Bytes changed at random, most of them in the header, and half of the files cut short as well."""
+    try:
+        whole = file_of(PORTRAIT.resize((40, 30)), form).read()
+    except (KeyError, OSError):                 # of Pillow's libraries some may not be there
+        pytest.skip(f"this Pillow writes no {form}")
+    for _ in range(60):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, min(len(whole), rng.choice([64, 400, 10_000])), rng.integers(1, 6))
+        damaged[places] = rng.integers(0, 256, len(places))
+        content = damaged.tobytes()[:rng.choice([len(whole), rng.integers(len(whole))])]
+        try:
+            assert read_photo(io.BytesIO(content), "mine").dtype == np.uint8
+        except DataError as error:
+            assert str(error).startswith("mine: ")
+
+
 # ---- finding
 
 

@@ -49,10 +49,10 @@ def decoded(file, where):
         raise DataError(f"{where}: too large a picture; up to {MAX_PIXELS:,} pixels are read") from error
     except WidePixels as error:
         raise DataError(f"{where}: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{where}: not a readable image ({error}); it may be cut short") from error
+    except DataError:
+        raise
+    except Exception as error:                       # a decoder that meets what it does not know raises nearly anything
+        raise DataError(f"{where}: not a readable image ({error}); it may be damaged or cut short") from error
 
 
 def read_set(source, names, image_shape, classes, class_names, groups=None):
