@@ -144,10 +144,28 @@ def _check_file(file):
         raise Unusable("empty (0 bytes)")
     if start.startswith(LFS_POINTER):
         raise Unusable("Git LFS pointers in place of audio (run `git lfs pull` where they come from)")
-    declared = int.from_bytes(start[4:8], "little") + 8
-    streamed = declared in (8, 0xFFFFFFFF + 8)                     # whoever wrote it did not know the length yet
-    if start.startswith(b"RIFF") and not streamed and size < declared:
+    if size < _declared_size(start) or start.startswith(b"OggS") and not _ends_with_a_page(file, size):
         raise Unusable(CUT_SHORT)
+
+
+def _declared_size(start):
+    """How many bytes a file that begins like this says it has, at least; 0 where it does not say."""
+    if start[:4] in (b"RIFF", b"RIFX", b"FORM"):                   # WAV, WAV of big-endian machines, AIFF
+        before, length = 8, int.from_bytes(start[4:8], "little" if start.startswith(b"RIFF") else "big")
+    elif start.startswith(b".snd"):                                # AU: where its samples begin, and how many bytes they are
+        before, length = int.from_bytes(start[4:8], "big"), int.from_bytes(start[8:12], "big")
+    else:
+        return 0
+    return before + length if length not in (0, 0xFFFFFFFF) else 0     # those: whoever wrote it did not know the length yet
+
+
+def _ends_with_a_page(file, size):
+    """Whether the last page of an Ogg file (RFC 3533) is there whole. Leaves `file` at its beginning."""
+    file.seek(max(0, size - 65_536))                               # a page has up to 65,307 bytes
+    page = file.read()
+    page = page[page.rfind(b"OggS"):]
+    file.seek(0)
+    return len(page) > 26 and 27 + page[26] + sum(page[27:27 + page[26]]) <= len(page)     # head, sizes of the parts, parts
 
 
 def read_recordings(source, names):
