@@ -1,6 +1,8 @@
 """Clips of voices: names in the published layouts, files of every form, what cannot be used, combining, dividing."""
+import io
 import os
 import shutil
+import sys
 import zipfile
 from dataclasses import replace
 from collections import Counter
@@ -223,6 +225,19 @@ def test_who_wrote_it_did_not_know_how_long_it_would_be(suffix, size, tmp_path):
     content[size] = b"\xff" * 4
     path.write_bytes(content)
     assert len(read(path).samples) > 0.25 * data.clipset.RATE
+
+
+@pytest.mark.parametrize("opened", [lambda path: open(path, "rb"), lambda path: io.BytesIO(path.read_bytes())])
+def test_a_damaged_header_prints_no_traceback(opened, tmp_path, monkeypatch):
+    """libsndfile looks for what it says before the beginning of the file."""
+    path = write(tmp_path / "a.aiff")
+    path.write_bytes(path.read_bytes().replace(b"SSND", b"SSN\xcb"))
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    with opened(path) as file, pytest.raises(recordings.Unusable, match="not readable as audio"):
+        with recordings.opened_sound(file):
+            pass
+    assert not printed
 
 
 def test_clipped_and_very_long_recordings_are_used_and_said(tmp_path):

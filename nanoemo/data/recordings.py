@@ -112,12 +112,27 @@ def opened_sound(file):
 
     _check_file(file)
     try:
-        with soundfile.SoundFile(file) as sound:
+        with soundfile.SoundFile(_Sought(file)) as sound:
             yield sound
     except Unusable:
         raise
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:          # TypeError: a raw format
+    except (soundfile.SoundFileError, ValueError) as error:
         raise Unusable("not readable as audio, or damaged; expected WAV, FLAC, OGG, MP3, AIFF or AU") from error
+
+
+class _Sought:
+    """A binary file for libsndfile, whose `seek` stays where it is when a damaged header leads before the beginning.
+
+    An exception could not pass through libsndfile: it would be printed, with its traceback, and forgotten.
+    """
+
+    def __init__(self, file):
+        self.file, self.read, self.readinto, self.tell = file, file.read, file.readinto, file.tell
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        with contextlib.suppress(OSError, ValueError):
+            self.file.seek(offset, whence)
+        return self.tell()
 
 
 def is_silent(wave, quiet=SILENT):
