@@ -146,6 +146,17 @@ def test_what_is_wrong_at_the_end_of_a_long_recording_is_found(tmp_path):
         pieces_of(tmp_path / "cut.flac")
 
 
+def test_channels_that_cancel_out_for_a_while_are_silence_for_a_while(tmp_path):
+    wave = talk(20)
+    other = np.where(np.arange(len(wave)) < 9 * RATE, -wave, wave)
+    soundfile.write(tmp_path / "a.wav", np.stack([wave, other], axis=1), RATE)
+    silent = [not piece.wave.any() for piece in pieces_of(tmp_path / "a.wav")]
+    assert silent == [True] * 7 + [False] * 11
+    soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), RATE)
+    with pytest.raises(Unusable, match="its channels cancel out"):
+        pieces_of(tmp_path / "a.wav")
+
+
 # ---- the figure
 
 

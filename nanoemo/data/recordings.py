@@ -16,8 +16,9 @@ import numpy as np
 from nanoemo.data.clipset import RATE
 from nanoemo.data.source import DataError
 
-__all__ = ["SILENT", "Recording", "Silent", "Unusable", "as_samples", "is_recording", "is_silent", "mono", "opened_recording",
-           "opened_sound", "read_recording", "read_recordings", "require_libraries", "say_left_out"]
+__all__ = ["CANCELLED", "CUT_SHORT", "NO_NUMBERS", "SILENT", "Recording", "Silent", "Unusable", "as_samples", "cancels",
+           "is_recording", "is_silent", "mono", "opened_recording", "opened_sound", "read_recording", "read_recordings",
+           "require_libraries", "say_left_out"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 LONGEST, SHORTEST = 60.0, 0.1           # seconds: an utterance is not longer; its features need a few frames
@@ -100,9 +101,14 @@ def mono(wave):
     [0.25, -0.25]
     """
     mixed = wave.mean(axis=1)
-    if is_silent(mixed) and not all(is_silent(channel, 10 * SILENT) for channel in wave.T):
+    if cancels(wave, mixed):
         raise Unusable(CANCELLED)
     return mixed
+
+
+def cancels(wave, mixed):
+    """Whether the mean `mixed` of the channels of (samples, channels) is silent, but a channel is not nearly so."""
+    return is_silent(mixed) and not all(is_silent(channel, 10 * SILENT) for channel in wave.T)
 
 
 @contextlib.contextmanager

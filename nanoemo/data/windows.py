@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoemo.data.clipset import RATE
-from nanoemo.data.recordings import CUT_SHORT, NO_NUMBERS, Unusable, as_samples, mono, opened_sound, read_recording
+from nanoemo.data.recordings import (
+    CANCELLED, CUT_SHORT, NO_NUMBERS, Unusable, as_samples, cancels, is_silent, opened_sound, read_recording)
 
 __all__ = ["HOP", "SHORT", "WINDOW", "Window", "seconds", "sliding", "windows"]
 
@@ -29,7 +30,7 @@ def windows(file):
     """The pieces of the recording in a seekable binary file object, in turn, as a generator of `Window`.
 
     Raises Unusable where nothing can be heard of the file; of a long one that ends too early or has samples that are no
-    numbers, this is found when that place is reached.
+    numbers, this is found when that place is reached, and at its end that its channels cancel out all along.
     """
     with opened_sound(file) as sound:
         if sound.frames > SHORT * sound.samplerate:
@@ -69,7 +70,7 @@ def _blocks(sound):
     import soxr
 
     stream = soxr.ResampleStream(sound.samplerate, RATE, 1, dtype="float32")
-    done = 0
+    done, heard, cancelled = 0, False, False
     while done < sound.frames:
         block = sound.read(BLOCK, dtype="float32", always_2d=True)
         done += len(block)
@@ -77,4 +78,8 @@ def _blocks(sound):
             raise Unusable(CUT_SHORT)
         if not np.isfinite(block).all():
             raise Unusable(NO_NUMBERS)
-        yield as_samples(stream.resample_chunk(mono(block), last=done >= sound.frames)) / np.float32(32768)
+        mixed = block.mean(axis=1)
+        heard, cancelled = heard or not is_silent(mixed), cancelled or cancels(block, mixed)
+        yield as_samples(stream.resample_chunk(mixed, last=done >= sound.frames)) / np.float32(32768)
+    if cancelled and not heard:                         # a part of it alone is silence between others
+        raise Unusable(CANCELLED)
