@@ -51,17 +51,20 @@ def parse_changes(text):
     """The copies that a text names, as a list: separated by commas, "+" between changes made to one copy.
 
     A name alone stands for its usual amount: noise=0.035 (share of the peak), shift=0.2 (share of the length),
-    stretch=0.2 (share of the speed), pitch=2 (semitones). Raises ValueError for an unknown name or a bad amount.
+    stretch=0.2 (share of the speed), pitch=2 (semitones). A copy that was named before is numbered, and so another one:
+    its random numbers depend on its name. Raises ValueError for an unknown name or a bad amount.
 
-    >>> parse_changes("noise,stretch+pitch=3")
-    ['noise=0.035', 'stretch=0.2+pitch=3']
+    >>> parse_changes("noise,stretch+pitch=3,noise")
+    ['noise=0.035', 'stretch=0.2+pitch=3', 'noise=0.035 #2']
     >>> parse_changes("strech")
     Traceback (most recent call last):
         ...
     ValueError: augment: unknown 'strech'; did you mean stretch? Voices have noise, shift, stretch, pitch
     """
     copies = filter(None, (part.strip() for part in text.split(",")))
-    return ["+".join(f"{name}={amount:g}" for name, amount in map(_parse_one, copy.split("+"))) for copy in copies]
+    names = ["+".join(f"{name}={amount:g}" for name, amount in map(_parse_one, copy.split("+"))) for copy in copies]
+    before = [names[:index].count(name) for index, name in enumerate(names)]
+    return [f"{name} #{count + 1}" if count else name for name, count in zip(names, before)]
 
 
 def _parse_one(part):
@@ -80,12 +83,13 @@ def _parse_one(part):
 
 
 def changed(wave, change, rng):
-    """The copy of `wave`, float32 (samples,), that `change` names, such as "stretch=0.2+pitch=3"; "" is the wave itself.
+    """The copy of `wave`, float32 (samples,), that `change` names, such as "stretch=0.2+pitch=3" or, for the second of
+    that name, "stretch=0.2+pitch=3 #2"; "" is the wave itself.
 
     >>> changed(np.ones(1000, np.float32), "noise=0.5+shift=0.1", np.random.default_rng(0)).shape
     (1000,)
     """
-    for part in filter(None, change.split("+")):
+    for part in filter(None, change.partition(" #")[0].split("+")):
         name, amount = _parse_one(part)
         wave = CHANGES[name](wave, amount, rng).astype(np.float32)
     return wave
