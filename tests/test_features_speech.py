@@ -1,4 +1,6 @@
 """Features of voices: those of librosa in the paper's order, by formula where that is simple; kept and found again."""
+import warnings
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,16 @@ def test_the_shortest_clip_that_is_read_has_features(kind):
     clips = data.with_copies(clips, data.parse_changes("noise,shift,stretch=0.5,pitch,stretch+pitch"))
     made = features.extract(clips, kind)
     assert made.features.shape == (6, *features.OF_CLIPS[kind].shape) and np.isfinite(made.features).all()
+
+
+@pytest.mark.parametrize("make", [lambda clips: features.extract(clips, "vector162"),
+                                  lambda clips: features.of_wave(clips.wave(0), "vector162")])
+def test_librosa_does_not_warn_of_a_short_clip_and_whoever_calls_still_does(make):
+    clips = ClipSet(np.zeros(2000, np.int16), np.array([[0, 2000]]), np.array([0]), ("sad",))
+    with warnings.catch_warnings(action="error", category=UserWarning):
+        filters = list(warnings.filters)
+        make(data.with_copies(clips, data.parse_changes("stretch")))
+        assert warnings.filters == filters
 
 
 # ---- changes ----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ A clip's features are found again by a hash of its samples, of what is to be mad
 before, so a second run reads them, a run that was broken off goes on where it stopped, and two sets that share clips
 share features. They lie in the folder `features` of the cache (`nanoemo.data.cache.cache_folder`), one file a clip.
 """
+import contextlib
 import hashlib
 import sys
 import warnings
@@ -64,9 +65,10 @@ def extract(clips, kind, seed=0):
             missing.append((index, key))
         else:
             features[index] = kept
-    for index, key, made in _make_all(clips, kind, missing):
-        features[index] = made
-        _save(folder / f"{kind}{VERSION}-{key}", made)
+    with _quiet():
+        for index, key, made in _make_all(clips, kind, missing):
+            features[index] = made
+            _save(folder / f"{kind}{VERSION}-{key}", made)
     return FeatureSet(features, clips.labels, clips.class_names, clips.name, clips.drawn, clips.note, clips.groups)
 
 
@@ -76,10 +78,19 @@ def of_wave(wave, kind):
     >>> of_wave(np.sin(np.arange(22050, dtype=np.float32)), "mfcc").shape
     (128, 40, 1)
     """
-    # Of a frame longer than a short clip, and of the tuning of silence. Not inside `catch_warnings`, whose end on one thread
-    # would have the others warn.
-    warnings.filterwarnings("ignore", "n_fft=|Trying to estimate tuning", UserWarning)
-    return OF_CLIPS[kind].make(wave)
+    with _quiet():
+        return OF_CLIPS[kind].make(wave)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without librosa's warnings of a frame longer than a short clip, and of the tuning of silence.
+
+    Around all threads at once: they share the filters of warnings, so its end in one would have the others warn.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "n_fft=|Trying to estimate tuning", UserWarning)
+        yield
 
 
 def require_librosa():
@@ -110,7 +121,7 @@ def _make_all(clips, kind, missing):
 
     def make(index, key):
         rng = np.random.default_rng(int(key, 16))
-        return index, key, of_wave(changed(clips.wave(index), str(clips.changes[index]), rng), kind)
+        return index, key, OF_CLIPS[kind].make(changed(clips.wave(index), str(clips.changes[index]), rng))
 
     pool = ThreadPoolExecutor()                                    # NumPy lets other threads run while it computes
     try:
