@@ -83,9 +83,18 @@ def test_listens_on_this_computer_alone(server):
 
 def test_size_of_a_request_is_bounded(server):
     assert request(server, "POST", "/recognize", Content_Length=str(FacesPage.MOST_BYTES + 1))[0] == 413
+    assert request(server, "POST", "/recognize", Content_Length="9" * 5000)[0] == 413
     assert request(server, "POST", "/recognize", Content_Length="many")[0] == 411
     assert request(server, "POST", "/recognize", iter([b"x"]), Transfer_Encoding="chunked")[0] == 411
     assert request(server, "POST", "/elsewhere", b"x")[0] == 404
+
+
+@pytest.mark.parametrize("method, path, status", [("PUT", "/", 501), ("HEAD", "/", 501), ("GET", "/a%s" % ("a" * 70_000), 414)])
+def test_what_is_no_request_is_answered_as_all_others(server, method, path, status):
+    answer, headers, body = request(server, method, path)
+    assert answer == status and "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff" and headers["Connection"] == "close"
+    assert body == b"" if method == "HEAD" else json.loads(body)["error"]
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

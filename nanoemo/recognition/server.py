@@ -15,6 +15,7 @@ import errno
 import json
 import socketserver
 import threading
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from pathlib import PurePosixPath
@@ -25,6 +26,7 @@ __all__ = ["HOST", "Server"]
 
 HOST = "127.0.0.1"
 PATIENCE = 15                   # seconds to wait for the rest of a request
+DIGITS = 15                     # of the length of a body, at most: of thousands Python makes no number
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 DEVICES = ("camera", "microphone", "geolocation")
@@ -115,8 +117,8 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(404, "there is no such page")
         elif not length.isdecimal():
             self._refuse(411, "the request does not say how long its body is")
-        elif int(length) > page.MOST_BYTES:
-            self._refuse(413, f"{int(length) / 1e6:.0f} MB; {page.THINGS} of up to {page.MOST_BYTES / 1e6:.0f} MB are read")
+        elif len(length) > DIGITS or int(length) > page.MOST_BYTES:
+            self._refuse(413, f"too large; {page.THINGS} of up to {page.MOST_BYTES / 1e6:.0f} MB are read")
         else:
             self._answer_for(self.rfile.read(int(length)), options.split("&"))
 
@@ -140,6 +142,10 @@ class Handler(BaseHTTPRequestHandler):
             return True
         return False
 
+    def send_error(self, code, message=None, explain=None):
+        """The base class's answer to what is no request, or no method: as all others, with their headers."""
+        self._refuse(code, message or HTTPStatus(code).phrase)
+
     def _refuse(self, status, reason):
         self.close_connection = True        # what may follow, such as a body, is not read
         self._answer_json(status, {"error": reason})
@@ -154,7 +160,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, *args):
         """Nothing: a line a frame would help nobody."""
