@@ -153,6 +153,27 @@ def test_predict_goes_on_after_a_file_that_is_none(tiny_run, portrait, tmp_path,
     assert sorted(path.name for path in out.iterdir()) == ["Portrait-2.png", "portrait.png", "predictions.json", "tiny.png"]
 
 
+def test_predict_goes_on_after_a_figure_that_cannot_be_drawn(tiny_run, tmp_path, monkeypatch, capsys):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / name)
+    draw = viz.faces_in_photo
+
+    def fails(picture, faces, rows, classes, title):
+        if title.startswith("a.png"):
+            raise ValueError("no such\nfigure")
+        return draw(picture, faces, rows, classes, title)
+
+    monkeypatch.setattr(viz, "faces_in_photo", fails)
+    out = tmp_path / "out"
+    assert main(["predict", str(tiny_run), str(tmp_path), "--whole", "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"nanoemo predict: error: {tmp_path / 'a.png'}: its figure cannot be drawn (no such figure); what was " \
+                       "found is in predictions.json\n"
+    assert "a.png: 1 face: " in said.out and "b.png: 1 face: " in said.out
+    pictures = json.loads((out / "predictions.json").read_text())["pictures"]
+    assert [(len(picture["faces"]), picture.get("figure")) for picture in pictures] == [(1, None), (1, "b.png")]
+
+
 def test_predict_whole(tiny_run, tmp_path, capsys):
     Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / "face.png")
     assert main(["predict", str(tiny_run), str(tmp_path / "face.png"), "--whole", "--out", str(tmp_path / "out")]) == 0

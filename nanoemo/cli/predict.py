@@ -34,16 +34,14 @@ def run(args):
     results = Results(args, kind)
     if kind.trained.drawn:
         print(f"this run was trained on {kind.DRAWN} means nothing", flush=True)
-    failed = 0
     try:
         for file in files:
             try:
-                line, found, figure = kind.answer(file)
+                line, found, draw = kind.answer(file)
             except (DataError, OSError) as error:          # the others shall not suffer
                 results.failed(file, error)
-                failed += 1
                 continue
-            results.write(file, found, figure)
+            results.write(file, found, draw)
             print(f"{file}: {line}", flush=True)
     finally:
         results.close()
@@ -51,7 +49,7 @@ def run(args):
         print(kind.advice(len(files)))
     if results.folder:
         print(f"figures and predictions.json: {results.folder}")
-    return 2 if failed else 0
+    return 2 if results.problems else 0
 
 
 class Results:
@@ -59,25 +57,36 @@ class Results:
 
     def __init__(self, args, kind):
         self.args, self.kind = args, kind
-        self.folder, self.entries, self.names = None, [], Counter()
+        self.folder, self.entries, self.names, self.problems = None, [], Counter(), 0
         if args.out is not None and Path(args.out).exists() and (not Path(args.out).is_dir() or any(Path(args.out).iterdir())):
             raise ValueError(f"{args.out} exists already, and nothing is overwritten; give a new folder with --out")
 
     def failed(self, file, error):
         reason = str(error) if not isinstance(error, OSError) else f"{file}: {error.strerror or error}"
-        print(f"nanoemo predict: error: {reason}", file=sys.stderr, flush=True)
+        self._say(reason)
         self.entries.append({"file": str(file), "error": reason})
 
-    def write(self, file, found, figure):
-        """Keep what was found in a file, plain data, and its figure where it has one."""
+    def write(self, file, found, draw):
+        """Keep what was found in a file, plain data, and its figure where it has one and it can be drawn."""
+        self._make_folder()
+        figure = {} if draw is None else self._drawn(file, draw)
+        self.entries.append({"file": str(file), **figure, **found})
+
+    def _drawn(self, file, draw):
         from nanoemo import viz
 
-        self._make_folder()
-        entry = {"file": str(file)}
-        if figure is not None:
-            entry["figure"] = self._free_name(file.stem)
-            viz.save(figure, self.folder / entry["figure"])
-        self.entries.append({**entry, **found})
+        name = self._free_name(file.stem)
+        try:
+            viz.save(draw(), self.folder / name)
+        except ValueError as error:                        # what was found shall not suffer
+            reason = " ".join(str(error).split())          # Matplotlib's may have lines
+            self._say(f"{file}: its figure cannot be drawn ({reason}); what was found is in predictions.json")
+            return {}
+        return {"figure": name}
+
+    def _say(self, problem):
+        print(f"nanoemo predict: error: {problem}", file=sys.stderr, flush=True)
+        self.problems += 1
 
     def _make_folder(self):
         from nanoemo.files import next_free

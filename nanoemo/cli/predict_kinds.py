@@ -1,7 +1,7 @@
 """What `nanoemo predict` does with a file: look for faces in a picture, or listen to a recording.
 
-Each kind says which files are its own, loads the run, and answers for a file with a line for people, plain data, and a figure
-or None. It raises DataError for a file that it can do nothing with.
+Each kind says which files are its own, loads the run, and answers for a file with a line for people, plain data, and a
+function that draws a figure, or None. It raises DataError for a file that it can do nothing with.
 """
 import functools
 import sys
@@ -39,8 +39,8 @@ class Faces:
         self.empty += not found
         height, width, _ = picture.shape
         line = _describe(found)
-        figure = self._figure(picture, found, f"{photo.name}: {self.trained.title if found else line}")
-        return line, {"width": width, "height": height, "faces": [one.as_json() for one in found]}, figure
+        draw = functools.partial(self._figure, picture, found, f"{photo.name}: {self.trained.title if found else line}")
+        return line, {"width": width, "height": height, "faces": [one.as_json() for one in found]}, draw
 
     def _figure(self, picture, found, title):
         small, scale = shrunk(picture, SHOWN)
@@ -83,8 +83,8 @@ class Voices:
         share = f"{heard.label} {100 * heard.probabilities[heard.label]:.0f} %"
         if len(heard.rows) == 1:
             return f"{heard.seconds:.1f} s: {share}", heard.as_json(), None
-        figure = viz.timeline(heard.spans, heard.rows, heard.classes, f"{file.name}: {self.trained.title}")
-        return f"{heard.seconds:.1f} s, {len(heard.rows)} windows: on average {share}", heard.as_json(), figure
+        draw = functools.partial(viz.timeline, heard.spans, heard.rows, heard.classes, f"{file.name}: {self.trained.title}")
+        return f"{heard.seconds:.1f} s, {len(heard.rows)} windows: on average {share}", heard.as_json(), draw
 
     def advice(self, total):
         return None
