@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nanoemo import features
 from nanoemo.cli import main
 from nanoemo.training import Search, Settings, sanity
 
@@ -60,6 +62,23 @@ def test_a_data_set_by_speaker_with_copies(capsys):
     results = page[:page.index("<h2>Settings")]
     assert "series.cnn1 on SAVEE" in results and "Divided by subject" in results and "images" not in results
     assert main(["evaluate", "run"]) == 0
+
+
+def test_of_other_voices_no_copies_are_made(capsys, monkeypatch):
+    """But a copy of the run's own data is known for one, by what was made of all its clips and their copies."""
+    assert train(*MODEL, "--data", "savee", "--augment", "noise", *QUICK) == 0
+    shutil.copytree("savee", "elsewhere")
+    shutil.copytree("savee", "other")
+    os.remove("other/DC_a01.wav")
+    changes, extract = [], features.extract
+    monkeypatch.setattr(features, "extract", lambda clips, *how: changes.extend(clips.changes) or extract(clips, *how))
+    assert main(["evaluate", "run", "--data", "other", "--split", "train"]) == 0
+    assert len(changes) == 83 and set(changes) == {""}
+    assert "other is SAVEE, but not just as run was trained on it" in capsys.readouterr().err
+    place, = Path("run").glob("on-*")
+    assert json.loads((place / "train" / "classification_report.json").read_text())["macro average"]["support"] == 42
+    assert main(["evaluate", "run", "--data", "elsewhere"]) == 0
+    assert set(changes) == {"", "noise=0.035"} and list(Path("run").glob("on-*")) == [place]
 
 
 def test_at_random_both_accuracies_are_told(capsys):

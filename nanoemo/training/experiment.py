@@ -104,10 +104,14 @@ class Experiment:
         if data is not None:
             settings = replace(settings, data=str(data))
             # How the run's own data was divided, say subject=KA, means nothing to other data. A copy of its own, wherever
-            # it lies, must be divided as before, or images that were trained on would be tested on.
-            if settings.split_by or settings.limit or changed.get("limit"):     # else it is loaded in one way, copy or not
-                same = same or is_copy(settings, config["data"]["fingerprint"])
+            # it lies, must be divided as before, or images that were trained on would be tested on. Of other voices no
+            # changed copies are made: nothing is trained on them.
+            copies = settings.augment if settings.listens else ""
+            if settings.split_by or settings.limit or changed.get("limit") or copies:     # else loaded in one way, copy or not
+                same = same or is_copy(settings, config["data"])
                 settings = replace(settings, split_by=settings.split_by if same else "", limit=None)
+            if copies and not same:
+                settings = replace(settings, augment="")
         settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
         splits, judged, told = nanoemo.data.match_splits(load_splits(settings), config["data"]["classes"])
         if told:
@@ -368,11 +372,13 @@ def load_splits(settings):
                      image_shape=shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
 
 
-def is_copy(settings, print_of_run):
-    """Whether the data that `settings` name, divided as they say, have the fingerprint of a run's."""
+def is_copy(settings, of_run):
+    """Whether the data that `settings` name, divided as they say, are those that `of_run` tells of (`about_data`)."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            return fingerprint(load_splits(settings)) == print_of_run
+            if settings.listens and listening.sizes(settings, data.parse_changes(settings.augment)) != of_run["images"]:
+                return False
+            return fingerprint(load_splits(settings)) == of_run["fingerprint"]
     except data.DataError:          # they cannot even be divided so
         return False
 

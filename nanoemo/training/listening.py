@@ -5,7 +5,7 @@ import numpy as np
 
 from nanoemo import data, features
 
-__all__ = ["load_features", "load_features_for_folds", "standardisation"]
+__all__ = ["load_features", "load_features_for_folds", "sizes", "standardisation"]
 
 
 def load_features(settings, changes):
@@ -13,8 +13,17 @@ def load_features(settings, changes):
 
     changes: copies of the training part, as `nanoemo.data.parse_changes` gives them
     """
-    splits = data.load_clips(settings.data, settings.limit, settings.seed, settings.split_by, changes)
+    splits = _load_clips(settings, changes)
     return {name: features.extract(clips, settings.features, settings.seed) for name, clips in splits.items()}
+
+
+def sizes(settings, changes):
+    """How many clips `load_features` would give, by split, without making their features, which takes long."""
+    return {name: len(clips) for name, clips in _load_clips(settings, changes).items()}
+
+
+def _load_clips(settings, changes):
+    return data.load_clips(settings.data, settings.limit, settings.seed, settings.split_by, changes)
 
 
 def load_features_for_folds(settings, changes):
