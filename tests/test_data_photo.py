@@ -108,6 +108,14 @@ def test_of_a_damaged_picture_nothing_else_comes_out(form, rng):
             assert str(error).startswith("mine: ")
 
 
+def test_a_picture_that_is_a_program_is_not_run(monkeypatch):
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *given, **named: pytest.fail("Ghostscript was asked for"))
+    with pytest.raises(DataError, match="mine: EPS, which is a program"):
+        read_photo(file_of(PORTRAIT.resize((40, 30)), "EPS"), "mine")
+
+
 # ---- finding
 
 

@@ -39,6 +39,8 @@ def decoded(file, where):
 
     try:
         with Image.open(file) as picture:
+            if picture.format == "EPS":             # Pillow would have Ghostscript run it
+                raise DataError(f"{where}: EPS, which is a program and no picture; expected a JPEG or PNG file")
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise DataError(f"{where}: too large a picture, {width} × {height} pixels; up to {MAX_PIXELS:,} are read")
