@@ -21,6 +21,7 @@ def each_epoch(value):
 
 
 NOTES = {name: "100 epochs, 12,345 images/s" for name in ("model 1", "marrugat.model4")}
+TRIED = [{"lr": lr, "hidden": hidden, "accuracy": 0.5, "spread": 0.1} for lr, hidden in ((0.0012, 8), (0.04, 20), (0.0002, 64))]
 NORMAL = np.random.default_rng(2).normal(size=(5, 5, 4, 12))
 FIGURES = {
     "runs": lambda: viz.run_curves({"marrugat.model1": RUN, "njoku.cnn": {"loss": [2.0], "accuracy": [0.1]}}, chance=1 / 7),
@@ -42,6 +43,7 @@ FIGURES = {
     "timeline": lambda: viz.timeline([(0, 3), (1, 4), (2, 5)], [[0.7, 0.3], [np.nan, np.nan], [0.2, 0.8]], ["sad", "happy"],
                                      "talk.wav: chater.lstm, trained on SAVEE"),
     "timeline of hours": lambda: viz.timeline(np.arange(7200)[:, None] + (0, 3), np.full((7200, 8), 1 / 8), list("abcdefgh")),
+    "search": lambda: viz.search_results(TRIED, ["lr", "hidden"]),
     "samples unknown": lambda: viz.samples(IMAGES[:1], [[1.0, 0.0]], None, ["sad", "happy"]),
 }
 
@@ -59,6 +61,13 @@ def test_draws_and_nothing_is_cut_off(name):
         box = text.get_window_extent()
         assert not text.get_text() or box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 \
             and box.y1 <= figure.bbox.y1 + 1, (text.get_text(), box)
+
+
+def test_numbers_on_a_logarithmic_axis_are_written_out():
+    figure = FIGURES["search"]()
+    viz.to_png(figure)
+    ticks = [[label.get_text() for label in axis.get_ticklabels()] for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis)]
+    assert {"0.0003", "0.001", "0.003"} < set(ticks[0]) and {"10", "30"} < set(ticks[1])
 
 
 def pictures(figure):

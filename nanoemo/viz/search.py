@@ -82,16 +82,26 @@ def _discs(best, values, labels, title):
     if len(failed):
         axes.scatter([x[i] for i in failed], [y[i] for i in failed], marker="x", s=160, color="black", label="diverged")
         axes.legend(fontsize=TICK_SIZE)
-    for of_axis, is_numeric, scale, ticks in ((values[0], numeric[0], axes.set_xscale, axes.set_xticks),
-                                              (values[1], numeric[1], axes.set_yscale, axes.set_yticks)):
+    for of_axis, is_numeric, scale, axis in ((values[0], numeric[0], axes.set_xscale, axes.xaxis),
+                                             (values[1], numeric[1], axes.set_yscale, axes.yaxis)):
         if is_numeric:
             scale("log")
+            _write_out(axis, max(of_axis) / min(of_axis))
         else:
-            ticks(range(len(of_axis)), [_text(value) for value in of_axis])
+            axis.set_ticks(range(len(of_axis)), [_text(value) for value in of_axis])
     axes.margins(0.12)
     remove_box(axes)
     _bar(figure, axes, image)
     return figure
+
+
+def _write_out(axis, ratio):
+    """Numbers on a logarithmic axis as they are given to the command line: 0.001 and 0.003, not powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 3) if ratio < 1000 else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _bar(figure, axes, image):

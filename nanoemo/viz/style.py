@@ -101,7 +101,10 @@ def format_of(path):
 
 def _to_bytes(figure, kind, dpi):
     import matplotlib
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):           # names of classes and files are drawn as they stand, though they hold $ … $,
+        text.set_parse_math(False)              # which matplotlib would take for a formula
     buffer = io.BytesIO()
     undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with matplotlib.rc_context({"svg.hashsalt": "nanoemo"}):
