@@ -112,7 +112,7 @@ def test_figure_shows_every_face():
 def test_figure_without_faces_and_with_too_many():
     assert len(viz.faces_in_photo(np.zeros((1, 1, 3), np.uint8), [], [], NAMES).axes) == 1
     figure = viz.faces_in_photo(np.zeros((9, 9, 3), np.uint8), [(4, 4, 2, 0)] * 30, [np.full(7, 1 / 7)] * 30, NAMES)
-    assert len(figure.axes) == 25 and "first 24 of 30 faces" in figure.axes[0].get_title()
+    assert len(figure.axes) == 25 and "first 24 of 30 faces" in figure.get_suptitle()
     with pytest.raises(ValueError, match="1 faces, but probabilities for 2"):
         viz.faces_in_photo(np.zeros((9, 9, 3), np.uint8), [(4, 4, 2, 0)], np.full((2, 7), 1 / 7), NAMES)
 

@@ -26,7 +26,7 @@ def figures():
 def test_draws_with_labels_that_can_be_read(name):
     figure = figures()[name]
     axes = figure.axes[0]
-    assert axes.get_title() and axes.get_xlabel()
+    assert figure.get_suptitle() and axes.get_xlabel()
     assert axes.xaxis.label.get_size() >= 14 and axes.get_xticklabels()[0].get_size() >= 12
     assert viz.to_png(figure).startswith(b"\x89PNG")
 
@@ -36,7 +36,7 @@ def test_nothing_is_cut_off(name):
     figure = figures()[name]
     figure.draw_without_rendering()
     axes = figure.axes[0]
-    for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+    for text in (*figure.texts, axes.xaxis.label, axes.yaxis.label):
         if text.get_text():
             box = text.get_window_extent()
             assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, text

@@ -1,6 +1,7 @@
 """Names that come from outside, of classes, files, runs and people, in every figure: drawn as they stand."""
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from nanoemo import nn, viz
 
@@ -43,6 +44,20 @@ def test_every_figure_is_here():
 @pytest.mark.parametrize("name", FIGURES)
 def test_names_are_drawn_as_they_stand(name):
     assert viz.to_png(FIGURES[name](NAMES[0]), dpi=30).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("title", [
+    "alizadeh.hybrid_shallow, trained on drawn faces, on CK+, test set (% of true class)",
+    f"IMG-{'20261122' * 20}.jpg: chater.dcnn, trained on FER2013"], ids=["words", "one long word"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_long_titles_are_broken_into_lines(name, title):
+    figure = FIGURES[name](title)
+    viz.to_png(figure, figure.dpi)
+    found, = (text for text in figure.findobj(Text) if text.get_text().replace("\n", "").startswith(title[:20]))
+    box, others = found.get_window_extent(), [axes.get_tightbbox() for axes in figure.axes]
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, (found, box)
+    assert name == "network" or not any(box.overlaps(other) for other in others), (found, box)
+    assert box.width > figure.bbox.width / 2, "broken where it need not be"
 
 
 def test_a_name_in_dollars_is_not_set_in_italics():

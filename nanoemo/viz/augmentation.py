@@ -1,7 +1,7 @@
 """What augmentation makes of images, beside the images."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, TITLE_SIZE
+from nanoemo.viz.style import TICK_SIZE, new_figure
 
 __all__ = ["augmented"]
 
@@ -22,8 +22,6 @@ def augmented(images, samples, labels=None, classes=None, title="Augmentation"):
     >>> [axes.get_title() for axes in figure.axes[:3]]
     ['original', 'augmented', '']
     """
-    from matplotlib.figure import Figure
-
     images, samples = np.asarray(images), np.asarray(samples)
     if images.ndim != 4 or images.shape[3] not in (1, 3) or samples.ndim != 5 or samples[:, 0].shape != images.shape:
         raise ValueError("augmented: expected images (R, H, W, C), gray or RGB, and samples (R, S, H, W, C), got shapes "
@@ -33,9 +31,10 @@ def augmented(images, samples, labels=None, classes=None, title="Augmentation"):
         raise ValueError(f"augmented: expected labels of shape {wanted}, (R, S, names in classes), got {np.shape(labels)}")
 
     count, height, width, _ = images.shape
-    row_inches = INCHES * height / width + (0 if labels is None else 0.5)
-    figure = Figure(figsize=(INCHES * (1 + samples.shape[1]), 0.9 + row_inches * count), layout="constrained")
-    figure.suptitle(title, fontsize=TITLE_SIZE)
+    words = [] if labels is None else [[_in_words(label, classes) for label in row] for row in labels]
+    lines = max((1 + text.count("\n") for row in words for text in row), default=0)
+    row_inches = INCHES * height / width + 0.25 * lines
+    figure = new_figure(title, (INCHES * (1 + samples.shape[1]), 0.9 + row_inches * count))
     for row, line in enumerate(figure.subplots(count, 1 + samples.shape[1], squeeze=False)):
         for axes, picture in zip(line, [images[row], *samples[row]]):
             picture = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
@@ -44,8 +43,8 @@ def augmented(images, samples, labels=None, classes=None, title="Augmentation"):
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         if labels is not None:
-            for axes, label in zip(line[1:], labels[row]):
-                axes.set_xlabel(_in_words(label, classes), fontsize=TICK_SIZE - 2)
+            for axes, text in zip(line[1:], words[row]):
+                axes.set_xlabel(text, fontsize=TICK_SIZE - 2)
         if row == 0:
             line[0].set_title("original", fontsize=TICK_SIZE)
             line[1].set_title("augmented", fontsize=TICK_SIZE)

@@ -113,15 +113,16 @@ def class_counts(sets, title="Examples of each class"):
     classes = list(dict.fromkeys(name for counts in sets.values() for name in counts))
     below = np.zeros(len(classes))
     figure, axes = new_axes(title, "", "number", size=(2 + 0.9 * max(5, len(classes)), 5))
-    for (name, counts), color in zip(sets.items(), colors):
+    bars = []
+    for counts, color in zip(sets.values(), colors):
         heights = np.array([counts.get(each, 0) for each in classes])
-        axes.bar(range(len(classes)), heights, bottom=below, color=color, width=0.7, label=name)
+        bars.append(axes.bar(range(len(classes)), heights, bottom=below, color=color, width=0.7))
         below += heights
     for place, height in enumerate(below):
         axes.text(place, height, f"{height:.0f}", ha="center", va="bottom", fontsize=TICK_SIZE)
     axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", rotation_mode="anchor")
     if len(sets) > 1:
-        axes.legend(fontsize=LABEL_SIZE)
+        figure.legend(bars, sets, loc="outside lower center", ncols=3, fontsize=LABEL_SIZE, frameon=False)
     remove_box(axes)
     axes.grid(False, axis="x")
     axes.margins(y=0.1)

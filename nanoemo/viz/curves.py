@@ -1,7 +1,7 @@
 """Curves over epochs: loss and accuracy of training and validation."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, TITLE_SIZE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, new_axes, new_figure, remove_box
 
 __all__ = ["loss_curves", "accuracy_curves", "run_curves"]
 
@@ -51,15 +51,12 @@ def run_curves(runs, title="Loss and accuracy", chance=None, loss="cross-entropy
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['mean loss (cross-entropy, nats)', 'accuracy (%)']
     """
-    from matplotlib.figure import Figure
-
     if not 1 <= len(runs) <= len(SEVERAL):
         raise ValueError(f"run_curves: {len(runs)} runs; from 1 to {len(SEVERAL)} can be told apart")
     wanted = [("loss", f"mean loss ({loss})", 1)]
     if any("accuracy" in columns for columns in runs.values()):
         wanted.append(("accuracy", "accuracy (%)", 100))
-    figure = Figure(figsize=(7 * len(wanted), 5.5 + 0.3 * len(runs)), layout="constrained")
-    figure.suptitle(title, fontsize=TITLE_SIZE)
+    figure = new_figure(title, (7 * len(wanted), 5.5 + 0.3 * len(runs)))
     panels = figure.subplots(1, len(wanted), squeeze=False)[0]
     for axes, (name, label, scale) in zip(panels, wanted):
         for (run, columns), color in zip(runs.items(), SEVERAL):

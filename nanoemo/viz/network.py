@@ -4,7 +4,7 @@ import numpy as np
 from nanoemo.nn import Conv2d, Dropout, Linear, Upsample2d
 from nanoemo.nn.pool import AvgPool2d, MaxPool2d, MinPool2d
 from nanoemo.summary import summarize
-from nanoemo.viz.style import BLUE, GREY, ORANGE, TICK_SIZE, TITLE_SIZE
+from nanoemo.viz.style import BLUE, GREY, ORANGE, TICK_SIZE, new_figure
 
 __all__ = ["network"]
 
@@ -25,20 +25,17 @@ def network(model, input_shape, title="Network", target=""):
     >>> "frozen" in texts, "conv 3×3, 16, ReLU" in texts, "48×48×16" in texts
     (True, True, True)
     """
-    from matplotlib.figure import Figure
-
     parts = list(model.children())
     columns = _layers(model, input_shape)
-    height = max(len(layers) for layers in columns.values()) * BOX + HEAD + 0.75
     ends = 1.5                                              # room on either side, for the names of input and target
     width = 2 * ends + len(parts) * (COLUMN + GAP) + GAP
-    figure = Figure(figsize=(width, height))
+    top = max(len(layers) for layers in columns.values()) * BOX + HEAD + 0.1
+    figure = new_figure(title, (width, top + 0.65), layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set(xlim=(0, width), ylim=(0, figure.get_figheight()))
     axes.axis("off")
-    axes.text(width / 2, height - 0.32, title, ha="center", va="center", fontsize=TITLE_SIZE)
 
-    top, middle = height - 0.65, (height - 0.65) / 2
+    middle = top / 2
     axes.text(ends - 0.1, middle, f"input\n{_times(input_shape)}", ha="right", va="center", fontsize=TICK_SIZE)
     left = ends + GAP
     for name, part in parts:

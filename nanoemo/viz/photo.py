@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, TITLE_SIZE
+from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, new_figure
 
 __all__ = ["faces_in_photo"]
 
@@ -24,8 +24,6 @@ def faces_in_photo(picture, faces, probabilities, classes, title=""):
     >>> [text.get_text() for text in figure.axes[0].texts], figure.axes[1].get_title()
     (['1  happy 80 %'], '1  happy 80 %')
     """
-    from matplotlib.figure import Figure
-
     probabilities = np.reshape(probabilities, (-1, len(classes)))
     if len(faces) != len(probabilities):
         raise ValueError(f"faces_in_photo: {len(faces)} faces, but probabilities for {len(probabilities)}")
@@ -34,13 +32,13 @@ def faces_in_photo(picture, faces, probabilities, classes, title=""):
     tall = width * min(max(picture.shape[0] / picture.shape[1], 0.3), 0.75)
     a_chart = 0.9 + 0.27 * len(classes)
 
-    figure = Figure(figsize=(width, tall + rows * a_chart + 0.6), layout="constrained")
+    if len(faces) > charts:
+        title += f"\nbars of the first {MOST_CHARTS} of {len(faces)} faces"
+    figure = new_figure(title, (width, tall + rows * a_chart + 0.6))
     grid = figure.add_gridspec(1 + rows, columns, height_ratios=[tall, *[a_chart] * rows])
     axes = figure.add_subplot(grid[0, :])
     axes.imshow(picture)
     axes.set_axis_off()
-    axes.set_title(title + (f"\nbars of the first {MOST_CHARTS} of {len(faces)} faces" if len(faces) > charts else ""),
-                   fontsize=TITLE_SIZE)
     names = [f"{number}  {classes[row.argmax()]} {100 * row.max():.0f} %" for number, row in enumerate(probabilities, 1)]
     for face, name in zip(faces, names):
         _draw_square(axes, face, name, picture.shape)

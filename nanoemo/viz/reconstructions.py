@@ -1,7 +1,7 @@
 """What an auto-encoder makes of its input, beside that input."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, TITLE_SIZE
+from nanoemo.viz.style import TICK_SIZE, new_figure
 
 __all__ = ["reconstructions"]
 
@@ -39,11 +39,8 @@ def _liveliest(targets):
 
 
 def _grid(rows, title):
-    from matplotlib.figure import Figure
-
     columns = len(rows[0][1])
-    figure = Figure(figsize=(1.5 + 1.35 * columns, 0.7 + 1.35 * len(rows)), layout="constrained")
-    figure.suptitle(title, fontsize=TITLE_SIZE - 2)
+    figure = new_figure(title, (1.5 + 1.35 * columns, 0.7 + 1.35 * len(rows)))
     for (label, pictures), line in zip(rows, figure.subplots(len(rows), columns, squeeze=False)):
         for picture, axes in zip(pictures, line):
             # Pooling by rows alone makes features far wider than high; stretched, they lie on the face above.

@@ -1,7 +1,7 @@
 """Contact sheets: a row of example images for each class."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, TITLE_SIZE
+from nanoemo.viz.style import TICK_SIZE, new_figure
 
 __all__ = ["contact_sheet"]
 
@@ -19,8 +19,6 @@ def contact_sheet(images, labels, classes, columns=12, title="Contact sheet", se
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['sad\\n1', 'happy\\n4']
     """
-    from matplotlib.figure import Figure
-
     images, labels = np.asarray(images), np.asarray(labels)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or labels.shape != images.shape[:1]:
         raise ValueError("contact_sheet: expected images (N, H, W, 1) or (N, H, W, 3) and labels (N,), got "
@@ -35,11 +33,10 @@ def contact_sheet(images, labels, classes, columns=12, title="Contact sheet", se
             sheet[top:top + height - GAP, left:left + width - GAP] = image
 
     row_inches = 10.5 / columns * height / width
-    figure = Figure(figsize=(12, 0.6 + row_inches * len(classes)), layout="constrained")
+    figure = new_figure(title, (12, 0.6 + row_inches * len(classes)))
     figure.get_layout_engine().set(w_pad=0.15)      # inches; the labels of the rows would touch the edge
     axes = figure.subplots()
     axes.imshow(sheet.squeeze(-1) if sheet.shape[-1] == 1 else sheet, cmap="gray", vmin=0, vmax=255)
-    axes.set_title(title, fontsize=TITLE_SIZE)
     middles = [(row + 0.5) * height - 0.5 for row in range(len(classes))]
     axes.set_yticks(middles, [f"{name}\n{count:,}" for name, count in zip(classes, counts)], fontsize=TICK_SIZE)
     axes.set_xticks([])

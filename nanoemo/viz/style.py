@@ -5,6 +5,7 @@ Figures are made without pyplot: no global state, no window, nothing to close. M
 the functions, so that importing nanoemo stays fast.
 """
 import io
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,28 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 SEVERAL = [BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black"]       # for as many curves
 
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 17, 15, 13      # points, on a figure about 8 inches wide
+TITLE_LINE = 0.3                                    # inches
+
+
+def new_figure(title, size, layout="constrained"):
+    """An empty figure of (width, height) inches, its title broken into lines that fit; higher by each line after the first."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout=layout)
+    text = figure.suptitle(title, fontsize=TITLE_SIZE, parse_math=False)
+    lines = title.splitlines()
+    letters = max(map(len, lines), default=0)
+    most = int(0.9 * letters * figure.bbox.width / max(1, text.get_window_extent().width))      # with a margin
+    lines = "\n".join(textwrap.fill(line, most, break_on_hyphens=False) for line in lines)      # too long a word is broken, too
+    text.set_text(lines)
+    figure.set_figheight(size[1] + TITLE_LINE * lines.count("\n"))
+    return figure
 
 
 def new_axes(title, x_label, y_label, size=(8.0, 5.0)):
     """A figure with one labelled pair of axes; returns (figure, axes)."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure(title, size)
     axes = figure.subplots()
-    axes.set_title(title, fontsize=TITLE_SIZE)
     axes.set_xlabel(x_label, fontsize=LABEL_SIZE)
     axes.set_ylabel(y_label, fontsize=LABEL_SIZE)
     axes.tick_params(labelsize=TICK_SIZE)
@@ -36,11 +50,7 @@ def new_grid(rows, columns, title, cell=1.7, below=0.0):
 
     below: inches for text under each picture
     """
-    from matplotlib.figure import Figure
-
-    size = max(6.0, columns * cell + 1.0), rows * (cell + below) + 0.7
-    figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(title, fontsize=TITLE_SIZE)
+    figure = new_figure(title, (max(6.0, columns * cell + 1.0), rows * (cell + below) + 0.7))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])

@@ -1,7 +1,7 @@
 """What a recorded voice looks like: its wave, spectrogram, chroma and cepstral coefficients, one above the other."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, TITLE_SIZE
+from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, new_figure
 
 __all__ = ["voice"]
 
@@ -23,10 +23,7 @@ def voice(wave, rate, power, chroma, mfcc, title="A voice"):
     >>> len(voice(wave, 22050, power, speech.chroma(power), mfcc).axes)
     7
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 11), layout="constrained")
-    figure.suptitle(title, fontsize=TITLE_SIZE)
+    figure = new_figure(title, (10, 11))
     top, *below = figure.subplots(4, 1, sharex=True)
     seconds = len(wave) / rate
     top.plot(np.arange(len(wave)) / rate, wave, color=BLUE, linewidth=0.6)
