@@ -136,6 +136,13 @@ def test_a_figure_of_what_are_no_shares(values):
         viz.group_accuracy(values, 1 / 7)
 
 
+@pytest.mark.parametrize("shares, mean, spread", [((0.5, 0.52), "mean 51.0 %", "spread 1.0 points"),
+                                                  ((0.2, 0.8), "mean 50 %", "spread 30 points")])
+def test_the_figure_tells_a_small_spread_to_a_tenth(shares, mean, spread):
+    legend, = viz.group_accuracy(dict(zip("ab", shares)), 1 / 7).legends
+    assert [text.get_text() for text in legend.get_texts()][:2] == [mean, spread]
+
+
 def test_the_figure_names_few_people_and_counts_many():
     few = viz.group_accuracy({"KA": 0.5, "KL": 1.0}, 1 / 7).axes[0]
     many = viz.group_accuracy({str(number): number / 100 for number in range(100)}, 1 / 7).axes[0]

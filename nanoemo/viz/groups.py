@@ -26,6 +26,7 @@ def group_accuracy(values, chance, title="Accuracy of each person", what="person
     order = np.argsort(-shares, kind="stable")
     shares, names = 100 * shares[order], [list(values)[place] for place in order]
     mean, spread, places = shares.mean(), shares.std(), range(len(names))
+    digits = 0 if spread >= 10 else 1
     named = len(names) <= NAMED
     figure, axes = new_axes(title, what if named else f"{what}, {len(names)} of them, the most accurate first", "accuracy (%)",
                             size=(max(8.0, 2 + 0.35 * min(len(names), NAMED)), 5.0))
@@ -37,7 +38,8 @@ def group_accuracy(values, chance, title="Accuracy of each person", what="person
                     **({"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(names) > 8 else {}))
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(0, 100)
-    figure.legend([line, band, guess], [f"mean {mean:.0f} %", f"spread {spread:.0f} points", f"chance {100 * chance:.0f} %"],
+    figure.legend([line, band, guess],
+                  [f"mean {mean:.{digits}f} %", f"spread {spread:.{digits}f} points", f"chance {100 * chance:.0f} %"],
                   loc="outside lower center", ncols=3, fontsize=LABEL_SIZE)
     remove_box(axes)
     axes.grid(False, axis="x")
