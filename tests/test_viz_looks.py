@@ -91,7 +91,7 @@ def test_runs_together():
 def test_table_of_classes():
     axes = FIGURES["classes"]().axes[0]
     assert [text.get_text() for text in axes.texts] == ["41.0", "53.0", "30.0", "30.0", "20.0", "–"]
-    assert [text.get_fontweight() for text in axes.texts] == ["normal", "bold", "bold", "bold", "bold", "normal"]
+    assert [text.get_fontweight() for text in axes.texts] == ["normal", "bold", "normal", "normal", "bold", "normal"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["alizadeh.shallow", "alizadeh.deep"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["angry", "happy", "sad"]
 

@@ -70,7 +70,7 @@ def per_class_accuracy(values, classes, title="Accuracy of each class"):
 def class_table(values, classes, title="Accuracy of each class (%)"):
     """Figure of a table: a row a class, a column a model, the best of each row in bold (Alizadeh & Fazel, table 3).
 
-    values: {model: shares in [0, 1], one a class}, NaN for a class without samples, which gets a dash
+    values: {model: shares in [0, 1], one a class}, NaN for a class without samples, which gets a dash. Nothing is bold where all are equal.
     Raises ValueError where there is no model or shares and classes do not fit together.
 
     >>> figure = class_table({"shallow": [0.32, 0.75], "deep": [0.63, 0.805]}, ["sad", "happy"])
@@ -89,7 +89,8 @@ def class_table(values, classes, title="Accuracy of each class (%)"):
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    best = np.nanmax(np.nan_to_num(table, nan=-1), axis=0)
+    known = np.nan_to_num(table, nan=-1)
+    best = np.where(known.max(axis=0) > known.min(axis=0), known.max(axis=0), np.nan)           # none among equals
     for (row, column), share in np.ndenumerate(table.T):
         axes.text(column, row, f"{100 * share:.1f}" if np.isfinite(share) else "–", ha="center", va="center",
                   fontsize=TICK_SIZE + 1, fontweight="bold" if share == best[row] else "normal",
