@@ -55,6 +55,13 @@ def test_reconstructions_of_features_show_those_that_differ_most(rng):
     assert rows(figure) == ["image", "feature 1", "reconstruction", "feature 3", "reconstruction", "feature 4", "reconstruction"]
 
 
+def test_a_feature_and_its_reconstruction_share_a_scale_that_uses_all_of_it(rng):
+    images, targets = rng.random((3, 8, 8, 1)), 0.1 * rng.random((3, 2, 4, 2))
+    axes = viz.reconstructions(images, targets, targets / 2).axes
+    whites = [line[0].images[0].get_clim()[1] for line in (axes[:3], axes[3:6], axes[6:9], axes[9:12])]
+    assert whites == [1, targets[..., 0].max(), targets[..., 0].max(), targets[..., 1].max()]
+
+
 @pytest.mark.parametrize("shapes", [((2, 8, 8), (2, 8, 8), (2, 8, 8)), ((2, 8, 8, 1), (2, 4, 4, 1), (2, 4, 4, 2)),
                                     ((2, 8, 8, 1), (3, 8, 8, 1), (3, 8, 8, 1))])
 def test_shapes_that_do_not_fit(shapes):

@@ -6,13 +6,15 @@ from nanoemo.viz.style import TICK_SIZE, new_figure
 __all__ = ["reconstructions"]
 
 CHANNELS = 3            # of features: those that differ most between the images; a code of hundreds would fill the page
+CELL = 1.6              # inches a picture is wide and high; the label beside it needs as much
 
 
 def reconstructions(images, targets, outputs, title="Reconstructions"):
     """Figure with a column an image: the image, and below it, for channels of the features, target and reconstruction.
 
     images: (N, H, W, C), in 0 … 1; targets, outputs: (N, h, w, c), in 0 … 1. Where the targets have one channel and the
-    images' size they are the images, which are not drawn twice. Raises ValueError where shapes do not fit together.
+    images' size they are the images, which are not drawn twice. A feature and its reconstruction are drawn from 0 (black) to
+    the largest value of either (white). Raises ValueError where shapes do not fit together.
 
     >>> faces = np.zeros((4, 48, 48, 1), np.float32)
     >>> [axes.get_ylabel() for axes in reconstructions(faces, faces, faces).axes[::4]]
@@ -23,12 +25,13 @@ def reconstructions(images, targets, outputs, title="Reconstructions"):
         raise ValueError(f"reconstructions: expected images (N, H, W, C) and targets and outputs of one shape (N, h, w, c), "
                          f"got shapes {images.shape}, {targets.shape} and {outputs.shape}")
     if targets.shape == images.shape:
-        rows = [("image", images), ("reconstruction", outputs)]
+        rows = [("image", images, 1), ("reconstruction", outputs, 1)]
     else:
-        rows = [("image", images)]
+        rows = [("image", images, 1)]
         for channel in _liveliest(targets):
-            rows += [(f"feature {channel}", targets[..., [channel]]),
-                     ("reconstruction", outputs[..., [channel]])]
+            pair = targets[..., [channel]], outputs[..., [channel]]
+            white = max(1e-12, *(features.max() for features in pair))          # few features come near 1
+            rows += [(f"feature {channel}", pair[0], white), ("reconstruction", pair[1], white)]
     return _grid(rows, title)
 
 
@@ -40,11 +43,11 @@ def _liveliest(targets):
 
 def _grid(rows, title):
     columns = len(rows[0][1])
-    figure = new_figure(title, (1.5 + 1.35 * columns, 0.7 + 1.35 * len(rows)))
-    for (label, pictures), line in zip(rows, figure.subplots(len(rows), columns, squeeze=False)):
+    figure = new_figure(title, (1.5 + CELL * columns, 0.7 + CELL * len(rows)))
+    for (label, pictures, white), line in zip(rows, figure.subplots(len(rows), columns, squeeze=False)):
         for picture, axes in zip(pictures, line):
             # Pooling by rows alone makes features far wider than high; stretched, they lie on the face above.
-            axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1,
+            axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=white,
                         aspect="auto")
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(label, fontsize=TICK_SIZE)
