@@ -4,6 +4,7 @@ import pytest
 
 from nanoemo import models, nn, viz
 from nanoemo.training.stages import PAPER, REVERSED, build_stage
+from nanoemo.viz.network import COLUMN
 
 
 def texts(figure):
@@ -22,6 +23,8 @@ def test_every_stage_is_drawn_within_the_page(name, stages):
         for text in figure.axes[0].texts:
             box = text.get_window_extent()
             assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, text
+            assert not text.get_text() or text.get_size() > 72 * figure.get_figwidth() / 100, "too small on a projector"
+            assert box.width < (COLUMN - 0.3) * figure.dpi, "wider than its layer's box"
 
 
 def test_layers_are_named_as_in_the_papers_tables():

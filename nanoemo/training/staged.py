@@ -128,7 +128,7 @@ class StageExperiment:
         path = folder.path / "network.png"
         if not path.exists():
             figure = viz.network(self.model, self.input_shape, f"{self.title}: {self.stage.does}", target=self._target())
-            write_file(path, viz.to_png(figure, dpi=80))
+            write_file(path, viz.to_png(figure))
 
     def _target(self):
         if not self.stage.reconstructs:

@@ -70,8 +70,8 @@ def per_class_accuracy(values, classes, title="Accuracy of each class"):
 def class_table(values, classes, title="Accuracy of each class (%)"):
     """Figure of a table: a row a class, a column a model, the best of each row in bold (Alizadeh & Fazel, table 3).
 
-    values: {model: shares in [0, 1], one a class}, NaN for a class without samples, which gets a dash. Nothing is bold where all are equal.
-    Raises ValueError where there is no model or shares and classes do not fit together.
+    values: {model: shares in [0, 1], one a class}, NaN for a class without samples, which gets a dash. None is bold where
+        all are equal. Raises ValueError where there is no model or shares and classes do not fit together.
 
     >>> figure = class_table({"shallow": [0.32, 0.75], "deep": [0.63, 0.805]}, ["sad", "happy"])
     >>> [text.get_text() for text in figure.axes[0].texts]

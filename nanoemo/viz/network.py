@@ -4,12 +4,12 @@ import numpy as np
 from nanoemo.nn import Conv2d, Dropout, Linear, Upsample2d
 from nanoemo.nn.pool import AvgPool2d, MaxPool2d, MinPool2d
 from nanoemo.summary import summarize
-from nanoemo.viz.style import BLUE, GREY, ORANGE, TICK_SIZE, new_figure
+from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, TITLE_SIZE, new_figure
 
 __all__ = ["network"]
 
 PALE_BLUE, PALE_GREY = "#e3f1fa", "#ececec"
-COLUMN, GAP, BOX, HEAD = 3.9, 0.55, 0.42, 0.95       # inches: widths of a column and a gap, heights of a layer, a heading
+COLUMN, GAP, BOX, HEAD = 3.7, 0.55, 0.72, 1.0        # inches: widths of a column and a gap, heights of a layer, a heading
 
 
 def network(model, input_shape, title="Network", target=""):
@@ -27,7 +27,7 @@ def network(model, input_shape, title="Network", target=""):
     """
     parts = list(model.children())
     columns = _layers(model, input_shape)
-    ends = 1.5                                              # room on either side, for the names of input and target
+    ends = 1.9                                              # room on either side, for the names of input and target
     width = 2 * ends + len(parts) * (COLUMN + GAP) + GAP
     top = max(len(layers) for layers in columns.values()) * BOX + HEAD + 0.1
     figure = new_figure(title, (width, top + 0.65), layout=None)
@@ -36,14 +36,14 @@ def network(model, input_shape, title="Network", target=""):
     axes.axis("off")
 
     middle = top / 2
-    axes.text(ends - 0.1, middle, f"input\n{_times(input_shape)}", ha="right", va="center", fontsize=TICK_SIZE)
+    axes.text(ends - 0.1, middle, f"input\n{_times(input_shape)}", ha="right", va="center", fontsize=LABEL_SIZE)
     left = ends + GAP
     for name, part in parts:
         _arrow(axes, left - GAP, left, middle)
         _column(axes, left, top, name, part, columns[name])
         left += COLUMN + GAP
     _arrow(axes, left - GAP, left, middle)
-    axes.text(left + 0.1, middle, target, ha="left", va="center", fontsize=TICK_SIZE)
+    axes.text(left + 0.1, middle, target, ha="left", va="center", fontsize=LABEL_SIZE)
     return figure
 
 
@@ -55,16 +55,15 @@ def _column(axes, left, top, name, part, layers):
                              facecolor=PALE_GREY if part.frozen else PALE_BLUE, edgecolor=GREY if part.frozen else BLUE,
                              hatch="//" if part.frozen else None))
     heading = {"va": "center", "backgroundcolor": PALE_GREY if part.frozen else PALE_BLUE}
-    axes.text(left + 0.15, top - 0.28, name, fontsize=TICK_SIZE + 2, weight="bold", **heading)
-    axes.text(left + COLUMN - 0.15, top - 0.28, "frozen" if part.frozen else "learns", ha="right", fontsize=TICK_SIZE,
+    axes.text(left + 0.15, top - 0.28, name, fontsize=TITLE_SIZE + 1, weight="bold", **heading)
+    axes.text(left + COLUMN - 0.15, top - 0.28, "frozen" if part.frozen else "learns", ha="right", fontsize=TITLE_SIZE,
               weight="bold", color=ORANGE if part.frozen else BLUE, **heading)
-    axes.text(left + 0.15, top - 0.68, f"{part.num_parameters():,} parameters", fontsize=TICK_SIZE - 1, **heading)
+    axes.text(left + 0.15, top - 0.72, f"{part.num_parameters():,} parameters", fontsize=LABEL_SIZE, **heading)
     for row, (text, shape) in enumerate(layers):
         low = top - HEAD - BOX * (row + 1) + 0.04
         axes.add_patch(Rectangle((left + 0.1, low), COLUMN - 0.2, BOX - 0.07, facecolor="white", edgecolor=GREY))
-        beside = {"va": "center", "fontsize": TICK_SIZE - 2}
-        axes.text(left + 0.18, low + BOX / 2 - 0.04, text, **beside)
-        axes.text(left + COLUMN - 0.18, low + BOX / 2 - 0.04, shape, ha="right", color=GREY, **beside)
+        axes.text(left + 0.18, low + 0.46, text, va="center", fontsize=LABEL_SIZE)
+        axes.text(left + COLUMN - 0.18, low + 0.18, shape, ha="right", va="center", color=GREY, fontsize=LABEL_SIZE)
 
 
 def _arrow(axes, start, end, y):
