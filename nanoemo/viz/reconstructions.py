@@ -7,6 +7,7 @@ __all__ = ["reconstructions"]
 
 CHANNELS = 3            # of features: those that differ most between the images; a code of hundreds would fill the page
 CELL = 1.6              # inches a picture is wide and high; the label beside it needs as much
+GRAY = {"cmap": "gray", "vmin": 0, "vmax": 1}
 
 
 def reconstructions(images, targets, outputs, title="Reconstructions"):
@@ -14,7 +15,7 @@ def reconstructions(images, targets, outputs, title="Reconstructions"):
 
     images: (N, H, W, C), in 0 … 1; targets, outputs: (N, h, w, c), in 0 … 1. Where the targets have one channel and the
     images' size they are the images, which are not drawn twice. A feature and its reconstruction are drawn from 0 (black) to
-    the largest value of either (white). Raises ValueError where shapes do not fit together.
+    the largest value of either (pale yellow). Raises ValueError where shapes do not fit together.
 
     >>> faces = np.zeros((4, 48, 48, 1), np.float32)
     >>> [axes.get_ylabel() for axes in reconstructions(faces, faces, faces).axes[::4]]
@@ -25,13 +26,14 @@ def reconstructions(images, targets, outputs, title="Reconstructions"):
         raise ValueError(f"reconstructions: expected images (N, H, W, C) and targets and outputs of one shape (N, h, w, c), "
                          f"got shapes {images.shape}, {targets.shape} and {outputs.shape}")
     if targets.shape == images.shape:
-        rows = [("image", images, 1), ("reconstruction", outputs, 1)]
+        rows = [("image", images, GRAY), ("reconstruction", outputs, GRAY)]
     else:
-        rows = [("image", images, 1)]
+        rows = [("image", images, GRAY)]
         for channel in _liveliest(targets):
             pair = targets[..., [channel]], outputs[..., [channel]]
-            white = max(1e-12, *(features.max() for features in pair))          # few features come near 1
-            rows += [(f"feature {channel}", pair[0], white), ("reconstruction", pair[1], white)]
+            most = max(1e-12, *(features.max() for features in pair))           # few features come near 1
+            colors = {"cmap": "magma", "vmin": 0, "vmax": most}
+            rows += [(f"feature {channel}", pair[0], colors), ("reconstruction", pair[1], colors)]
     return _grid(rows, title)
 
 
@@ -44,11 +46,10 @@ def _liveliest(targets):
 def _grid(rows, title):
     columns = len(rows[0][1])
     figure = new_figure(title, (1.5 + CELL * columns, 0.7 + CELL * len(rows)))
-    for (label, pictures, white), line in zip(rows, figure.subplots(len(rows), columns, squeeze=False)):
+    for (label, pictures, colors), line in zip(rows, figure.subplots(len(rows), columns, squeeze=False)):
         for picture, axes in zip(pictures, line):
             # Pooling by rows alone makes features far wider than high; stretched, they lie on the face above.
-            axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=white,
-                        aspect="auto")
+            axes.imshow(picture.squeeze(-1) if picture.shape[-1] == 1 else picture, aspect="auto", **colors)
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(label, fontsize=TICK_SIZE)
     return figure
