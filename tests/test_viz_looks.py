@@ -88,6 +88,13 @@ def test_runs_together():
     assert [axes.get_ylabel() for axes in FIGURES["runs without accuracy"]().axes] == ["mean loss (squared error)"]
 
 
+def test_the_square_around_a_whole_picture_is_seen():
+    axes = viz.faces_in_photo(np.zeros((20, 20, 3), np.uint8), [(10, 10, 20, 0)], [[1.0]], ["sad"]).axes[0]
+    corners = axes.patches[0].get_xy()
+    assert (corners.min(), corners.max()) == axes.get_xlim() == axes.get_ylim()[::-1]
+    assert not axes.patches[0].get_clip_on()
+
+
 def test_table_of_classes():
     axes = FIGURES["classes"]().axes[0]
     assert [text.get_text() for text in axes.texts] == ["41.0", "53.0", "30.0", "30.0", "20.0", "–"]

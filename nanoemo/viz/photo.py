@@ -37,7 +37,7 @@ def faces_in_photo(picture, faces, probabilities, classes, title=""):
     figure = new_figure(title, (width, tall + rows * a_chart + 0.6))
     grid = figure.add_gridspec(1 + rows, columns, height_ratios=[tall, *[a_chart] * rows])
     axes = figure.add_subplot(grid[0, :])
-    axes.imshow(picture)
+    axes.imshow(picture, extent=(0, picture.shape[1], picture.shape[0], 0))         # faces are measured from the picture's edges
     axes.set_axis_off()
     names = [f"{number}  {classes[row.argmax()]} {100 * row.max():.0f} %" for number, row in enumerate(probabilities, 1)]
     for face, name in zip(faces, names):
@@ -56,7 +56,7 @@ def _draw_square(axes, face, name, shape):
     cos, sin = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) @ [[cos, sin], [-sin, cos]] * side / 2 + (x, y)
     for colour, line in (("white", 5), (ORANGE, 2.5)):      # seen on dark and on light
-        axes.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=line))
+        axes.add_patch(Polygon(corners, fill=False, edgecolor=colour, linewidth=line, clip_on=False))
     above = corners[:, 1].min() > 0.06 * shape[0]
     axes.annotate(name, (np.clip(x, 0, shape[1]), corners[:, 1].min() if above else corners[:, 1].max()), (0, 6 if above else -6),
                   textcoords="offset points", ha="center", va="bottom" if above else "top", fontsize=TICK_SIZE, color="white",
