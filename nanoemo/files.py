@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-__all__ = ["next_free", "write_file", "write_json", "write_csv", "read_json"]
+__all__ = ["next_free", "plain", "write_file", "write_json", "write_csv", "read_json"]
 
 
 def write_file(path, content):
@@ -56,6 +56,15 @@ def read_json(path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable as JSON ({error}); the file is damaged or not ours") from None
+
+
+def plain(path):
+    """A path as text that can be printed, drawn and written to a file, whatever its bytes are: those that are no UTF-8 as \\xff.
+
+    >>> plain(Path("me.jpg")), plain(os.fsdecode(b"caf\\xe9.jpg"))
+    ('me.jpg', 'caf\\\\xe9.jpg')
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def next_free(path):

@@ -1,5 +1,6 @@
 """A run's network on photographs: prepared as in validation; and `nanoemo predict` with every kind of file."""
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -172,6 +173,21 @@ def test_predict_goes_on_after_a_figure_that_cannot_be_drawn(tiny_run, tmp_path,
     assert "a.png: 1 face: " in said.out and "b.png: 1 face: " in said.out
     pictures = json.loads((out / "predictions.json").read_text())["pictures"]
     assert [(len(picture["faces"]), picture.get("figure")) for picture in pictures] == [(1, None), (1, "b.png")]
+
+
+def test_predict_a_file_whose_name_is_no_utf8(tiny_run, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / name)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    (tmp_path / name).with_suffix(".jpg").write_text("none")
+    out = tmp_path / "out"
+    assert main(["predict", str(tiny_run), str(tmp_path), "--whole", "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert r"caf\xe9.png: 1 face: " in said.out and r"caf\xe9.jpg: not a readable image" in said.err
+    files = [entry["file"] for entry in json.loads((out / "predictions.json").read_text())["pictures"]]
+    assert files == [f"{tmp_path}/caf\\xe9.jpg", f"{tmp_path}/caf\\xe9.png"] and (out / r"caf\xe9.png").exists()
 
 
 def test_predict_whole(tiny_run, tmp_path, capsys):

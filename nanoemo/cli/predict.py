@@ -4,6 +4,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from nanoemo.files import plain
+
 
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
@@ -42,7 +44,7 @@ def run(args):
                 results.failed(file, error)
                 continue
             results.write(file, found, draw)
-            print(f"{file}: {line}", flush=True)
+            print(f"{plain(file)}: {line}", flush=True)
     finally:
         results.close()
     if kind.advice(len(files)):
@@ -64,18 +66,18 @@ class Results:
     def failed(self, file, error):
         reason = str(error) if not isinstance(error, OSError) else f"{file}: {error.strerror or error}"
         self._say(reason)
-        self.entries.append({"file": str(file), "error": reason})
+        self.entries.append({"file": plain(file), "error": plain(reason)})
 
     def write(self, file, found, draw):
         """Keep what was found in a file, plain data, and its figure where it has one and it can be drawn."""
         self._make_folder()
         figure = {} if draw is None else self._drawn(file, draw)
-        self.entries.append({"file": str(file), **figure, **found})
+        self.entries.append({"file": plain(file), **figure, **found})
 
     def _drawn(self, file, draw):
         from nanoemo import viz
 
-        name = self._free_name(file.stem)
+        name = self._free_name(plain(file.stem))
         try:
             viz.save(draw(), self.folder / name)
         except ValueError as error:                        # what was found shall not suffer
@@ -85,7 +87,7 @@ class Results:
         return {"figure": name}
 
     def _say(self, problem):
-        print(f"nanoemo predict: error: {problem}", file=sys.stderr, flush=True)
+        print(f"nanoemo predict: error: {plain(problem)}", file=sys.stderr, flush=True)
         self.problems += 1
 
     def _make_folder(self):

@@ -10,6 +10,7 @@ from nanoemo import data, viz
 from nanoemo.data.photo import shrunk
 from nanoemo.data.pictures import is_picture
 from nanoemo.data.recordings import is_recording
+from nanoemo.files import plain
 from nanoemo.recognition import Listener, Recognizer
 
 __all__ = ["Faces", "Voices"]
@@ -39,7 +40,7 @@ class Faces:
         self.empty += not found
         height, width, _ = picture.shape
         line = _describe(found)
-        draw = functools.partial(self._figure, picture, found, f"{photo.name}: {self.trained.title if found else line}")
+        draw = functools.partial(self._figure, picture, found, f"{plain(photo.name)}: {self.trained.title if found else line}")
         return line, {"width": width, "height": height, "faces": [one.as_json() for one in found]}, draw
 
     def _figure(self, picture, found, title):
@@ -83,7 +84,8 @@ class Voices:
         share = f"{heard.label} {100 * heard.probabilities[heard.label]:.0f} %"
         if len(heard.rows) == 1:
             return f"{heard.seconds:.1f} s: {share}", heard.as_json(), None
-        draw = functools.partial(viz.timeline, heard.spans, heard.rows, heard.classes, f"{file.name}: {self.trained.title}")
+        title = f"{plain(file.name)}: {self.trained.title}"
+        draw = functools.partial(viz.timeline, heard.spans, heard.rows, heard.classes, title)
         return f"{heard.seconds:.1f} s, {len(heard.rows)} windows: on average {share}", heard.as_json(), draw
 
     def advice(self, total):
@@ -95,5 +97,5 @@ def _with_bar(file, windows):
     from rich.console import Console
     from rich.progress import track
 
-    return track(windows, f"listening to {file.name}", console=Console(stderr=True), transient=True,
+    return track(windows, f"listening to {plain(file.name)}", console=Console(stderr=True), transient=True,
                  disable=not sys.stderr.isatty(), total=None)

@@ -10,6 +10,8 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from nanoemo.files import plain
+
 __all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost"]
 
 
@@ -32,6 +34,9 @@ class Source:
             self.root = path
             self.names = visible(self._inside(folder, name) for folder, _, names in walked for name in names)
             self.folders = visible(self._inside(folder, name) for folder, names, _ in walked for name in names)
+            for name in (*self.names, *self.folders):
+                if plain(name) != name:             # it may become a class, and stand in tables and figures
+                    raise DataError(f"{plain(path)}/{plain(name)}: a name that is not written in UTF-8; rename it")
 
     def _inside(self, folder, name):
         return os.path.relpath(os.path.join(folder, name), self.path).replace(os.sep, "/")
