@@ -127,7 +127,8 @@ def test_voices_are_left_out_by_speaker_and_copies_are_of_the_others_alone(monke
     assert people.subjects == ["speaker 0", "speaker 1", "speaker 2"]
     assert people.settings_of("speaker 1").split_by == "subject=speaker 1" and people.settings_of("speaker 1").augment == "noise"
     assert people.path_of(RunFolder("x"), "speaker 1").name == "2-speaker-1"
-    assert len(asked) == 1 and "changes" not in asked[0][1]
+    (given, named), = asked
+    assert given[3:] == ("subject", []) and "changes" not in named
 
 
 @pytest.mark.parametrize("values", [{}, {"KA": 1.2}, {"KA": float("nan")}])

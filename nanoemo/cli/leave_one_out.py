@@ -1,7 +1,7 @@
 """`nanoemo leave-one-out MODEL`: train once for every person of a data set, and test on that one."""
 import numpy as np
 
-from nanoemo.cli.train import STOPPED, add_extras, add_rates, add_settings, refuse_settings, say, wanted_settings
+from nanoemo.cli.train import STOPPED, add_extras, add_rates, add_settings, asked_settings, refuse_settings, say
 
 
 def add_arguments(parser):
@@ -23,7 +23,7 @@ def run(args):
         folder = RunFolder(args.resume)
         people = LeaveOneOut.resume(folder)
     else:
-        people = LeaveOneOut(_settings(args))
+        people = LeaveOneOut(asked_settings(args))
         folder = RunFolder.create(args.out, f"leave-one-out-{people.settings.model}")
     settings = people.settings
     with folder, catch_interrupt() as stop:
@@ -36,14 +36,6 @@ def run(args):
     _show(rows)
     say(f"tables and figures: {folder.path}")
     return 0
-
-
-def _settings(args):
-    from nanoemo.training import Settings
-
-    if args.model is None:
-        raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
-    return Settings.from_recipe(args.model, args.data, **wanted_settings(args))
 
 
 def _show(rows):

@@ -1,7 +1,7 @@
 """`nanoemo search MODEL`: cross-validate learning rate, regularisation, hidden units and other settings."""
 from pathlib import Path
 
-from nanoemo.cli.train import STOPPED, add_extras, add_settings, refuse_settings, say, train_command, wanted_settings
+from nanoemo.cli.train import STOPPED, add_extras, add_settings, refuse_settings, say, train_command, asked_settings
 
 
 def add_arguments(parser):
@@ -56,12 +56,9 @@ def run(args):
 
 
 def _new_search(args):
-    from nanoemo.training import Settings
     from nanoemo.training.search import Search
     from nanoemo.training.space import parse_values
 
-    if args.model is None:
-        raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
     space = {name: getattr(args, name) for name in ("lr", "weight_decay", "hidden") if getattr(args, name)}
     for text in args.vary:
         name, equals, values = text.partition("=")
@@ -69,8 +66,7 @@ def _new_search(args):
             raise ValueError(f"--vary {text}: expected NAME=VALUES, such as dropout=0.25,0.5")
         space[name.replace("-", "_")] = parse_values(values)
     # A trial is one training, so what a paper trains in stages is searched all at once, unless --stages asks to be refused.
-    settings = Settings.from_recipe(args.model, args.data, **{**wanted_settings(args), "lr": None, "weight_decay": None,
-                                                              "stages": bool(args.stages)})
+    settings = asked_settings(args, lr=None, weight_decay=None, stages=bool(args.stages))
     return Search(settings, space, args.folds, args.random)
 
 

@@ -1,12 +1,10 @@
 """Figures of what runs have written down: histories and tables. Each function gives (figure, default path)."""
-import csv
 from pathlib import Path
-
-import numpy as np
 
 from nanoemo import viz
 from nanoemo.files import read_json
 from nanoemo.training import RunFolder
+from nanoemo.training.evaluation import read_table
 from nanoemo.training.progress import counted
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -107,16 +105,3 @@ def histories_of(folder):
     if not found:
         raise ValueError(f"{folder.path}: no epoch of it is finished, so there is nothing to draw")
     return found
-
-
-def read_table(folder, split, name):
-    """(names of the rows, numbers (rows, columns)) of a CSV file with a line of names first; NaN where nothing stands."""
-    path = folder.path / split / name
-    if not path.exists():
-        raise ValueError(f"{folder.path} has no {split}/{name}; it is made by: nanoemo evaluate {folder.path} --split {split}")
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-        return [row[0] for row in rows], np.array([[float(cell or "nan") for cell in row[1:]] for row in rows])
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{path}: damaged, or not a table of nanoemo's ({error})") from None

@@ -122,11 +122,9 @@ def run(args):
 
 def _begun(args):
     """A new run: its experiment, and its folder, which is made last, when nothing else can be wrong."""
-    from nanoemo.training import RunFolder, Settings, experiment_for
+    from nanoemo.training import RunFolder, experiment_for
 
-    if args.model is None:
-        raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
-    settings = Settings.from_recipe(args.model, args.data, **wanted_settings(args))
+    settings = asked_settings(args)
     _check_snapshots(args, settings)
     experiment = experiment_for(settings)
     experiment.check()
@@ -158,6 +156,15 @@ def _check_snapshots(args, settings):
     if args.snapshots and settings.stages:
         raise ValueError("--snapshots: none are kept of a training in stages, each of which has another network; leave it out, "
                          "or train all at once with --no-stages")
+
+
+def asked_settings(args, **instead):
+    """The `Settings` that the command line asks for, with some `instead` of its own. ValueError where it names no model."""
+    from nanoemo.training import Settings
+
+    if args.model is None:
+        raise ValueError("which model? Give its name (`nanoemo models` lists them), or --resume DIR")
+    return Settings.from_recipe(args.model, args.data, **{**wanted_settings(args), **instead})
 
 
 def wanted_settings(args):

@@ -1,9 +1,13 @@
 """What is written about a trained model's predictions on one split: tables and figures."""
+import csv
+
+import numpy as np
+
 from nanoemo import viz
 from nanoemo.training import metrics
 from nanoemo.files import write_csv, write_file, write_json
 
-__all__ = ["describe_unseen", "write_evaluation"]
+__all__ = ["describe_unseen", "read_table", "write_evaluation"]
 
 
 def write_evaluation(folder, predictions, classes, title, about, unseen=None):
@@ -39,6 +43,19 @@ def write_evaluation(folder, predictions, classes, title, about, unseen=None):
     write_json(folder / "classification_report.json",
                {**about, "title": title, "loss": predictions.loss, **report})
     return report
+
+
+def read_table(folder, split, name):
+    """(names of the rows, numbers (rows, columns)) of a CSV file with a line of names first; NaN where nothing stands."""
+    path = folder.path / split / name
+    if not path.exists():
+        raise ValueError(f"{folder.path} has no {split}/{name}; it is made by: nanoemo evaluate {folder.path} --split {split}")
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))[1:]
+        return [row[0] for row in rows], np.array([[float(cell or "nan") for cell in row[1:]] for row in rows])
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path}: damaged, or not a table of nanoemo's ({error})") from None
 
 
 def _part(truth, predicted, chosen):

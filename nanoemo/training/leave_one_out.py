@@ -5,18 +5,18 @@ image by a network that was not trained on its person, and a second one of the o
 So the runs' tables of right and wrong answers add up to one over all images; how far the people's accuracies lie apart
 says what to expect of a stranger.
 """
-import csv
 import re
 import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from nanoemo import data, models
+from nanoemo import models
 from nanoemo.files import read_json, write_csv, write_file, write_json
-from nanoemo.nn import shapes_of_inputs
+from nanoemo.training import listening
 from nanoemo.training.carry_out import carry_out
-from nanoemo.training.evaluation import write_evaluation
+from nanoemo.training.evaluation import read_table, write_evaluation
+from nanoemo.training.experiment import load_splits
 from nanoemo.training.runfolder import RunFolder, RunFolderError
 from nanoemo.training.settings import Settings
 from nanoemo.training.trainer import Predictions
@@ -108,7 +108,8 @@ class LeaveOneOut:
 
     def _together(self, folder, rows):
         """`Predictions` over all people, from the runs' tables: a cell of n examples is n times its classes."""
-        matrix = sum(_confusion_matrix(self.path_of(folder, subject)) for subject in self.subjects)
+        runs = (RunFolder(self.path_of(folder, subject)) for subject in self.subjects)
+        matrix = sum(read_table(run, "test", "confusion_matrix.csv")[1].astype(np.int64) for run in runs)
         truth, predicted = np.divmod(np.repeat(np.arange(matrix.size), matrix.ravel()), len(matrix))
         examples = np.array([row["examples"] for row in rows])
         return Predictions(truth, predicted, float(examples @ [row["loss"] for row in rows] / examples.sum()))
@@ -116,17 +117,7 @@ class LeaveOneOut:
 
 def _subjects(settings):
     """The names of the people in the data, in order."""
+    divided = replace(settings, split_by="subject", limit=None)
     with warnings.catch_warnings(action="ignore"):          # of this division, which is made for the names alone
-        if settings.listens:
-            splits = data.load_clips(settings.data, seed=settings.seed, split_by="subject")
-        else:
-            splits = data.load(settings.data, seed=settings.seed, split_by="subject",
-                               image_shape=shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
+        splits = listening.load_clips(divided, []) if settings.listens else load_splits(divided)
     return sorted({str(name) for part in splits.values() for name in part.groups["subject"]})
-
-
-def _confusion_matrix(path):
-    """Counts (K, K) of the test set of the run in `path`."""
-    with open(path / "test" / "confusion_matrix.csv", newline="", encoding="utf-8") as file:
-        _, *rows = csv.reader(file)
-    return np.array([row[1:] for row in rows], dtype=np.int64)
