@@ -2,7 +2,7 @@
 
 Markdown, README.md with its pictures in figures/, made from the run folders alone; nothing in it is typed by hand.
 """
-import csv
+import math
 import shutil
 import textwrap
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from nanoemo import models
 from nanoemo.files import read_json, write_file
 from nanoemo.reproduction.trials import QUICK_EPOCHS, QUICK_LIMIT, noun
 from nanoemo.training import RunFolder
+from nanoemo.training.evaluation import read_table
 from nanoemo.training.progress import duration
 from nanoemo.training.recorder import best_epoch
 
@@ -187,11 +188,14 @@ def _stages(result):
 def _classes(result):
     """Accuracy of each class on the test set, beside the paper's where it gives them."""
     theirs = result.trial.classes
-    with open(result.path / "test" / "per_class_accuracy.csv", newline="", encoding="utf-8") as file:
-        rows = [[row["class"], *([f"{100 * theirs[row['class']]:.1f} %" if row["class"] in theirs else "–"] if theirs else []),
-                 f"{100 * float(row['accuracy']):.1f} %" if row["accuracy"] else "–", row["examples"]]
-                for row in csv.DictReader(file)]
+    names, numbers = read_table(RunFolder(result.path), "test", "per_class_accuracy.csv")
+    rows = [[name, *([_share(theirs.get(name, math.nan))] if theirs else []), _share(accuracy), f"{examples:.0f}"]
+            for name, (accuracy, examples) in zip(names, numbers)]
     return _table(["class", *(["paper"] if theirs else []), "ours", "examples"], rows)
+
+
+def _share(value):
+    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _copy(folder, result, source, kind):
