@@ -13,7 +13,7 @@ import pytest
 
 from nanoemo.training import Predictions, RunFolder, Settings
 from nanoemo.training.evaluation import write_evaluation
-from nanoemo.training.experiment import versions
+from nanoemo.training.versions import versions
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

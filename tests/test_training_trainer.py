@@ -11,7 +11,7 @@ import nanoemo
 from nanoemo import data, nn, ops, optim
 from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, Settings, Trainer,
                               TrainingDiverged, catch_interrupt, checkpoint, predict, sanity)
-from nanoemo.training.experiment import versions
+from nanoemo.training.versions import versions
 from nanoemo.training.progress import PlainProgress, TerminalProgress, duration
 from nanoemo.training.recorder import Recorder, best_epoch
 from training_runs import StopAfter, everything

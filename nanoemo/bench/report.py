@@ -125,7 +125,7 @@ def _rounded(value):
 
 def describe_machine(threads, torch=None):
     """What a figure means nothing without: processor, threads, versions."""
-    from nanoemo.training.experiment import versions
+    from nanoemo.training.versions import versions
 
     found = {"processor": _processor(), "threads": threads, **versions()}
     return found | ({"torch": torch.__version__} if torch else {})

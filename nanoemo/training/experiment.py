@@ -1,14 +1,8 @@
 """From settings to a trained model and its report: what `nanoemo train` does, to be read from top to
 bottom."""
 import functools
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
 import warnings
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -25,9 +19,10 @@ from nanoemo.training.preparation import input_shape, preparation
 from nanoemo.training.progress import counted
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
-from nanoemo.training.settings import Settings
+from nanoemo.training.run_data import about, load_splits, settings_on
 from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Trainer, predict
+from nanoemo.training.versions import versions
 
 __all__ = ["Experiment"]
 
@@ -98,37 +93,23 @@ class Experiment:
         or another size of images.
         """
         folder.finished_best_path()
-        config = folder.config()
-        settings = Settings.from_config(config, folder.config_path)
-        same = data is not None and settings.data is not None and Path(data).resolve() == Path(settings.data).resolve()
-        if data is not None:
-            settings = replace(settings, data=str(data))
-            # How the run's own data was divided, say subject=KA, means nothing to other data. A copy of its own, wherever
-            # it lies, must be divided as before, or images that were trained on would be tested on. Of other voices no
-            # changed copies are made: nothing is trained on them.
-            copies = settings.augment if settings.listens else ""
-            if settings.split_by or settings.limit or changed.get("limit") or copies:     # else loaded in one way, copy or not
-                same = same or is_copy(settings, config["data"])
-                settings = replace(settings, split_by=settings.split_by if same else "", limit=None)
-            if copies and not same:
-                settings = replace(settings, augment="")
-        settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
-        splits, judged, told = nanoemo.data.match_splits(load_splits(settings), config["data"]["classes"])
+        began_on = folder.config()["data"]
+        settings, same = settings_on(folder, data, **changed)
+        splits, judged, told = nanoemo.data.match_splits(load_splits(settings), began_on["classes"])
         if told:
             warnings.warn(told, stacklevel=2)
             splits = {split: replace(examples, note=f"{examples.note} {told}".strip()) for split, examples in splits.items()}
         experiment = cls(settings, splits)
         experiment.judged_classes = judged
         now = experiment.about_data
-        if now["image_shape"] != config["data"]["image_shape"]:
-            raise ValueError(f"{folder.path} was trained on image_shape {config['data']['image_shape']}, but "
+        if now["image_shape"] != began_on["image_shape"]:
+            raise ValueError(f"{folder.path} was trained on image_shape {began_on['image_shape']}, but "
                              f"{settings.data or now['name']} has {now['image_shape']}")
-        same = same or now["fingerprint"] == config["data"]["fingerprint"]
-        if data is not None and not same and now["name"] == config["data"]["name"]:
+        if now["name"] != began_on["name"]:
+            experiment.title = f"{settings.model}, trained on {began_on['name']}, on {now['name']}"
+        elif not same and now["fingerprint"] != began_on["fingerprint"]:
             warnings.warn(f"{data} is {now['name']}, but not just as {folder.path} was trained on it: what is tested on here may "
                           "have been trained on there", stacklevel=2)
-        if now["name"] != config["data"]["name"]:
-            experiment.title = f"{settings.model}, trained on {config['data']['name']}, on {now['name']}"
         return experiment
 
     # ---- data on its way into the network ------------------------------------------------------------------
@@ -339,12 +320,7 @@ class Experiment:
 
     @functools.cached_property
     def about_data(self):
-        """What the data is, as plain data, with a fingerprint of every image or clip."""
-        train = self.splits["train"]
-        return {"name": train.name.removesuffix(" train"), "drawn": train.drawn, "note": train.note, "noun": self.noun,
-                "classes": list(self.classes), "image_shape": list(train[:1][0].shape[1:]),
-                "images": {name: len(split) for name, split in self.splits.items()},
-                "fingerprint": fingerprint(self.splits)}
+        return about(self.splits)
 
 
 def check_can_run(settings):
@@ -362,44 +338,3 @@ def check_can_run(settings):
                          f"({', '.join(map(str, given))})")
     if settings.device == "cuda" and backend.why_no_cuda():
         raise ValueError(backend.why_no_cuda())
-
-
-def load_splits(settings):
-    """{"train", "validation", "test"}: the images, or features of clips, that `settings` name. Raises DataError."""
-    if settings.listens:
-        return listening.load_features(settings, data.parse_changes(settings.augment))
-    return data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
-                     image_shape=shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
-
-
-def is_copy(settings, of_run):
-    """Whether the data that `settings` name, divided as they say, are those that `of_run` tells of (`about_data`)."""
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            if settings.listens and listening.sizes(settings, data.parse_changes(settings.augment)) != of_run["images"]:
-                return False
-            return fingerprint(load_splits(settings)) == of_run["fingerprint"]
-    except data.DataError:          # they cannot even be divided so
-        return False
-
-
-def fingerprint(splits):
-    """SHA-256 over every image (or features of a clip) and label of every split, in order: equal for equal data, whatever file it
-    came in."""
-    digest = hashlib.sha256()
-    for name in sorted(splits):
-        digest.update(name.encode())
-        for array in splits[name][:]:
-            digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
-
-
-def versions():
-    """Versions that decide the bits of a result, and the commit where nanoemo runs from a checkout."""
-    found = {"nanoemo": nanoemo.__version__, "python": platform.python_version(), "numpy": np.__version__,
-             "machine": platform.platform(), "cores": os.cpu_count()}
-    home = Path(nanoemo.__file__).resolve().parent.parent
-    if (home / ".git").exists() and shutil.which("git"):
-        answer = subprocess.run(["git", "-C", str(home), "rev-parse", "HEAD"], capture_output=True, text=True)
-        found["commit"] = answer.stdout.strip() or None
-    return found

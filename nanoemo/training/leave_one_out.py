@@ -16,7 +16,7 @@ from nanoemo.files import read_json, write_csv, write_file, write_json
 from nanoemo.training import listening
 from nanoemo.training.carry_out import carry_out
 from nanoemo.training.evaluation import read_table, write_evaluation
-from nanoemo.training.experiment import load_splits
+from nanoemo.training.run_data import load_splits
 from nanoemo.training.runfolder import RunFolder, RunFolderError
 from nanoemo.training.settings import Settings
 from nanoemo.training.trainer import Predictions

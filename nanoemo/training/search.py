@@ -14,7 +14,9 @@ import numpy as np
 from nanoemo import data
 from nanoemo.files import read_json, write_csv, write_file, write_json
 from nanoemo.training import listening
-from nanoemo.training.experiment import Experiment, fingerprint, load_splits, versions
+from nanoemo.training.experiment import Experiment
+from nanoemo.training.run_data import fingerprint, load_splits
+from nanoemo.training.versions import versions
 from nanoemo.training.recorder import best_epoch
 from nanoemo.training.settings import Settings
 from nanoemo.training.space import candidates

@@ -1,0 +1,79 @@
+"""The data that settings name: to load it, to know it again, and to take other data in its place."""
+import hashlib
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nanoemo import data, models
+from nanoemo.nn import shapes_of_inputs
+from nanoemo.training import listening
+from nanoemo.training.settings import Settings
+
+__all__ = ["about", "fingerprint", "load_splits", "settings_on"]
+
+
+def load_splits(settings):
+    """{"train", "validation", "test"}: the images, or features of clips, that `settings` name. Raises DataError."""
+    if settings.listens:
+        return listening.load_features(settings, data.parse_changes(settings.augment))
+    return data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
+                     image_shape=shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
+
+
+def settings_on(folder, path=None, **changed):
+    """The settings of the run in `folder` (a `RunFolder`) on the data at `path`, and whether those are known to be its own.
+
+    path: None for the data that the run was trained on, which is loaded as it was then
+    changed: settings to replace, where they are not None
+
+    How the run's own data was divided, say subject=KA, means nothing to other data. A copy of its own, wherever it lies,
+    must be divided as before, or images that were trained on would be tested on. Of other voices no changed copies are
+    made: nothing is trained on them.
+    """
+    config = folder.config()
+    settings = Settings.from_config(config, folder.config_path)
+    changed = {name: value for name, value in changed.items() if value is not None}
+    if path is None:
+        return replace(settings, **changed), True
+    same = settings.data is not None and Path(path).resolve() == Path(settings.data).resolve()
+    settings = replace(settings, data=str(path))
+    copies = settings.augment if settings.listens else ""
+    if settings.split_by or settings.limit or changed.get("limit") or copies:       # else loaded in one way, copy or not
+        same = same or is_copy(settings, config["data"])
+        settings = replace(settings, split_by=settings.split_by if same else "", limit=None)
+    if copies and not same:
+        settings = replace(settings, augment="")
+    return replace(settings, **changed), same
+
+
+def is_copy(settings, of_run):
+    """Whether the data that `settings` name, divided as they say, are those that `of_run` tells of (`about`)."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            if settings.listens and listening.sizes(settings, data.parse_changes(settings.augment)) != of_run["images"]:
+                return False
+            return fingerprint(load_splits(settings)) == of_run["fingerprint"]
+    except data.DataError:          # they cannot even be divided so
+        return False
+
+
+def about(splits):
+    """What {split: examples} are, as plain data, with a fingerprint of every image or clip."""
+    train = splits["train"]
+    return {"name": train.name.removesuffix(" train"), "drawn": train.drawn, "note": train.note, "noun": train.NOUN,
+            "classes": list(train.class_names), "image_shape": list(train[:1][0].shape[1:]),
+            "images": {name: len(split) for name, split in splits.items()},
+            "fingerprint": fingerprint(splits)}
+
+
+def fingerprint(splits):
+    """SHA-256 over every image (or features of a clip) and label of every split, in order: equal for equal data, whatever file it
+    came in."""
+    digest = hashlib.sha256()
+    for name in sorted(splits):
+        digest.update(name.encode())
+        for array in splits[name][:]:
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
