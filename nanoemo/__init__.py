@@ -17,10 +17,11 @@ from nanoemo import backend, kernels, models, nn, ops, optim, random
 from nanoemo.backend import get_num_threads, set_default_device, set_num_threads
 from nanoemo.capture import capture
 from nanoemo.gradcheck import gradcheck
+from nanoemo.modes import detect_anomaly, is_grad_enabled, no_grad
 from nanoemo.random import manual_seed
 from nanoemo.serialization import load_metadata, load_state, save_state
 from nanoemo.summary import summary
-from nanoemo.tensor import Tensor, detect_anomaly, is_grad_enabled, no_grad
+from nanoemo.tensor import Tensor
 
 __version__ = "0.1.0"
 __all__ = ["Tensor", "backend", "capture", "detect_anomaly", "get_num_threads", "gradcheck", "is_grad_enabled", "kernels",

@@ -11,7 +11,7 @@ import numpy as np
 from nanoemo import kernels, live
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
-__all__ = ["add_at", "array_module", "card_module", "device_of", "to_device", "kernel", "check_device", "why_no_cuda",
+__all__ = ["add_at", "array_module", "card_module", "device_of", "is_array", "to_device", "kernel", "check_device", "why_no_cuda",
            "set_default_device", "default_device", "get_num_threads", "quiet", "set_num_threads", "synchronize"]
 
 _default_device = "cpu"
@@ -76,6 +76,12 @@ def default_device():
 def device_of(array):
     """ "cpu" for NumPy's arrays, "cuda" for CuPy's."""
     return "cpu" if isinstance(array, (np.ndarray, np.generic)) else "cuda"
+
+
+def is_array(value):
+    """Whether `value` is an array of NumPy's or CuPy's; those of other libraries are data to make one of."""
+    cupy = sys.modules.get("cupy")
+    return isinstance(value, (np.ndarray, np.generic)) or cupy is not None and isinstance(value, cupy.ndarray)
 
 
 def array_module(array):

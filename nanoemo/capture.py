@@ -10,7 +10,8 @@ import functools
 from nanoemo import backend, kernels
 from nanoemo.graph_memory import graph_memory
 from nanoemo.live import LiveNumbers
-from nanoemo.tensor import Tensor, anomalies_are_detected
+from nanoemo.modes import anomalies_are_detected
+from nanoemo.tensor import Tensor
 
 __all__ = ["capture", "uncaptured"]
 
@@ -33,7 +34,8 @@ class capture:
 
     step: takes tensors and returns a tensor or a tuple of them. It may do whatever leaves the card to itself: models,
         losses, `backward`, optimisers. It may not read values back (`.item()`, printing a tensor, `if tensor`), nor make
-        tensors on the card out of numbers of the host; it should call `zero_grad` itself.
+        tensors on the card out of numbers of the host; it should call `zero_grad` itself. To capture a method write
+        `self.step = capture(self.step)` in `__init__`
     depends_on: function without arguments that returns, as a hashable value, what else `step` goes by
 
     The first call runs `step` as it is: kernels are compiled, optimisers get their slots. The second, of the same shapes,
@@ -58,6 +60,10 @@ class capture:
         self.graphs = {}            # what a record is good for -> Graph, or None after the first call
 
     def __call__(self, *tensors):
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                raise TypeError(f"capture: {getattr(self, '__name__', 'the step')} takes tensors alone, got "
+                                f"{type(tensor).__name__}; what else it needs it may take from around it")
         on_card = bool(tensors) and all(tensor.device == "cuda" for tensor in tensors)
         if not on_card or _uncaptured or anomalies_are_detected():
             return self.step(*tensors)

@@ -7,78 +7,14 @@ tensor, the gradients that arrive along all of its uses:
 
     ∂L/∂x = Σ over uses y of x of (∂y/∂x)ᵀ ∂L/∂y
 """
-import os
-import sys
-import threading
-import traceback
-from contextlib import ContextDecorator
+import operator
 
 import numpy as np
 
 from nanoemo import backend
+from nanoemo.modes import anomalies_are_detected, call_site, check_finite, is_grad_enabled
 
-__all__ = ["Tensor", "anomalies_are_detected", "no_grad", "detect_anomaly", "is_grad_enabled"]
-
-
-class _Modes(threading.local):
-    grad_enabled = True
-    anomaly = False
-
-
-_modes = _Modes()
-
-
-class _Mode(ContextDecorator):
-    """Set one attribute of `_modes` inside a `with` block or a decorated function."""
-
-    def __enter__(self):
-        self.before = getattr(_modes, self.attribute)
-        setattr(_modes, self.attribute, self.value)
-        return self
-
-    def __exit__(self, *error):
-        setattr(_modes, self.attribute, self.before)
-
-    def _recreate_cm(self):
-        return type(self)()
-
-
-class no_grad(_Mode):
-    """Inside `with no_grad():` no graph is recorded, so nothing is kept for a backward pass.
-
-    >>> from nanoemo import Tensor, no_grad
-    >>> x = Tensor([1.0], requires_grad=True)
-    >>> with no_grad():
-    ...     (x * 2).requires_grad
-    False
-    """
-    attribute, value = "grad_enabled", False
-
-
-class detect_anomaly(_Mode):
-    """Inside `with detect_anomaly():` the first operation that makes a NaN or an infinity raises.
-
-    The FloatingPointError names the operation, forward or backward, and the line of your code that called it.
-    It checks every result, so it is slow; switch it on to look for a fault.
-
-    >>> from nanoemo import Tensor, detect_anomaly
-    >>> with detect_anomaly():
-    ...     Tensor([0.0]).log()
-    Traceback (most recent call last):
-    ...
-    FloatingPointError: log: the output of shape (1,) has 1 value that is NaN or infinite, first at index (0,) ...
-    """
-    attribute, value = "anomaly", True
-
-
-def is_grad_enabled():
-    """False inside `no_grad()`."""
-    return _modes.grad_enabled
-
-
-def anomalies_are_detected():
-    """True inside `detect_anomaly()`."""
-    return _modes.anomaly
+__all__ = ["Tensor"]
 
 
 class _Guard:
@@ -92,8 +28,8 @@ class _Guard:
         self.version = 0
         self.savers = 0
 
-    def __deepcopy__(self, memo):
-        return _Guard()         # no graph knows the copy
+    def __reduce__(self):
+        return _Guard, ()       # no graph knows a copy, be it made by deepcopy or by pickle
 
 
 class _Node:
@@ -106,13 +42,13 @@ class _Node:
         self.backward = backward
         self.guards = guards
         self.versions = tuple(guard.version for guard in guards)
-        self.call_site = _call_site() if _modes.anomaly else None
+        self.call_site = call_site() if anomalies_are_detected() else None
         for guard in guards:
             guard.savers += 1
 
-    def __deepcopy__(self, memo):
-        raise RuntimeError(f"deepcopy: a tensor made by {self.name} belongs to a graph, which cannot be copied; "
-                           f"copy its detach()")
+    def __reduce__(self):
+        raise RuntimeError(f"copy: a tensor made by {self.name} belongs to a graph, which cannot be copied or pickled; "
+                           f"take its detach()")
 
     def check_saved_values(self):
         for guard, version in zip(self.guards, self.versions):
@@ -138,7 +74,7 @@ class Tensor:
     dtype: Python floats and lists of them become float32 unless it says otherwise; arrays keep their own
     device: "cpu" or "cuda"; an array stays where it is, other data goes to the default device
 
-    Raises TypeError for data that is not numeric and for a gradient wanted of integers.
+    Raises TypeError for data that is not numeric and for a gradient wanted of integers, ValueError for rows of different lengths.
 
     >>> from nanoemo import Tensor
     >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -146,16 +82,14 @@ class Tensor:
     >>> x.grad
     Tensor([2. 4. 6.])
     """
-    __slots__ = ("array", "grad", "requires_grad", "node", "guard", "__weakref__")
+    __slots__ = ("array", "grad", "_requires_grad", "node", "guard", "__weakref__")
     __array_ufunc__ = None      # so that `ndarray * tensor` asks the tensor
 
     def __init__(self, data, requires_grad=False, dtype=None, device=None):
         self.array = _as_array(data, dtype, device)
-        if requires_grad and self.array.dtype.kind != "f":
-            raise TypeError(f"Tensor: only float tensors can require gradients, this one is {self.array.dtype}")
-        self.requires_grad = bool(requires_grad)
         self.grad = None
         self.node = None
+        self.requires_grad = requires_grad
         self.guard = data.guard if isinstance(data, Tensor) and self.array is data.array else _Guard()
 
     @classmethod
@@ -175,15 +109,15 @@ class Tensor:
         if isinstance(array, Tensor) or isinstance(inputs, Tensor):
             raise TypeError(f"from_op of {name}: the result must be an array (tensor.array) and the inputs a tuple of Tensors; "
                             f"got {type(array).__name__} and {type(inputs).__name__}")
-        if _modes.anomaly:
-            _check_finite(name, "the output", array, None)
+        if anomalies_are_detected():
+            check_finite(name, "the output", array)
         out = cls.__new__(cls)
         out.array = np.asarray(array) if isinstance(array, np.generic) else array      # NumPy gives scalars for 0-d
         out.grad = None
         out.node = None
         out.guard = _Guard() if view_of is None else view_of.guard
-        out.requires_grad = _modes.grad_enabled and any(t is not None and t.requires_grad for t in inputs)
-        if out.requires_grad:
+        out._requires_grad = is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)
+        if out._requires_grad:
             saved = (*(inputs if saved is None else saved), out if saves_output else None)
             out.node = _Node(name, inputs, backward, tuple(t.guard for t in saved if t is not None))
         return out
@@ -195,7 +129,8 @@ class Tensor:
         """The values, as NumPy's or CuPy's array.
 
         Read-only while an unfinished graph needs them, so that a change in place fails where it is made instead of
-        giving a wrong gradient later. After `backward`, or inside `no_grad`, it can be written to.
+        giving a wrong gradient later; an array fetched before the graph was made is not protected so. After `backward`, or
+        where only `no_grad` was at work, it can be written to.
         """
         if self.guard.savers and isinstance(self.array, np.ndarray):
             view = self.array.view()
@@ -206,7 +141,7 @@ class Tensor:
     @data.setter
     def data(self, value):
         value = value.array if isinstance(value, Tensor) else value
-        if not hasattr(value, "dtype"):
+        if not backend.is_array(value):
             value = _as_array(value, self.dtype, self.device)
         if self.grad is not None and value.shape != self.shape:
             raise ValueError(f"data: shape {value.shape} does not fit the gradient of shape {self.grad.shape}; "
@@ -220,6 +155,20 @@ class Tensor:
         if self.guard.savers:
             self.changed_in_place()     # backward functions look the values up when they run
         self.array = value
+
+    @property
+    def requires_grad(self):
+        """Whether `backward` gives this tensor a gradient, or passes one on through it."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        if self.node is not None and not wanted:
+            raise RuntimeError(f"requires_grad: this tensor was made by {self.node.name}, so it has a gradient like its inputs; "
+                               f"take its detach()")
+        if wanted and self.dtype.kind != "f":
+            raise TypeError(f"Tensor: only float tensors can require gradients, this one is {self.dtype}")
+        self._requires_grad = bool(wanted)
 
     def changed_in_place(self):
         """Tell the graph that the values were overwritten; a backward that had saved them will refuse."""
@@ -275,7 +224,7 @@ class Tensor:
 
     def detach(self):
         """The same values outside the graph (memory is shared)."""
-        return Tensor.from_op("detach", self.array, (), None, view_of=self)
+        return Tensor(self)
 
     def numpy(self):
         """The values as a NumPy array (shared memory). TypeError for a tensor on the GPU: call .cpu() first."""
@@ -297,6 +246,12 @@ class Tensor:
 
     def __float__(self):
         return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __index__(self):
+        return operator.index(self.item())      # names[scores.argmax()]; Python's TypeError for a float
 
     def __format__(self, spec):
         return format(self.item() if spec else str(self), spec)     # f"{loss:.4f}" as for a number
@@ -332,7 +287,7 @@ class Tensor:
         if not self.requires_grad:
             raise RuntimeError("backward: this tensor does not depend on any tensor with requires_grad=True "
                                "(or was made inside no_grad())")
-        order = _topological_order(self)
+        order = topological_order(self)
         gradients = {id(self): _first_gradient(self, grad)}
         with backend.quiet():
             while order:
@@ -359,7 +314,7 @@ def _first_gradient(tensor, grad):
             raise RuntimeError(f"backward: a tensor of shape {tensor.shape} has no single gradient; reduce it to one "
                                f"value (.sum() or .mean()), or pass backward(grad) of that shape")
         return backend.array_module(tensor.array).ones_like(tensor.array)
-    if hasattr(grad, "dtype") and Tensor(grad).device != tensor.device:
+    if (isinstance(grad, Tensor) or backend.is_array(grad)) and Tensor(grad).device != tensor.device:
         raise RuntimeError(f"backward: the tensor is on '{tensor.device}', grad is on '{Tensor(grad).device}'; move it "
                            f"first, with .to('{tensor.device}')")
     grad = _as_array(grad, tensor.dtype, tensor.device)
@@ -368,7 +323,7 @@ def _first_gradient(tensor, grad):
     return grad.copy()
 
 
-def _topological_order(root):
+def topological_order(root):
     """Tensors that require gradients, each after all those it was computed from; iterative, for deep graphs."""
     order, seen, stack = [], set(), [(root, False)]
     while stack:
@@ -403,8 +358,8 @@ def _run_node(node, dy):
         if parent is None or not parent.requires_grad:
             continue
         _check_gradient(node.name, gradient, parent)
-        if _modes.anomaly:
-            _check_finite(f"backward of {node.name}", "the gradient", gradient, node.call_site)
+        if anomalies_are_detected():
+            check_finite(f"backward of {node.name}", "the gradient", gradient, node.call_site)
         if parent.is_leaf and _shares_memory(gradient, handed_out):
             gradient = gradient.copy()      # two leaves must not share one .grad
         handed_out.append(gradient)
@@ -415,7 +370,7 @@ def _run_node(node, dy):
 def _check_gradient(name, gradient, parent):
     """Raise RuntimeError unless a backward function gave an array like that of the input `parent`."""
     wanted = parent.shape, parent.dtype, parent.device
-    is_array = hasattr(gradient, "dtype") and not isinstance(gradient, Tensor)
+    is_array = backend.is_array(gradient)
     if not is_array or (gradient.shape, gradient.dtype, backend.device_of(gradient)) != wanted:
         got = (f"a gradient of shape {gradient.shape}, {gradient.dtype} on '{backend.device_of(gradient)}'," if is_array
                else f"{type(gradient).__name__} instead of an array" if gradient is not None else "no gradient")
@@ -430,21 +385,20 @@ def _shares_memory(array, others):
 def _as_array(data, dtype, device):
     if isinstance(data, Tensor):
         data = data.array
-    is_array = hasattr(data, "dtype") and hasattr(data, "shape")
+    is_array = backend.is_array(data)
+    on_card = is_array and backend.device_of(data) == "cuda"
     try:
-        array = data if is_array else np.asarray(data)
+        array = data if on_card else np.asarray(data)           # an array of another library, such as PyTorch's, too
     except ValueError:
         raise ValueError("Tensor: the rows of a nested list differ in length") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"Tensor: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
-    if dtype is None and not is_array and array.dtype.kind == "f":
+    if dtype is None and not hasattr(data, "dtype") and array.dtype.kind == "f":
         dtype = np.float32
     dtype = _check_dtype(dtype or array.dtype, given=dtype is not None)
     if device is None:
         device = backend.device_of(array) if is_array else backend.default_device()
-    array = backend.to_device(array, device)
-    array = array.astype(dtype, copy=False)
-    return np.asarray(array) if isinstance(array, np.generic) else array
+    return backend.to_device(array, device).astype(dtype, copy=False)
 
 
 def _check_dtype(dtype, given):
@@ -456,28 +410,4 @@ def _check_dtype(dtype, given):
     if known is None or known.kind not in "fiub" or known.kind == "f" and known.itemsize not in (4, 8):
         remedy = "expected float32, float64 or an integer type" if given else "pass dtype='float32'"
         raise TypeError(f"Tensor: {dtype} is not supported; {remedy}")
-    return known
-
-
-def _call_site():
-    """The innermost line of the stack that lies outside this package."""
-    package = os.path.join(os.path.dirname(__file__), "")       # as frames have it: not resolved where it lies behind a link
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(package):
-        frame = frame.f_back
-    if frame is None:
-        return "unknown place"
-    summary = traceback.extract_stack(frame, limit=1)[0]
-    return f"{summary.filename}:{summary.lineno}" + (f" ({summary.line})" if summary.line else "")
-
-
-def _check_finite(name, what, array, call_site):
-    if array.dtype.kind != "f":
-        return
-    bad = ~backend.array_module(array).isfinite(array)
-    count = int(bad.sum())
-    if count:
-        first = tuple(int(axis[0]) for axis in bad.nonzero())
-        values = "1 value that is" if count == 1 else f"{count} values that are"
-        raise FloatingPointError(f"{name}: {what} of shape {array.shape} has {values} NaN or infinite, "
-                                 f"first at index {first} ({array[first].item()}); called at {call_site or _call_site()}")
+    return known.newbyteorder("=")

@@ -16,6 +16,7 @@ KERNELS = Path(nanoemo.kernels.__path__[0])
 LAYERS = [
     ("kernels",),
     ("backend", "live", "random", "files", "hints", "page_locked"),
+    ("modes",),
     ("tensor",),
     ("capture", "gradcheck", "graph_memory", "ops"),
     ("nn", "optim"),
@@ -28,7 +29,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 NO_TENSOR = ("data", "features")            # they make arrays, for any framework
 ALLOWED_WITHOUT_TENSOR = ("data", "features", "files", "hints")
 DEFINED_IN = {       # what `from nanoemo import` gives that is no part itself
-    "Tensor": "tensor", "no_grad": "tensor", "detect_anomaly": "tensor", "is_grad_enabled": "tensor",
+    "Tensor": "tensor", "no_grad": "modes", "detect_anomaly": "modes", "is_grad_enabled": "modes",
     "manual_seed": "random", "set_default_device": "backend", "get_num_threads": "backend",
     "set_num_threads": "backend", "save_state": "serialization", "load_state": "serialization",
     "load_metadata": "serialization", "__version__": "backend"}

@@ -28,8 +28,44 @@ def test_accuracy_as_it_is_usually_written(rng):
     hits = Tensor(scores).argmax(axis=1) == labels
     np.testing.assert_array_equal(hits.numpy(), scores.argmax(1) == labels)
     assert Tensor(scores).argmax().item() == scores.argmax()
-    with pytest.raises(ValueError, match="argmax: no axis 2"):
-        Tensor(scores).argmax(axis=2)
+    names = ["a", "b", "c"]
+    assert names[Tensor(scores)[0].argmax()] == names[scores[0].argmax()]
+    for axis, error, words in ((2, ValueError, "argmax: axis 2 is out of range"), ("a", TypeError, "argmax: axis must be"),
+                               ((0, 1), TypeError, "argmax: axis must be one whole number or None")):
+        with pytest.raises(error, match=words):
+            Tensor(scores).argmax(axis=axis)
+    with pytest.raises(ValueError, match=r"argmax: shape \(0, 3\) has no values along axis 0"):
+        Tensor(scores)[:0].argmax(axis=0)
+    assert Tensor(scores)[:0].argmax(axis=1).shape == Tensor(scores)[:0].max(axis=1).shape == (0,)
+
+
+def test_hits_are_counted_beside_numbers(device):
+    hits = Tensor([True, False, True], device=device)
+    correct = 0
+    for _ in range(2):
+        correct += hits
+    assert correct.dtype == np.int64 and correct.cpu().numpy().tolist() == [2, 0, 2]
+    assert sum([hits, hits, hits]).cpu().numpy().tolist() == [3, 0, 3] and (hits * 3).cpu().numpy().tolist() == [3, 0, 3]
+    assert (hits == 2).cpu().numpy().tolist() == [False] * 3 and (hits < 2).cpu().numpy().tolist() == [True] * 3
+    assert (hits == True).cpu().numpy().tolist() == [True, False, True]         # noqa: E712
+    assert (hits * 0.5).dtype == np.float32
+    pixels = Tensor(np.array([0, 255], np.uint8), device=device)
+    assert (pixels + 300).cpu().numpy().tolist() == [300, 555] and (pixels + 1).dtype == np.uint8
+    assert (pixels == -1).cpu().numpy().tolist() == [False, False]
+    with pytest.raises(TypeError, match="sub: bools have no difference"):
+        hits - hits
+
+
+def test_truths_are_combined(device):
+    x = Tensor([-1.0, 0.5, 3.0], device=device)
+    for ours, expected in (((x > 0) & (x < 1), [False, True, False]), ((x > 0) | (x < -2), [False, True, True]),
+                           (~(x > 0), [True, False, False]), (True & (x > 0), [False, True, True])):
+        assert ours.dtype == bool and ours.cpu().numpy().tolist() == expected
+    assert (Tensor([6, 5]) & 3).numpy().tolist() == [2, 1]
+    with pytest.raises(TypeError, match="logical_and: expected bools or integers, got float32; compare first"):
+        x & (x < 1)
+    with pytest.raises(TypeError, match="logical_not: expected bools"):
+        ~x
 
 
 def test_gradient_descent_by_hand(device):

@@ -1,5 +1,6 @@
 """Tensor and the graph: what backward adds up, what it refuses, and what helps to find a fault."""
 import gc
+import pickle
 import re
 import subprocess
 import sys
@@ -304,6 +305,49 @@ def test_a_tensor_of_one_value_formats_as_a_number():
         float(Tensor([1.0, 2.0]))
 
 
+@pytest.mark.parametrize("of", [Tensor, np.array, list], ids=["tensor", "array", "list"])
+def test_indices_and_labels_changed_after_forward_change_no_gradient(of, device):
+    """Whoever made them may go on to use them for the next batch."""
+    x, key = leaf([1.0, 2.0, 3.0]).to(device), of([0, 1])
+    x = Tensor(x.detach(), requires_grad=True)
+    y = x[key].sum()
+    key[0] = 2
+    y.backward()
+    assert x.grad.cpu().numpy().tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("labels", [np.array([0]), np.array([[1.0, 0.0]], np.float32)], ids=["class", "probabilities"])
+def test_labels_changed_after_forward(labels):
+    z = leaf([[0.0, 0.0]])
+    loss = ops.cross_entropy(z, labels)
+    labels[...] = labels[..., ::-1] if labels.ndim == 2 else 1
+    loss.backward()
+    assert z.grad.numpy().tolist() == [[-0.5, 0.5]]
+    labels = Tensor(labels)
+    loss = ops.cross_entropy(z, labels)
+    labels[0] = 0
+    with pytest.raises(RuntimeError, match="a value that cross_entropy saved for its gradient was changed in place"):
+        loss.backward()
+
+
+def test_only_a_float_leaf_can_be_told_whether_to_learn():
+    with pytest.raises(TypeError, match="only float tensors can require gradients, this one is int64"):
+        Tensor([1, 2]).requires_grad = True
+    with pytest.raises(RuntimeError, match=r"requires_grad: this tensor was made by mul, .* take its detach\(\)"):
+        (leaf([1.0]) * 2).requires_grad = False
+
+
+def test_a_pickled_tensor_can_be_written_to():
+    """Also where a graph waits for the values of the original."""
+    x = leaf([1.0])
+    y = x * x
+    copied = pickle.loads(pickle.dumps(x))
+    copied.data[0] = 5
+    assert y.requires_grad and copied.requires_grad and copied.item() == 5 and x.item() == 1
+    with pytest.raises(RuntimeError, match="made by mul belongs to a graph, which cannot be copied or pickled"):
+        pickle.dumps(y)
+
+
 # ---- no_grad and detach ---------------------------------------------------------------------------------
 
 def test_no_grad_records_nothing_and_ends_with_the_block():
@@ -325,10 +369,23 @@ def test_no_grad_as_a_decorator_and_after_an_exception():
 
 
 def test_no_grad_can_be_nested():
-    with no_grad():
-        with no_grad():
+    mode = no_grad()
+    with mode:
+        with no_grad(), mode:
             pass
         assert not is_grad_enabled()
+    assert is_grad_enabled()
+
+
+def test_no_grad_where_it_would_do_nothing():
+    with pytest.raises(TypeError, match=r"to decorate a function write @no_grad\(\), with brackets"):
+        @no_grad
+        def forward():
+            pass
+    with pytest.raises(TypeError, match=r"@no_grad\(\): batches is a generator, .* write `with no_grad\(\):` inside it"):
+        @no_grad()
+        def batches():
+            yield Tensor([1.0])
 
 
 def test_detach_shares_the_values_and_stops_the_gradient():
@@ -346,6 +403,21 @@ def test_detect_anomaly_names_the_operation_and_the_line():
     message = str(error.value)
     assert "log: the output of shape (2,) has 1 value that is NaN or infinite, first at index (1,)" in message
     assert "test_tensor.py:" in message and "# this line" in message
+
+
+def test_detect_anomaly_of_a_single_number():
+    """As every loss is."""
+    with detect_anomaly(), pytest.raises(FloatingPointError) as error:
+        ops.mse_loss(Tensor([[1e20]]), [[0.0]])          # too large for float32
+    assert "mse_loss: the output of shape () has 1 value that is NaN or infinite, first at index () (inf)" in str(error.value)
+    x = leaf(0.0)
+    with detect_anomaly(), pytest.raises(FloatingPointError, match="backward of sqrt: the gradient of shape ()"):
+        x.sqrt().backward()
+
+
+def test_detect_anomaly_does_not_blame_who_hands_on():
+    with detect_anomaly():
+        assert np.isnan(Tensor([np.nan]).detach().item())
 
 
 def test_detect_anomaly_names_a_backward_and_the_line_of_its_forward():
@@ -410,6 +482,13 @@ def test_nor_does_numpy_warn_of_it_but_in_your_own_arithmetic():
 
 def test_gradcheck_accepts_what_is_right():
     assert gradcheck(lambda x, y: (x * y).sum(), [leaf(np.ones(3)), leaf(np.arange(3.0))])
+
+
+def test_gradcheck_leaves_no_gradient_behind():
+    w = leaf(np.array([2.0]))
+    (w * 3).sum().backward()
+    assert gradcheck(lambda x: x * w, [leaf(np.array([5.0]))])
+    assert w.grad.item() == 3
 
 
 def test_gradcheck_names_input_index_and_both_values():
@@ -507,3 +586,33 @@ def test_moving_is_differentiable(device):
 def test_moving_to_where_it_is_gives_the_tensor_itself(device):
     x = Tensor([1.0], device=device)
     assert x.to(device) is x and x.device == device
+
+
+# ---- what others bring -----------------------------------------------------------------------------------
+
+class Foreign:
+    """An array of another library, like PyTorch's, pandas' or h5py's: NumPy can read it."""
+    dtype, shape = "theirs", (2,)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([1.0, 2.0])
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("given", [Foreign(), np.array([[1.0, 2.0]]).view(np.matrix), np.array([1, 2], ">f8")],
+                         ids=["foreign", "matrix", "swapped"])
+def test_arrays_of_other_kinds_become_plain_ones(given):
+    x = Tensor(given, requires_grad=True)
+    assert type(x.array) is np.ndarray and x.dtype.isnative and x.dtype == np.float64 and x.device == "cpu"
+    (x * x).sum().backward()
+    assert x.grad.numpy().ravel().tolist() == [2, 4]
+
+
+def test_an_array_of_another_library_is_told_by_its_full_name():
+    with pytest.raises(TypeError, match="mul: expected a Tensor, an array or a number, got test_tensor.Foreign"):
+        Tensor([1.0]) * Foreign()
+
+
+def test_a_list_takes_the_precision_of_what_it_meets():
+    for x in (Tensor(np.zeros(2)), Tensor(np.zeros(2, np.float32))):
+        assert (x + [1.0, 2.0]).dtype == x.dtype and (x == [0.0, 1.0]).numpy().tolist() == [True, False]

@@ -4,7 +4,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from nanoemo.capture import uncaptured
-from nanoemo.tensor import Tensor, no_grad
+from nanoemo.modes import no_grad
+from nanoemo.tensor import Tensor
 
 __all__ = ["evaluating", "watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs"]
 

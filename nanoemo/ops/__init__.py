@@ -2,7 +2,7 @@
 from nanoemo.ops import shape
 from nanoemo.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from nanoemo.ops.arithmetic import abs, add, clip, div, exp, log, matmul, maximum, minimum, mul, neg, pow, sqrt, sub
-from nanoemo.ops.compare import argmax, eq, ge, gt, le, lt, ne
+from nanoemo.ops.compare import argmax, eq, ge, gt, le, logical_and, logical_not, logical_or, lt, ne
 from nanoemo.ops.conv import conv1d, conv2d, conv2d_relu_max_pool2d
 from nanoemo.ops.dense import linear
 from nanoemo.ops.inplace import iadd, imul, isub, itruediv
@@ -15,10 +15,10 @@ from nanoemo.ops.reduce import max, mean, min, sum
 from nanoemo.ops.shape import concat, flatten, getitem, reshape, stack, transpose
 from nanoemo.tensor import Tensor
 
-__all__ = ["abs", "add", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "clip",
-           "concat", "conv1d", "conv2d", "conv2d_relu_max_pool2d", "cross_entropy", "div", "dropout", "exp",
-           "flatten", "getitem", "leaky_relu", "linear", "log", "log_softmax", "lstm", "matmul", "max",
-           "max_pool1d", "max_pool2d", "maximum", "mean", "min", "min_pool2d", "minimum", "mse_loss", "mul", "neg",
+__all__ = ["abs", "add", "argmax", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "clip", "concat", "conv1d",
+           "conv2d", "conv2d_relu_max_pool2d", "cross_entropy", "div", "dropout", "eq", "exp", "flatten", "ge", "getitem", "gt",
+           "le", "leaky_relu", "linear", "log", "log_softmax", "logical_and", "logical_not", "logical_or", "lstm", "lt", "matmul",
+           "max", "max_pool1d", "max_pool2d", "maximum", "mean", "min", "min_pool2d", "minimum", "mse_loss", "mul", "ne", "neg",
            "pow", "relu", "relu_max_pool1d", "relu_max_pool2d", "reshape", "sigmoid", "softmax", "sqrt", "stack", "sub", "sum",
            "tanh", "transpose", "upsample2d"]
 
@@ -30,6 +30,7 @@ _OPERATORS = {
     "__mul__": mul, "__rmul__": mul, "__truediv__": div, "__rtruediv__": lambda a, b: div(b, a),
     "__matmul__": matmul, "__rmatmul__": lambda a, b: matmul(b, a), "__pow__": pow, "__neg__": neg, "__abs__": abs,
     "__iadd__": iadd, "__isub__": isub, "__imul__": imul, "__itruediv__": itruediv,
+    "__and__": logical_and, "__rand__": logical_and, "__or__": logical_or, "__ror__": logical_or, "__invert__": logical_not,
     "__eq__": eq, "__ne__": ne, "__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge,
     "__getitem__": getitem, "__setitem__": shape.setitem,
 }

@@ -29,7 +29,7 @@ def leaky_relu(x, slope=0.01):
 
 
 def sigmoid(x):
-    """1 / (1 + e⁻ˣ), computed so that no exponential overflows.
+    """1 / (1 + e⁻ˣ), between 0 and 1 for any x.
 
     >>> from nanoemo import Tensor, ops
     >>> ops.sigmoid(Tensor([-1000.0, 0.0]))

@@ -16,6 +16,9 @@ def _binary(name, a, b, function, gradients, floats=False, saves=True, saves_out
     a, b = operands(name, a, b)
     if floats:
         floats_only(name, left=a, right=b)
+    if name == "sub" and a.dtype == b.dtype == bool:
+        raise TypeError("sub: bools have no difference; where one is true and not the other is a != b, and numbers are made of "
+                        "them by Tensor(a, dtype='int64')")
     try:
         with backend.quiet():
             y = function(a.array, b.array)
@@ -51,28 +54,53 @@ def add(a, b):
 
 
 def sub(a, b):
-    """a − b."""
+    """a − b.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.sub(Tensor([1.0, 2.0]), 10)
+    Tensor([-9. -8.])
+    """
     return _binary("sub", a, b, lambda a, b: a - b, lambda dy, a, b, y: (dy, -dy), saves=False)
 
 
 def mul(a, b):
-    """a × b: ∂a = dy·b, ∂b = dy·a."""
+    """a × b: ∂a = dy·b, ∂b = dy·a.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.mul(Tensor([1.0, 2.0]), 10)
+    Tensor([10. 20.])
+    """
     return _binary("mul", a, b, lambda a, b: a * b, lambda dy, a, b, y: (dy * b, dy * a))
 
 
 def div(a, b):
-    """a ÷ b: ∂a = dy/b, ∂b = −dy·y/b."""
+    """a ÷ b: ∂a = dy/b, ∂b = −dy·y/b. TypeError where both are integers.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.div(Tensor([1.0, 2.0]), 4)
+    Tensor([0.25 0.5 ])
+    """
     return _binary("div", a, b, lambda a, b: a / b, lambda dy, a, b, y: (dy / b, -dy * y / b),
                    floats=True, saves_output=True)
 
 
 def maximum(a, b):
-    """The larger of a and b; where they are equal each gets half of the gradient."""
+    """The larger of a and b; where they are equal each gets half of the gradient.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.maximum(Tensor([1.0, 3.0]), 2)
+    Tensor([2. 3.])
+    """
     return _binary("maximum", a, b, lambda a, b: backend.array_module(a).maximum(a, b), _share_by(lambda a, b: a > b))
 
 
 def minimum(a, b):
-    """The smaller of a and b; where they are equal each gets half of the gradient."""
+    """The smaller of a and b; where they are equal each gets half of the gradient.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.minimum(Tensor([1.0, 3.0]), 2)
+    Tensor([1. 2.])
+    """
     return _binary("minimum", a, b, lambda a, b: backend.array_module(a).minimum(a, b), _share_by(lambda a, b: a < b))
 
 
@@ -99,32 +127,64 @@ def pow(x, exponent):
 
 
 def neg(x):
-    """−x."""
+    """−x.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.neg(Tensor([1.0, -2.0]))
+    Tensor([-1.  2.])
+    """
     return _unary("neg", x, lambda xp, x: -x, lambda dy, xp, x, y: -dy, floats=False, saves=False)
 
 
 def exp(x):
-    """eˣ: ∂x = dy · y."""
+    """eˣ: ∂x = dy · y.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.exp(Tensor([0.0]))
+    Tensor([1.])
+    """
     return _unary("exp", x, lambda xp, x: xp.exp(x), lambda dy, xp, x, y: dy * y, saves=False, saves_output=True)
 
 
 def log(x):
-    """Natural logarithm: ∂x = dy / x."""
+    """Natural logarithm: ∂x = dy / x; −∞ at 0, NaN below.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.log(Tensor([1.0]))
+    Tensor([0.])
+    """
     return _unary("log", x, lambda xp, x: xp.log(x), lambda dy, xp, x, y: dy / x)
 
 
 def sqrt(x):
-    """√x: ∂x = dy / (2y)."""
+    """√x: ∂x = dy / (2y); NaN below 0.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.sqrt(Tensor([9.0]))
+    Tensor([3.])
+    """
     return _unary("sqrt", x, lambda xp, x: xp.sqrt(x), lambda dy, xp, x, y: dy / (2 * y), saves=False, saves_output=True)
 
 
 def abs(x):
-    """|x|: ∂x = dy · sign(x), 0 at 0."""
+    """|x|: ∂x = dy · sign(x), 0 at 0.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.abs(Tensor([-3.0, 2.0]))
+    Tensor([3. 2.])
+    """
     return _unary("abs", x, lambda xp, x: xp.abs(x), lambda dy, xp, x, y: dy * xp.sign(x), floats=False)
 
 
 def clip(x, low=None, high=None):
-    """x held between `low` and `high` (numbers or None); no gradient where it was cut off."""
+    """x held between `low` and `high` (numbers or None); no gradient where it was cut off.
+
+    Raises ValueError where both are None or low is above high.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.clip(Tensor([-3.0, 0.5, 2.0]), 0, 1)
+    Tensor([0.  0.5 1. ])
+    """
     if low is None and high is None:
         raise ValueError("clip: give low, high or both")
     low, high = (_limit(value) for value in (low, high))

@@ -51,7 +51,7 @@ def same_dtype(name, **arguments):
 
 
 def operands(name, a, b):
-    """Both operands of a binary operation as tensors; numbers and integers take the other's float dtype."""
+    """Both operands of a binary operation as tensors; numbers, lists and integers take the other's float dtype."""
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         raise TypeError(f"{name}: one operand at least must be a Tensor, got {type(a).__name__} and {type(b).__name__}")
     other = a if isinstance(a, Tensor) else b
@@ -74,19 +74,35 @@ def _operand(name, value, other):
     if isinstance(value, Tensor):
         return value
     if isinstance(value, numbers.Real):
-        dtype = other.dtype if other.dtype.kind == "f" or isinstance(value, numbers.Integral) else np.dtype(np.float32)
         # Filled in on the device: an upload could not be captured.
-        return Tensor(backend.array_module(other.array).full((), value, dtype))
-    if isinstance(value, (np.ndarray, list, tuple)):
-        return _from_values(name, value)
-    raise TypeError(f"{name}: expected a Tensor, an array or a number, got {type(value).__name__}")
+        return Tensor(backend.array_module(other.array).full((), value, _dtype_for(value, other.dtype)))
+    if backend.is_array(value) or isinstance(value, (list, tuple)):
+        return _from_values(name, value, other)
+    raise TypeError(f"{name}: expected a Tensor, an array or a number, got {_kind(value)}")
 
 
-def _from_values(name, values):
+def _dtype_for(number, dtype):
+    """Of a number beside a tensor of `dtype`: the tensor's where it can hold the number. Bools are then 0 and 1."""
+    if dtype.kind == "f" or isinstance(number, bool):
+        return dtype
+    if not isinstance(number, numbers.Integral):
+        return np.dtype(np.float32)
+    return np.dtype(np.int64) if dtype.kind == "b" else np.result_type(dtype, np.min_scalar_type(number))
+
+
+def _from_values(name, values, other):
+    """A tensor of an array, which keeps its dtype, or of a list, whose floats take the other operand's."""
     try:
-        return Tensor(values)
+        tensor = Tensor(values)
+        adapts = not backend.is_array(values) and tensor.dtype.kind == other.dtype.kind == "f"
+        return Tensor(values, dtype=other.dtype) if adapts else tensor
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: an operand cannot be made a Tensor: {error}") from None
+
+
+def _kind(value):
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def unbroadcast(gradient, shape):
@@ -109,7 +125,7 @@ def kernel_op(name, tensors, *options, optional=(), wants_needs=False):
 
     name: of the kernel pair in kernels/
     tensors: dictionary from argument name to Tensor; the first is the input
-    options: further arguments of the forward kernel
+    options: further arguments of the forward kernel; a Tensor among them is a constant that backward needs as well
     optional: names of tensors that may be None, such as a bias
     wants_needs: whether the backward kernel can leave out gradients that nobody asked for
     """
@@ -119,7 +135,10 @@ def kernel_op(name, tensors, *options, optional=(), wants_needs=False):
     same_dtype(name, **given)
     inputs = tuple(tensors.values())
     arrays = [None if tensor is None else tensor.array for tensor in inputs]
-    y, cache = backend.kernel(f"{name}_forward", device)(*arrays, *options)
+    constants = [option for option in options if isinstance(option, Tensor)]
+    options = [option.array if isinstance(option, Tensor) else option for option in options]
+    with backend.quiet():
+        y, cache = backend.kernel(f"{name}_forward", device)(*arrays, *options)
     backward_kernel = backend.kernel(f"{name}_backward", device)
     needs = tuple(tensor is not None and tensor.requires_grad for tensor in inputs)
 
@@ -128,4 +147,4 @@ def kernel_op(name, tensors, *options, optional=(), wants_needs=False):
         return gradients if isinstance(gradients, (tuple, list)) else (gradients,)
 
     kept = cache if isinstance(cache, (tuple, list)) else (cache,)
-    return Tensor.from_op(name, y, inputs, backward, saves_output=any(part is y for part in kept))
+    return Tensor.from_op(name, y, inputs, backward, saved=(*inputs, *constants), saves_output=any(part is y for part in kept))

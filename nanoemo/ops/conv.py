@@ -38,7 +38,8 @@ def conv2d_relu_max_pool2d(x, w, b=None, stride=1, padding="valid", kernel_size=
 def conv1d(x, w, b=None, stride=1, padding="valid"):
     """Slide `w` over sequences.
 
-    x: (N, T, C); w: (k, C, O); b: (O,) or None; stride and padding as for `conv2d`, a number each
+    x: (N, T, C); w: (k, C, O); b: (O,) or None; stride and padding as for `conv2d`, a number each; a pair as
+        padding is (before, after)
     Returns (N, T', O). Raises ValueError where shapes do not fit.
 
     >>> from nanoemo import Tensor, ops

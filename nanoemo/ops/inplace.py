@@ -3,13 +3,14 @@
 For most tensors they make a new one: what an operation made may be needed for a gradient. A leaf that is learned is
 written to in place, inside `no_grad`, so that an update rule can be written by hand as in PyTorch.
 """
+from nanoemo.modes import is_grad_enabled
 from nanoemo.ops.arithmetic import add, div, mul, sub
-from nanoemo.tensor import is_grad_enabled
+from nanoemo.tensor import Tensor
 
 __all__ = ["iadd", "isub", "imul", "itruediv"]
 
 
-def _in_place(symbol, operation):
+def _in_place(name, symbol, operation):
     def update(x, other):
         if not (x.requires_grad and x.is_leaf):
             return operation(x, other)
@@ -23,19 +24,20 @@ def _in_place(symbol, operation):
         x.changed_in_place()
         return x
 
-    update.__doc__ = f"""x {symbol} other.
+    update.__name__ = name
+    update.__doc__ = f"""x {symbol} other: in place for a learned leaf, else a new tensor; another name of x keeps the old one.
 
     >>> from nanoemo import Tensor, no_grad
     >>> w = Tensor([2.0], requires_grad=True)
     >>> with no_grad():
-    ...     w -= 0.5
+    ...     w {symbol} 0.5
     >>> w
-    Tensor([1.5], requires_grad=True)
+    {Tensor(operation(Tensor([2.0]), 0.5), requires_grad=True)}
     """
     return update
 
 
-iadd = _in_place("+=", add)
-isub = _in_place("-=", sub)
-imul = _in_place("*=", mul)
-itruediv = _in_place("/=", div)
+iadd = _in_place("iadd", "+=", add)
+isub = _in_place("isub", "-=", sub)
+imul = _in_place("imul", "*=", mul)
+itruediv = _in_place("itruediv", "/=", div)

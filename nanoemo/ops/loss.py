@@ -4,41 +4,43 @@ import numpy as np
 from nanoemo import backend
 from nanoemo.kernels.loss import check_label_shapes, check_labels
 from nanoemo.ops.common import kernel_op, same_device
-from nanoemo.tensor import Tensor, is_grad_enabled
+from nanoemo.modes import is_grad_enabled
+from nanoemo.tensor import Tensor
 
 __all__ = ["cross_entropy", "mse_loss", "binary_cross_entropy"]
 
 
-def _target(name, target, prediction, check_upload=None):
-    """The target's array, on the prediction's device; a plain list becomes an array there.
+def _target(name, target, prediction, check_upload=None, what="target"):
+    """The target as a tensor on the prediction's device, whose values nobody changes unnoticed before backward needs them.
 
+    A list becomes an array there, an array is copied.
     check_upload: called with the prediction and a list's values before they go to the GPU, where nobody looks at them
     """
     if isinstance(target, Tensor):
-        same_device(name, prediction=prediction, target=target)
+        same_device(name, prediction=prediction, **{what: target})
         if target.requires_grad and is_grad_enabled():
-            raise RuntimeError(f"{name}: the target requires a gradient, but only the prediction gets one; "
-                               f"swap the two, or pass target.detach()")
-        return target.array
+            raise RuntimeError(f"{name}: the {what} requires a gradient, but only the prediction gets one; "
+                               f"swap the two, or pass {what}.detach()")
+        return target
     same_device(name, prediction=prediction)
     if isinstance(target, (list, tuple)):
-        values = _from_list(name, target)
+        values = _from_list(name, target, what)
         if check_upload is not None and prediction.device == "cuda":
             check_upload(prediction, values)
-        return backend.to_device(values, prediction.device)
-    if not hasattr(target, "dtype") or not hasattr(target, "shape"):
-        raise TypeError(f"{name}: the target must be a Tensor, an array or a list, got {type(target).__name__}")
-    same_device(name, prediction=prediction, target=Tensor(target))
-    return target
+        return Tensor(values, device=prediction.device)
+    if not backend.is_array(target):
+        raise TypeError(f"{name}: the {what} must be a Tensor, an array or a list, got {type(target).__name__}")
+    same_device(name, prediction=prediction, **{what: Tensor(target)})
+    return Tensor(target.copy() if prediction.requires_grad and is_grad_enabled() else target)
 
 
-def _from_list(name, target):
+def _from_list(name, target, what):
     try:
         array = np.asarray(target)
     except ValueError:
-        raise ValueError(f"{name}: the rows of the target differ in length") from None
+        raise ValueError(f"{name}: the rows of the {what} differ in length") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: the target must hold numbers, got {array.dtype}")
+        raise TypeError(f"{name}: the {what} must hold numbers, got {array.dtype}")
     return array
 
 
@@ -59,7 +61,7 @@ def cross_entropy(logits, labels, weight=None, label_smoothing=0.0):
     """
     labels = _target("cross_entropy", labels, logits, check_upload=check_labels)
     if weight is not None or label_smoothing:
-        labels = _weighted_target(logits, labels, weight, label_smoothing)
+        labels = _weighted_target(logits, labels.array, weight, label_smoothing)
     return kernel_op("cross_entropy", {"logits": logits}, labels)
 
 
@@ -77,7 +79,7 @@ def _weighted_target(logits, labels, weight, smoothing):
     if weight is None:
         weight = xp.ones(classes, logits.dtype)
     else:
-        weight = _target("cross_entropy", weight, logits).astype(logits.dtype, copy=False)
+        weight = _target("cross_entropy", weight, logits, what="weight").array.astype(logits.dtype, copy=False)
     if weight.shape != (classes,):
         raise ValueError(f"cross_entropy: weight must be {(classes,)}, one number a class; got shape {weight.shape}")
     if labels.ndim == 2:

@@ -9,7 +9,8 @@ import numpy as np
 
 from nanoemo import backend, live
 from nanoemo.ops.common import same_device, same_dtype, tensors_only
-from nanoemo.tensor import Tensor, is_grad_enabled
+from nanoemo.modes import is_grad_enabled
+from nanoemo.tensor import Tensor
 
 __all__ = ["reshape", "transpose", "flatten", "getitem", "concat", "stack"]
 
@@ -64,10 +65,17 @@ def transpose(x, *axes):
 
 
 def flatten(x, start_axis=1):
-    """Merge the axes from `start_axis` on, (N, H, W, C) to (N, H·W·C)."""
+    """Merge the axes from `start_axis` on, (N, H, W, C) to (N, H·W·C). Unlike PyTorch's it leaves the batch alone.
+
+    >>> from nanoemo import Tensor
+    >>> Tensor([[[1.0, 2.0], [3.0, 4.0]]]).flatten()
+    Tensor([[1. 2. 3. 4.]])
+    """
     start_axis, = _whole("flatten", "start_axis", (start_axis,), x)
-    if not 0 <= start_axis < x.ndim:
-        raise ValueError(f"flatten: start_axis {start_axis} is out of range for shape {x.shape}")
+    if not -x.ndim <= start_axis < x.ndim:
+        raise ValueError(f"flatten: start_axis {start_axis} is out of range for shape {x.shape}; reshape(-1) makes one axis of "
+                         f"them all")
+    start_axis %= x.ndim
     return reshape(x, *x.shape[:start_axis], math.prod(x.shape[start_axis:]))
 
 
@@ -87,11 +95,14 @@ def getitem(x, key):
         key = _key_for(x, key)
         y = xp.asarray(x.array[key])
     except IndexError as error:
-        raise IndexError(f"getitem: {error} (the tensor has shape {x.shape})") from None
+        raise _out_of_range("getitem", x, error) from None
+    basic = _is_basic(key)
+    if not basic and x.requires_grad and is_grad_enabled():         # who made the indices may change them before backward
+        key = tuple(k.copy() if hasattr(k, "copy") else k for k in key) if isinstance(key, tuple) else key.copy()
 
     def backward(dy):
         dx = xp.zeros(x.shape, x.dtype)
-        if _is_basic(key):
+        if basic:
             dx[key] = dy
         else:
             backend.add_at(dx, key, dy)
@@ -111,8 +122,15 @@ def setitem(x, key, value):
                                "assignment; write value.detach(), or build the whole with ops.concat")
     same_device("x[...] = value", x=x, **_tensors_in(key), **_tensors_in(value, "value"))
     value = value.array if isinstance(value, Tensor) else value
-    x.array[_key_for(x, key)] = value
+    try:
+        x.array[_key_for(x, key)] = value
+    except IndexError as error:
+        raise _out_of_range("x[...] = value", x, error) from None
     x.changed_in_place()
+
+
+def _out_of_range(name, x, error):
+    return IndexError(f"{name}: {error} (the tensor has shape {x.shape})")
 
 
 def _tensors_in(key, name="index"):
@@ -182,7 +200,12 @@ def _concatenated(xp, arrays, axis):
 
 
 def stack(tensors, axis=0):
-    """Tensors of one shape side by side along a new axis."""
+    """Tensors of one shape side by side along a new axis.
+
+    >>> from nanoemo import Tensor, ops
+    >>> ops.stack([Tensor([1.0, 2.0]), Tensor([3.0, 4.0])], axis=1).numpy().tolist()
+    [[1.0, 3.0], [2.0, 4.0]]
+    """
     tensors = _several("stack", tensors)
     axis, = _whole("stack", "axis", (axis,), tensors[0])
     axes = tensors[0].ndim + 1
