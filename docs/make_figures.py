@@ -139,7 +139,7 @@ def column_memory():
                             "images in the batch", "memory (MiB)", size=(10, 5.5))
     lines = [(columns, "o-", ORANGE, "columns of the whole batch", (2, 8), 17),
              (x, "s--", BLUE, "the images themselves", (40, 6), 17),
-             (blocks, "-", GREY, "columns, a block at a time", (36, 1.2), 0)]
+             (blocks, "-", GREY, "columns, a block at a time\n(one for each of two threads)", (36, 0.75), 0)]
     for values, style, color, text, at, angle in lines:
         axes.plot(batch, values, style, color=color, linewidth=2.5, markersize=7)
         axes.text(*at, text, color=color, fontsize=LABEL_SIZE, rotation=angle, rotation_mode="anchor")

@@ -36,7 +36,8 @@ PAPER_REPORT = {"angry": (0.14, 0.15, 958), "disgust": (0.01, 0.01, 111), "fear"
 
 PAGE = """# njoku.cnn on FER2013: a real run
 
-Written by [make_njoku.py](make_njoku.py) from the folder of a run of `nanoemo train njoku.cnn --data fer2013.csv`.
+Written by [make_njoku.py](make_njoku.py) from the folder of a run of
+`nanoemo train njoku.cnn --data fer2013.csv --epochs {asked}`.
 
 ## The network, table 2
 
@@ -55,6 +56,9 @@ Code: [nanoemo/models/njoku.py](../nanoemo/models/njoku.py); each row of the pap
 | dense, ReLU, dropout | 512 | 2,097,664 | `Linear(size, 512), ReLU(), Dropout(dense_dropout)` |
 | dense | 7 | 3,591 | `Linear(512, num_classes)` |
 | total | | 2,489,095 | |
+
+Not in the paper: where its dropout of "0.1 and 0.2" stands (0.1 after the pools, 0.2 after the dense layer), how far images are
+rotated and zoomed (10 degrees, 0.1), and how weights start (Glorot uniform).
 
 ## Setting
 
@@ -78,7 +82,8 @@ table 5), which are the public and the private test together. The images went th
 
 ## The test set
 
-The private test set, {images:,} images that played no part in training, with the weights of epoch {best}, which did best
+The private test set, {images:,} images, none of them used to train or to choose weights (but FER2013 has 288 of them among its
+training images, too: [data.md](data.md)), with the weights of epoch {best}, which did best
 on the public test set (highest val_accuracy). Accuracy {accuracy:.2f} %, loss {loss:.4f}.
 
 ```
@@ -141,7 +146,7 @@ def main():
     draw(history, matrix, classes, args.figures)
     total = matrix.sum()
     sys.stdout.write(PAGE.format(
-        setting=setting_table(config, history, args.machine), history=history_table(history),
+        asked=config["settings"]["epochs"], setting=setting_table(config, history, args.machine), history=history_table(history),
         beyond=beyond(history), images=total, best=report["epoch"] - 1, accuracy=100 * report["accuracy"],
         loss=report["loss"], report=format_report(report), share=report["accuracy"],
         paper_report=paper_report(),

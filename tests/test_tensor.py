@@ -308,8 +308,8 @@ def test_a_tensor_of_one_value_formats_as_a_number():
 @pytest.mark.parametrize("of", [Tensor, np.array, list], ids=["tensor", "array", "list"])
 def test_indices_and_labels_changed_after_forward_change_no_gradient(of, device):
     """Whoever made them may go on to use them for the next batch."""
-    x, key = leaf([1.0, 2.0, 3.0]).to(device), of([0, 1])
-    x = Tensor(x.detach(), requires_grad=True)
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True, device=device)
+    key = Tensor([0, 1], device=device) if of is Tensor else of([0, 1])
     y = x[key].sum()
     key[0] = 2
     y.backward()

@@ -12,6 +12,7 @@ def run(args):
     recipe = models.recipe(args.model)
     print(f"{args.model}: {recipe.paper}, {recipe.source}\n")
     summary(models.build(args.model, num_classes=args.classes), recipe.input_shape)
-    print(f"\ntrained on {recipe.data}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
-          f"{recipe.optimizer}, learning rate {recipe.lr:g}, weight decay {recipe.weight_decay:g}")
+    print(f"\nour recipe for {recipe.data}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+          f"{recipe.optimizer}, learning rate {recipe.lr:g}, weight decay {recipe.weight_decay:g}\n"
+          f"what of it the paper does not say: help(nanoemo.models.{args.model.partition('.')[0]})")
     return 0

@@ -1,4 +1,4 @@
-"""Two checks before a training that may take hours (Alizadeh & Fazel, section 4.1).
+"""Two checks before a training that may take hours (Alizadeh & Fazel, section 5.1).
 
 1. The initial loss. A network that knows nothing gives each of K classes about the probability 1/K, so its
    cross-entropy is near ln K (ln 7 = 1.9459). A very different value speaks of bad initial weights, inputs
