@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from nanoemo import Tensor, kernels, nn, ops
+from nanoemo import Tensor, detect_anomaly, kernels, nn, ops
 
 
 @pytest.mark.parametrize("shape,kernel,stride,padding", [((2, 8, 8, 3), 2, None, "valid"), ((1, 7, 7, 2), 3, 2, "same"),
@@ -45,6 +45,29 @@ def test_kernels_put_in_their_place_are_used(rng):
     with kernels.override(relu_forward=relu_forward):
         np.testing.assert_array_equal(model(x).numpy(), expected)
     assert called == [(1, 4, 4, 1)]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_forward_put_in_its_place_is_used(rng, place):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2))
+    x = Tensor(rng.standard_normal((1, 6, 6, 1)).astype(np.float32))
+    expected, own, called = model(x).numpy(), model[place].forward, []
+
+    def spy(x):
+        called.append(x.shape)
+        return own(x)
+
+    model[place].forward = spy
+    np.testing.assert_allclose(model(x).numpy(), expected, atol=1e-6)
+    assert len(called) == 1
+
+
+def test_an_anomaly_is_found_where_it_is_made(rng):
+    """Behind the ReLU nothing would be seen of a −inf."""
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2))
+    model[0].bias.data[0] = -np.inf
+    with detect_anomaly(), pytest.raises(FloatingPointError, match="^conv2d: the output"):
+        model(Tensor(rng.standard_normal((1, 6, 6, 1)).astype(np.float32)))
 
 
 @pytest.mark.parametrize("shape,kernel,stride,padding", [((2, 8, 8, 3), 2, None, "valid"), ((1, 1, 1, 1), 1, None, "valid"),

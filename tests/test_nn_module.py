@@ -6,6 +6,7 @@ import pytest
 
 import nanoemo
 from nanoemo import Tensor, nn, ops
+from nanoemo.summary import summarize
 
 
 class Net(nn.Module):
@@ -68,6 +69,55 @@ def test_a_list_of_modules_is_refused(kind, value):
     module = nn.Module()
     with pytest.raises(TypeError, match=f"modules and parameters inside a {kind} are not found by parameters"):
         module.layers = value
+
+
+@pytest.mark.parametrize("hide", [
+    lambda m: m.items.append(nn.Linear(2, 2)), lambda m: m.table.update(a=nn.Linear(2, 2)),
+    lambda m: setattr(m, "items", [[nn.Parameter([1.0])]]), lambda m: m.items.append(({"deep": nn.ReLU()},))])
+@pytest.mark.parametrize("walk", [nn.Module.parameters, nn.Module.state_dict, nn.Module.to])
+def test_modules_that_come_into_a_list_later_are_refused(hide, walk):
+    outer, inner = nn.Module(), nn.Module()
+    outer.inner, inner.items, inner.table = inner, [], {}
+    with pytest.raises(TypeError, match=r"Module.(items|table): modules and parameters inside a (list|dict) are not found"):
+        hide(inner)
+        walk(outer)
+
+
+class Counter(nn.Module):
+    def __init__(self):
+        self.n = nn.Buffer([0.0])
+        self.average = nn.Buffer([0.0])
+
+    def forward(self, x):
+        self.n += 1
+        self.average = 0.5 * self.average + 0.5 * x
+        return self.average * x
+
+
+def test_a_buffer_keeps_its_name_when_it_is_assigned_to():
+    counter, x = Counter(), Tensor([4.0], requires_grad=True)
+    for _ in range(2):
+        counter(x).backward()           # the second would fail if the buffer belonged to the first graph
+    assert {name: array.tolist() for name, array in counter.state_dict().items()} == {"n": [2.0], "average": [3.0]}
+    assert [type(buffer) for buffer in counter.buffers()] == [nn.Buffer, nn.Buffer]
+    assert counter.n.dtype == np.float32 and not counter.average.requires_grad
+
+
+def test_replacing_a_buffer_by_what_is_no_tensor_is_refused():
+    counter = Counter()
+    with pytest.raises(TypeError, match=r"Counter.n is a Buffer; assigning float .* Assign nn.Buffer\(...\), or set .n.data"):
+        counter.n = 0.0
+    other = nn.Buffer([5.0])
+    counter.n = other
+    assert counter.n is other
+    counter.n = None
+    assert list(counter.state_dict()) == ["average"]
+
+
+def test_keywords_reach_forward():
+    lstm, x = nn.LSTM(1, 2), batch(1, 3, 1)
+    state = Tensor([[1.0, 1.0]]), Tensor([[1.0, 1.0]])
+    np.testing.assert_array_equal(lstm(x, state=state).numpy(), lstm(x, state).numpy())
 
 
 def test_a_module_without_forward_says_so():
@@ -156,6 +206,21 @@ def test_to_changes_the_precision_of_everything(net):
     assert net(Tensor(np.ones((4, 4)))).dtype == np.float64
 
 
+def test_to_leaves_whole_numbers_what_they_are():
+    counter = Counter()
+    counter.n = nn.Buffer(np.array([3]))
+    assert counter.to(dtype=np.float64).n.dtype == np.int64 and counter.average.dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float16", bool, "floaty"])
+def test_to_another_dtype_than_floats_is_refused(net, dtype):
+    before = net.state_dict()
+    with pytest.raises(TypeError, match=r"Net.to: dtype .* is not supported; expected float32 or float64"):
+        net.to(dtype=dtype)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name], strict=True)
+
+
 def test_to_moves_everything(net, device):
     assert net.to(device) is net
     assert {t.device for t in [*net.parameters(), *net.buffers()]} == {device}
@@ -239,6 +304,35 @@ def test_sequential_slices_share_their_layers():
         nn.Sequential(nn.ReLU)
     with pytest.raises(TypeError, match=r"got list; layers are given one by one: Sequential\(\*layers\)"):
         nn.Sequential([nn.ReLU()])
+
+
+def test_a_layer_is_replaced_by_its_index():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1))
+    model[-1], model[0] = nn.Linear(3, 5), nn.Linear(2, 3)
+    assert model(batch(4, 2)).shape == (4, 5) and len(model) == 3
+    with pytest.raises(IndexError, match="there is no layer 3; it has 3"):
+        model[3] = nn.ReLU()
+    with pytest.raises(TypeError, match="layer 1 must be a Module, got function"):
+        model[1] = ops.relu
+
+
+def test_other_attributes_of_a_sequential_are_no_layers():
+    model = nn.Sequential(nn.Linear(3, 2))
+    model.loss, model.head = nn.CrossEntropyLoss(), nn.Linear(2, 5)
+    assert len(model) == 1 and model(batch(4, 3)).shape == (4, 2) and model[-1] is model[0]
+    assert len(model.append(nn.ReLU())) == 2 and model[1] is getattr(model, "1")
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "head.weight", "head.bias"]
+    assert model.freeze().head.frozen
+    table = summarize(model, (3,))
+    assert [row.label for row in table.rows] == ["0 (Linear, ReLU)"]
+    assert table.total == model.num_parameters() == 8 + 15
+
+
+def test_a_layer_is_appended_behind_the_last_even_where_one_was_taken_out():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    delattr(model, "0")
+    model.append(nn.Tanh())
+    assert [repr(layer) for layer in model] == ["Linear(3, 2)", "Tanh()"]
 
 
 def test_a_summary_needs_a_shape():

@@ -3,7 +3,7 @@ import numbers
 
 import numpy as np
 
-__all__ = ["misfit", "positive_integers"]
+__all__ = ["misfit", "positive_integers", "type_of"]
 
 
 def positive_integers(layer, **sizes):
@@ -17,6 +17,15 @@ def positive_integers(layer, **sizes):
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
             raise ValueError(f"{layer}: {name} must be a positive integer, got {size!r}")
+
+
+def type_of(value):
+    """What an error says that it got in place of a module.
+
+    >>> type_of(3), type_of(dict)
+    ('int', 'the class dict; write dict(...)')
+    """
+    return f"the class {value.__name__}; write {value.__name__}(...)" if isinstance(value, type) else type(value).__name__
 
 
 def misfit(value, shape):

@@ -30,6 +30,8 @@ class Parameter(Tensor):
 class Buffer(Tensor):
     """A tensor that is saved with the module but not learned by gradient, such as a running mean.
 
+    In a module its name stays a Buffer's: a tensor assigned to it later becomes one, outside the graph.
+
     >>> from nanoemo import nn
     >>> nn.Buffer([0.0])
     Tensor([0.])
@@ -59,20 +61,25 @@ class Module:
     def forward(self, *inputs):
         raise NotImplementedError(f"{type(self).__name__} defines no forward(); write what it computes there")
 
-    def __call__(self, *inputs):
-        output = self.forward(*inputs)
+    def __call__(self, *inputs, **options):
+        output = self.forward(*inputs, **options)
         trace.report(self, output)
         return output
 
     def __setattr__(self, name, value):
-        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
-            raise TypeError(f"{type(self).__name__}.{name} is a Parameter; assigning {type(value).__name__} "
-                            f"would take it out of the module. Assign nn.Parameter(...), or set .{name}.data")
-        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-        if any(isinstance(item, (Module, Parameter)) for item in items):
+        held = type(vars(self).get(name))
+        if held is Buffer and type(value) is Tensor:
+            value = Buffer(value)
+        if held in (Parameter, Buffer) and not isinstance(value, (held, Parameter, type(None))):
+            raise TypeError(f"{type(self).__name__}.{name} is a {held.__name__}; assigning {type(value).__name__} "
+                            f"would take it out of the module. Assign nn.{held.__name__}(...), or set .{name}.data")
+        self._refuse_hidden(name, value)
+        super().__setattr__(name, value)
+
+    def _refuse_hidden(self, name, value):
+        if _holds_modules(value):
             raise TypeError(f"{type(self).__name__}.{name}: modules and parameters inside a {type(value).__name__} "
                             f"are not found by parameters(); use nn.Sequential, or give each its own attribute")
-        super().__setattr__(name, value)
 
     # ---- what it holds -------------------------------------------------------------------------------
 
@@ -91,6 +98,8 @@ class Module:
             for name, value in vars(module).items():
                 if isinstance(value, kind):
                     yield f"{path}.{name}" if path else name, value
+                elif isinstance(value, (list, tuple, dict)):
+                    module._refuse_hidden(name, value)      # what was put there after it was assigned
 
     def named_parameters(self):
         """(path, Parameter) for all that is learned, in order; one that two modules share comes once."""
@@ -151,12 +160,17 @@ class Module:
         return missing, unexpected
 
     def to(self, device=None, dtype=None):
-        """Move parameters, buffers and gradients to `device`, make them `dtype`; returns self."""
+        """Move parameters, buffers and gradients to `device`, make those of floats `dtype`; returns self.
+
+        Raises TypeError for a dtype that is neither float32 nor float64.
+        """
+        if dtype is not None and not _is_float(dtype):
+            raise TypeError(f"{type(self).__name__}.to: dtype {dtype} is not supported; expected float32 or float64")
         for _, tensor in self._named_tensors((Parameter, Buffer)):
             for part in (tensor, tensor.grad):
                 if part is not None:
                     array = backend.to_device(part.array, device or part.device)
-                    part.array = array if dtype is None else array.astype(dtype, copy=False)
+                    part.array = array if dtype is None or array.dtype.kind != "f" else array.astype(dtype, copy=False)
                     part.changed_in_place()
         return self
 
@@ -210,6 +224,19 @@ class Module:
         lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.children()]
         inside = self.describe() + ("\n" + "\n".join(lines) + "\n" if lines else "")
         return f"{type(self).__name__}({inside})"
+
+
+def _holds_modules(value):
+    """Whether a list, tuple or dict holds modules or parameters, at whatever depth."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return any(isinstance(item, (Module, Parameter)) or _holds_modules(item) for item in items)
+
+
+def _is_float(dtype):
+    try:
+        return np.dtype(dtype) in (np.float32, np.float64)
+    except TypeError:               # no dtype at all
+        return False
 
 
 def _each_once(named_tensors):
