@@ -14,6 +14,7 @@ and signatures.
 import difflib
 import importlib
 import inspect
+import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,9 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"nanoemo\.ker
 
 _families = {}      # kernel name -> family
 _loaded = {}        # (kernel name, device) -> function
-_overrides = {}     # kernel name -> function, on either device
+_blocks = {}        # open `override` blocks, in the order of their beginnings -> {kernel name: function, on either device}
+_overrides = {}     # what holds of them at the moment: for each kernel name the last one's function
+_settling = threading.Lock()
 
 
 def _family_of():
@@ -46,9 +49,7 @@ def find(name, device="cpu"):
 
     Raises KeyError for a name that no kernel has, ValueError for a device that is neither "cpu" nor "cuda".
     """
-    if name in _overrides:
-        return _overrides[name]
-    function = _loaded.get((name, device))
+    function = _overrides.get(name, _loaded.get((name, device)))
     if function is None:
         if device not in SUFFIXES:
             raise ValueError(f"find: device is {device!r}; expected 'cpu' or 'cuda'")
@@ -84,6 +85,8 @@ def names():
 def override(**functions):
     """Use your own kernels inside a `with` block, on either backend.
 
+    It holds for all threads; of two open blocks that replace the same kernel the one that began later counts.
+
     A replacement takes the arguments of the kernel it replaces. A forward kernel returns its result and the cache, which
     is all that the backward kernel gets beside dy: who replaces one of the two keeps to the other's cache. The keyword
     `needs` (which gradients are wanted) may be left out of a backward kernel: then it computes them all. Raises KeyError
@@ -100,13 +103,20 @@ def override(**functions):
     known = names()
     for name in functions:
         _check_name("override", name, known)
-    before = dict(_overrides)
-    _overrides.update({name: _replacement(name, function) for name, function in functions.items()})
+    block, replacements = object(), {name: _replacement(name, function) for name, function in functions.items()}
+    _settle(lambda: _blocks.update({block: replacements}))
     try:
         yield
     finally:
-        _overrides.clear()
-        _overrides.update(before)
+        _settle(lambda: _blocks.pop(block))
+
+
+def _settle(change):
+    """Change `_blocks`, and `_overrides` with it: blocks of several threads may end in another order than they begin."""
+    global _overrides
+    with _settling:
+        change()
+        _overrides = {name: function for replacements in _blocks.values() for name, function in replacements.items()}
 
 
 def _replacement(name, function):

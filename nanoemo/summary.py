@@ -2,7 +2,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nanoemo.nn import Activation, Sequential, undisturbed, watch, zero_inputs
+from nanoemo.nn import Activation, Module, Sequential, undisturbed, watch, zero_inputs
+from nanoemo.nn.checks import type_of
 from nanoemo.tensor import Tensor
 
 __all__ = ["Row", "Summary", "summarize", "summary"]
@@ -49,16 +50,19 @@ def summarize(model, input_shape):
 
     Weights, running statistics, modes and the random state stay as they are. Non-trainable are running
     statistics, as in Keras, and what is frozen. A layer that runs twice comes twice, its parameters counted
-    the first time.
+    the first time; the second time under its second name, where it has one.
 
     >>> from nanoemo import nn
     >>> from nanoemo.summary import summarize
     >>> summarize(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), (2, 2)).total
     10
     """
-    if not hasattr(model, "named_modules"):
-        raise TypeError(f"summary: expected a Module, got {type(model).__name__}; models.build makes one of a name")
-    names = {id(module): name for name, module in model.named_modules()}
+    if not isinstance(model, Module):
+        hint = "; models.build makes one of a name" if isinstance(model, str) else ""
+        raise TypeError(f"summary: expected a Module, got {type_of(model)}{hint}")
+    names = {}
+    for name, module in model.named_modules():
+        names.setdefault(id(module), []).append(name)
     rows, seen, inside_sequence = [], [], _followers(model)
 
     def add_row(module, output):
@@ -66,11 +70,13 @@ def summarize(model, input_shape):
         has_children = next(module.children(), None) is not None
         if has_children and not own:
             return
-        if isinstance(module, Activation) and rows and inside_sequence.get(id(module)) == seen[-1]:
+        runs, of_module = seen.count(id(module)), names[id(module)]
+        if isinstance(module, Activation) and rows and (seen[-1], id(module)) in inside_sequence:
             rows[-1].activation = type(module).__name__
         else:
-            params = 0 if id(module) in seen else sum(tensor.size for tensor in own)
-            rows.append(Row(names[id(module)], type(module).__name__, output.shape[1:], params))
+            params = 0 if runs else sum(tensor.size for tensor in own)
+            name = of_module[min(runs, len(of_module) - 1)]
+            rows.append(Row(name, type(module).__name__, output.shape[1:], params))
         seen.append(id(module))
 
     with undisturbed(model), watch(add_row):
@@ -81,12 +87,12 @@ def summarize(model, input_shape):
 
 
 def _followers(model):
-    """id of each layer in a Sequential -> id of the layer before it."""
-    pairs = {}
+    """Pairs of layers that follow each other in a Sequential: (id of the first, id of the second)."""
+    pairs = set()
     for _, module in model.named_modules():
         if isinstance(module, Sequential):
             layers = list(module)
-            pairs.update({id(after): id(before) for before, after in pairwise(layers)})
+            pairs.update((id(before), id(after)) for before, after in pairwise(layers))
     return pairs
 
 

@@ -340,6 +340,23 @@ def test_a_summary_needs_a_shape():
         nanoemo.summary(nn.Linear(3, 2), 3)
 
 
+@pytest.mark.parametrize("what, error", [(nn.Linear, r"the class Linear; write Linear\(...\)"),
+                                         ("njoku.cnn", "str; models.build makes one of a name")])
+def test_a_summary_needs_a_module(what, error):
+    with pytest.raises(TypeError, match=f"summary: expected a Module, got {error}"):
+        nanoemo.summary(what, (3,))
+
+
+def test_a_layer_of_two_places_is_listed_under_both_names():
+    layer, relu = nn.Linear(3, 3), nn.ReLU()
+    rows = summarize(nn.Sequential(layer, relu, nn.Flatten(), layer, relu), (3,)).rows
+    assert [(row.label, row.params) for row in rows] == [("0 (Linear, ReLU)", 12), ("2 (Flatten)", 0), ("3 (Linear, ReLU)", 0)]
+
+
+def test_output_shape_of_several_results_is_that_of_the_first():
+    assert nn.output_shape(nn.LSTM(3, 4, return_state=True), (5, 3)) == (5, 4)
+
+
 def test_output_shape_disturbs_nothing(net):
     net.head.eval()
     before, random_state = net.state_dict(), nanoemo.random.get_state()

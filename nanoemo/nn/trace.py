@@ -15,7 +15,11 @@ _watchers = []
 def report(module, output):
     """Tell the watchers that `module` has computed `output`; Module.__call__ does. Of several results they see the first."""
     for watcher in _watchers:
-        watcher(module, output[0] if isinstance(output, tuple) else output)
+        watcher(module, _first(output))
+
+
+def _first(output):
+    return output[0] if isinstance(output, tuple) else output
 
 
 def is_watched():
@@ -50,6 +54,14 @@ def evaluating(module):
     """Inside the `with` block the model is in `eval` mode; each module's mode is put back after.
 
     So neither running statistics nor the random state change.
+
+    >>> from nanoemo import Tensor, nn
+    >>> model = nn.Sequential(nn.Linear(1, 2), nn.Dropout(0.5))
+    >>> with nn.evaluating(model):
+    ...     model.training, model(Tensor([[0.0]])).numpy().tolist()
+    (False, [[0.0, 0.0]])
+    >>> model.training
+    True
     """
     modes = [(part, part.training) for _, part in module.named_modules()]
     module.eval()
@@ -62,7 +74,14 @@ def evaluating(module):
 
 @contextmanager
 def undisturbed(module):
-    """Inside the `with` block the model is `evaluating` and records no graph."""
+    """Inside the `with` block the model is `evaluating` and records no graph.
+
+    >>> from nanoemo import Tensor, nn
+    >>> model = nn.Linear(1, 2)
+    >>> with nn.undisturbed(model):
+    ...     model(Tensor([[0.0]])).requires_grad
+    False
+    """
     with evaluating(module), no_grad():
         yield
 
@@ -88,7 +107,7 @@ def zero_inputs(module, input_shape):
 
 
 def output_shape(module, input_shape):
-    """Shape of what `module` makes of one example of `input_shape`, both without the batch axis.
+    """Shape of what `module` makes of one example of `input_shape`, both without the batch axis; of several results the first.
 
     input_shape: a tuple of shapes for a module of several inputs
     It is found by running one example of zeros through it.
@@ -98,4 +117,4 @@ def output_shape(module, input_shape):
     (4232,)
     """
     with undisturbed(module):
-        return module(*zero_inputs(module, input_shape)).shape[1:]
+        return _first(module(*zero_inputs(module, input_shape))).shape[1:]
