@@ -13,6 +13,11 @@ import numpy as np
 __all__ = ["save_state", "load_state", "load_metadata", "first_not_finite"]
 
 NPZ_METADATA = "__metadata__"       # entry of an .npz file; safetensors has a place of its own
+RESERVED = (NPZ_METADATA, "file", "allow_pickle")           # the latter are arguments of np.savez
+
+
+class _UnknownDtype(Exception):
+    pass
 
 
 def save_state(state, path, metadata=None):
@@ -20,8 +25,9 @@ def save_state(state, path, metadata=None):
 
     state: {name: NumPy array}, as `Module.state_dict()` gives it
     metadata: {text: text} to keep with it, for `load_metadata`
-    Raises ValueError for an unknown suffix and for a NaN or an infinity, TypeError for what is not an array of
-    numbers or not text, OSError where the disk does not take it; an older file of that name is then as it was.
+    Raises ValueError for an unknown suffix, a name that the formats need themselves and for a NaN or an infinity,
+    TypeError for what is not an array of numbers or not text, OSError where the disk does not take it; an older file
+    of that name is then as it was.
 
     >>> import tempfile
     >>> from nanoemo import load_state, nn, save_state
@@ -38,6 +44,11 @@ def save_state(state, path, metadata=None):
         raise TypeError("save_state: expected a state first, {name: array} as Module.state_dict() gives it, then the path; "
                         f"got {type(state).__name__} first")
     to_bytes, _ = _format(path)
+    for name in state:
+        if not isinstance(name, str):
+            raise TypeError(f"save_state: names must be text, got {name!r}")
+        if name in RESERVED:
+            raise ValueError(f"save_state: {name!r} cannot be the name of an array, the file formats need it; choose another")
     arrays = {name: np.asarray(value, order="C") for name, value in state.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":
@@ -54,7 +65,14 @@ def load_state(path):
     """The arrays that `save_state` wrote, {name: NumPy array}.
 
     Raises FileNotFoundError, and ValueError for an unknown suffix, for a file that is cut short, damaged or
-    of another kind, and for a NaN or an infinity, which would spoil whatever it meets.
+    of another kind, for a dtype that NumPy does not have, and for a NaN or an infinity, which would spoil whatever it meets.
+
+    >>> import tempfile
+    >>> from nanoemo import load_state, save_state
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_state({"scale": np.ones((2, 3))}, f"{folder}/numbers.npz")
+    ...     load_state(f"{folder}/numbers.npz")["scale"].shape
+    (2, 3)
     """
     arrays = _read(path)[0]
     if first_not_finite(arrays):
@@ -63,7 +81,15 @@ def load_state(path):
 
 
 def load_metadata(path):
-    """The metadata that `save_state` wrote, {text: text}. Raises as `load_state` does."""
+    """The metadata that `save_state` wrote, {text: text}. Raises as `load_state` does.
+
+    >>> import tempfile
+    >>> from nanoemo import load_metadata, save_state
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_state({}, f"{folder}/numbers.npz", {"model": "njoku.cnn"})
+    ...     load_metadata(f"{folder}/numbers.npz")
+    {'model': 'njoku.cnn'}
+    """
     return _read(path)[1]
 
 
@@ -88,6 +114,9 @@ def _read(path):
     content = path.read_bytes()
     try:
         return from_bytes(content)
+    except _UnknownDtype as dtype:
+        raise ValueError(f"{path}: holds numbers of dtype {dtype}, which NumPy does not have; convert them to float32 where "
+                         "the file was made, and write it again") from None
     except Exception as error:        # what zipfile, NumPy and safetensors raise here has no common base
         raise ValueError(f"{path}: cannot be read as {path.suffix}: cut short, damaged or "
                          f"another kind of file ({type(error).__name__}: {error})") from None
@@ -107,7 +136,10 @@ def _to_safetensors(arrays, metadata):
 
 def _from_safetensors(content):
     import safetensors.numpy
-    arrays = safetensors.numpy.load(content)
+    try:
+        arrays = safetensors.numpy.load(content)
+    except KeyError as missing:         # in its table of NumPy's dtypes
+        raise _UnknownDtype(*missing.args) from None
     header = json.loads(content[8:8 + int.from_bytes(content[:8], "little")])
     return arrays, header.get("__metadata__", {})
 

@@ -179,6 +179,8 @@ P = nn.Parameter([1.0])
     (lambda: optim.SGD([P], lr=0.1, nesterov=True), ValueError, "give momentum > 0"),
     (lambda: optim.Adam([P], betas=(0.9, 1.0)), ValueError, r"Adam: betas\[1\] must be .* below 1, got 1.0"),
     (lambda: optim.Adam([P], weight_decay=-1), ValueError, "Adam: weight_decay must be"),
+    *((lambda kind=kind, betas=betas: kind([P], betas=betas), ValueError, rf"{kind.__name__}: betas must be two numbers, such as")
+      for kind in (optim.Adam, optim.AdamW) for betas in ((0.9,), (0.9, 0.99, 0.999), 0.9)),
     (lambda: optim.RMSprop([P], alpha=2), ValueError, "RMSprop: alpha must be at least 0 and below 1"),
     (lambda: optim.build("adm", [P]), ValueError, "no optimiser called 'adm'; did you mean adam"),
     (lambda: optim.clip_grad_norm_([P], -1), ValueError, "clip_grad_norm_: max_norm"),

@@ -52,6 +52,14 @@ def test_warm_up_and_then_another_equals_torch(torch):
         expected.step()
 
 
+def test_what_cannot_follow_a_warm_up_is_refused():
+    ours = optimizer()
+    with pytest.raises(TypeError, match="after must be a schedule that depends on the epoch alone, got ReduceLROnPlateau"):
+        optim.LinearWarmup(ours, 2, after=optim.ReduceLROnPlateau(ours))
+    with pytest.raises(ValueError, match="after is a schedule of another optimiser; make StepLR with this one"):
+        optim.LinearWarmup(ours, 2, after=optim.StepLR(optimizer(), 2))
+
+
 LOSSES = [1.0, 0.9, 0.9, 0.95, 0.89999, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8]
 
 

@@ -106,6 +106,25 @@ def test_what_cannot_be_kept_is_refused_and_nothing_is_written(path, state, meta
     assert not path.exists()
 
 
+@pytest.mark.parametrize("name, error, message", [
+    ("file", ValueError, "'file' cannot be the name of an array, the file formats need it; choose another"),
+    ("allow_pickle", ValueError, "'allow_pickle' cannot be"), ("__metadata__", ValueError, "'__metadata__' cannot be"),
+    (1, TypeError, "names must be text, got 1")])
+def test_names_that_no_file_can_hold_are_refused(path, name, error, message):
+    with pytest.raises(error, match=f"save_state: {message}"):
+        save_state({"fine": np.ones(2), name: np.ones(2)}, path)
+    assert not path.exists()
+
+
+def test_a_dtype_that_numpy_does_not_have_is_named(torch, tmp_path):
+    from safetensors.torch import save_file
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.ones(2, dtype=torch.bfloat16)}, path)
+    with pytest.raises(ValueError, match="safetensors: holds numbers of dtype BF16, .*; convert them to float32") as error:
+        load_state(path)
+    assert "damaged" not in str(error.value)
+
+
 def test_arguments_exchanged_are_told(path):
     with pytest.raises(TypeError, match="expected a state first, .* then the path; got PosixPath first"):
         save_state(path, {})

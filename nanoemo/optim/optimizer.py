@@ -154,7 +154,7 @@ def _checked_params(name, params):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: p ← p − lr · g; with momentum p ← p − lr · v, v ← momentum · v + g.
+    """Stochastic gradient descent: p ← p − lr · g; with momentum v ← momentum · v + g, then p ← p − lr · v.
 
     nesterov: look ahead, g + momentum · v in place of v (Sutskever et al. 2013)
     weight_decay: L2, adds weight_decay · p to g
@@ -204,7 +204,8 @@ class RMSprop(Optimizer):
 class Adam(Optimizer):
     """Running means of the gradient and of its square, corrected for their start at 0.
 
-    Kingma & Ba 2015, algorithm 1. weight_decay: L2, adds weight_decay · p to the gradient
+    Kingma & Ba 2015, algorithm 1. betas: how much of each mean a step keeps
+    weight_decay: L2, adds weight_decay · p to the gradient
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([1.0])
@@ -218,7 +219,11 @@ class Adam(Optimizer):
 
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(params, lr, eps=eps, weight_decay=weight_decay)
-        self.betas = tuple(self.check(f"betas[{i}]", beta, below=1) for i, beta in enumerate(betas))
+        try:
+            beta1, beta2 = betas
+        except (TypeError, ValueError):
+            raise ValueError(f"{type(self).__name__}: betas must be two numbers, such as (0.9, 0.999), got {betas!r}") from None
+        self.betas = self.check("betas[0]", beta1, below=1), self.check("betas[1]", beta2, below=1)
 
     def update(self, device, params, grads, slots, step, lr):
         backend.kernel(self.kernel_name, device)(params, grads, *slots, step, lr, *self.betas, self.eps,

@@ -133,6 +133,7 @@ class LinearWarmup(Schedule):
     """From start · base up to base over `epochs`, in a straight line. Goyal et al. 2017, section 2.2.
 
     after: another schedule of the same optimiser, whose epochs begin where the warm-up ends
+    Raises TypeError for one that does not depend on the epoch alone, ValueError for one of another optimiser.
 
     >>> from nanoemo import nn, optim
     >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
@@ -145,6 +146,10 @@ class LinearWarmup(Schedule):
     def __init__(self, optimizer, epochs, start=0.1, after=None):
         self.epochs = _at_least_one(self, "epochs", epochs)
         self.start = start
+        if not isinstance(after, (Schedule, type(None))):
+            raise TypeError(f"LinearWarmup: after must be a schedule that depends on the epoch alone, got {type(after).__name__}")
+        if after is not None and after.optimizer is not optimizer:
+            raise ValueError(f"LinearWarmup: after is a schedule of another optimiser; make {type(after).__name__} with this one")
         self.after = after
         super().__init__(optimizer)
 
