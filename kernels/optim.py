@@ -12,6 +12,8 @@ With p a parameter, g its gradient, η the learning rate, λ the weight decay (L
 Each rule takes lists: params[k], grads[k] and the state arrays at k have one shape and one dtype. Before the rule,
 gradients g may be clipped to a joint norm c (Pascanu and others 2013):  g ·= min(1, c / √(Σ g²)).
 """
+import math
+
 import numpy as np
 
 from nanoemo.kernels.threads import parallel, row_blocks
@@ -84,7 +86,7 @@ def adamw_step_plain(params, grads, means, squares, step, lr,
 
 def squared_norm_plain(arrays):
     """The definition. Arguments and result are those of `squared_norm`."""
-    return sum(float((array**2).sum()) for array in arrays)
+    return sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays)
 
 
 def shorten_plain(arrays, max_norm):
@@ -274,14 +276,16 @@ def squared_norm(arrays):
     """Σ x² over all elements of all arrays, a Python float: what clipping gradients by their norm needs.
 
     Each block is summed in the arrays' own dtype, the blocks' sums in double precision, so that millions of
-    small numbers are not lost beside a large sum. Floor: each array is read once.
+    small numbers are not lost beside a large sum; and a block whose squares are too large for float32 is, too.
+    Floor: each array is read once.
 
     >>> import numpy as np
     >>> squared_norm([np.array([3.0]), np.array([[4.0, 12.0]])])
     169.0
     """
     def block_sum(block):
-        return float(np.square(block[0]).sum())     # NumPy sums pairwise: the error stays at a few roundings
+        total = float(np.square(block[0]).sum())    # NumPy sums pairwise: the error stays at a few roundings
+        return total if total < math.inf else float(np.square(block[0], dtype=np.float64).sum())
 
     return float(sum(parallel(block_sum, _blocks(arrays))))
 
@@ -289,7 +293,8 @@ def squared_norm(arrays):
 def shorten(arrays, max_norm):
     """Scale all arrays together, in place, so that their joint norm √(Σ x²) is at most max_norm.
 
-    Returns the norm before, a Python float. Where it is NaN, all numbers become NaN.
+    Returns the norm before, a Python float. Where it is NaN, all numbers become NaN; where it is infinite, so do the
+    infinite ones, and the others 0.
 
     >>> import numpy as np
     >>> gradients = [np.array([3.0]), np.array([[4.0, 12.0]])]

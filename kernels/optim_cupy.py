@@ -121,7 +121,8 @@ def squared_norm(arrays):
 def shorten(arrays, max_norm):
     """Scale all arrays together, in place, so that their joint norm is at most max_norm.
 
-    Returns the norm before, an array () of float64 on the card. Where it is NaN, all numbers become NaN.
+    Returns the norm before, an array () of float64 on the card. Where it is NaN, all numbers become NaN; where it is
+    infinite, so do the infinite ones, and the others 0.
     """
     in_order = _in_order(arrays)
     square_and_norm = _square_and_norm(in_order)

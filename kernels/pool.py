@@ -10,7 +10,8 @@ Padding counts as −∞ for max and +∞ for min, and is never chosen, not even
 leaves it out (TensorFlow's rule).
 
 Backward, max and min: the whole of dy[n, r, c] goes to the cell that was chosen, of equal cells the first in
-row-major order, as in PyTorch. Forward notes the chosen cell's place in its window, i·kw + j, in a byte.
+row-major order, as in PyTorch. Forward notes the chosen cell's place in its window, i·kw + j, in a byte, or in two where
+a window has 256 cells or more.
 Backward, mean: each real cell of the window gets dy[n, r, c] / number of real cells.
 
 ReLU before max pooling is done together with it: max over a window of max(x, 0) is max(max over the window of x, 0). So

@@ -207,11 +207,26 @@ def test_clipping_by_norm_equals_torch(torch, device, max_norm):
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_clipping_by_norm_does_not_hide_what_is_not_finite(device, bad):
-    p = nn.Parameter([1.0, 2.0], device=device)
+def test_clipping_by_norm_does_not_hide_what_is_not_finite(torch, device, bad):
+    p, theirs = nn.Parameter([1.0, 2.0], device=device), torch.zeros(2)
     p.grad = Tensor(np.array([1.0, bad], np.float32), device=device)
+    theirs.grad = torch.tensor([1.0, bad])
+    torch.nn.utils.clip_grad_norm_([theirs], 1.0)
     assert not np.isfinite(float(optim.clip_grad_norm_([p], 1.0)))
     assert np.isnan(p.grad.cpu().numpy()[1])
+    np.testing.assert_array_equal(p.grad.cpu().numpy(), theirs.grad.numpy())
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_gradients_whose_squares_are_too_large_for_float32_are_clipped_all_the_same(device):
+    params = [nn.Parameter(np.zeros(size, np.float32), device=device) for size in (3000, 2)]
+    for p, value in zip(params, (3e30, 0.0)):
+        p.grad = Tensor(np.full(p.shape, value, np.float32), device=device)
+    params[1].grad.data[0] = 1e30
+    norm = float(optim.clip_grad_norm_(params, 1.0))
+    assert norm == pytest.approx((3000 * 9 + 1) ** 0.5 * 1e30, rel=1e-6)
+    np.testing.assert_allclose(params[0].grad.cpu().numpy(), 3e30 / norm, rtol=1e-5)
+    np.testing.assert_allclose(params[1].grad.cpu().numpy(), [1e30 / norm, 0], rtol=1e-5)
 
 
 def test_clipping_by_value_equals_numpy(device):
