@@ -1,5 +1,5 @@
 """What the arguments of a convolution must be, on either device, and the strides and padding that they mean."""
-from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
+from nanoemo.kernels.shapes import output_size, resolve_padding, resolve_padding_2d, sizes
 
 __all__ = ["as_images", "check_conv1d", "check_conv2d", "output_shape", "without_row_axis"]
 
@@ -14,7 +14,7 @@ def check_conv2d(x, w, b, stride, padding):
     ((1, 1), ((1, 1), (1, 1)))
     """
     _check_arrays("conv2d", x, w, b, "(N, H, W, C)", "(kh, kw, C, O)")
-    strides = _at_least_one("conv2d", stride)
+    strides = sizes(stride, "conv2d: stride")
     pads = resolve_padding_2d(padding, x.shape[1:3], w.shape[:2], strides, "conv2d: padding")
     _check_windows("conv2d", x, w.shape[:2], pads, padding)
     return strides, pads
@@ -23,9 +23,7 @@ def check_conv2d(x, w, b, stride, padding):
 def check_conv1d(x, w, b, stride, padding):
     """The same for sequences, seen as images of one row: strides (1, stride), padding ((0, 0), (before, after))."""
     _check_arrays("conv1d", x, w, b, "(N, T, C)", "(k, C, O)")
-    if isinstance(stride, (tuple, list)):
-        raise ValueError(f"conv1d: stride: expected a whole number, got {stride!r}")
-    _, step = _at_least_one("conv1d", stride)
+    step, = sizes(stride, "conv1d: stride", axes=1)
     pads = resolve_padding(padding, x.shape[1], w.shape[0], step, "conv1d: padding")
     _check_windows("conv1d", x, w.shape[:1], (pads,), padding)
     return (1, step), ((0, 0), pads)
@@ -42,13 +40,6 @@ def _check_arrays(name, x, w, b, x_axes, w_axes):
     for argument, shape in (("x", x.shape), ("w", w.shape)):
         if 0 in shape:
             raise ValueError(f"{name}: {argument} of shape {shape} is empty; no axis may be 0")
-
-
-def _at_least_one(name, stride):
-    strides = pair(stride, f"{name}: stride")
-    if min(strides) < 1:
-        raise ValueError(f"{name}: stride must be at least 1, got {stride!r}")
-    return strides
 
 
 def _check_windows(name, x, window, pads, padding):

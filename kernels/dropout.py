@@ -13,6 +13,8 @@ An element is dropped where its 16 bits, as an integer, are below p·65536: p is
 The way back needs the mask once more. Here it is kept, a byte for each element, as drawing takes two thirds of the time;
 a GPU draws faster than it reads, and there it is drawn again.
 """
+from numbers import Real
+
 import numpy as np
 
 from nanoemo.kernels.threads import parallel, row_blocks
@@ -23,10 +25,10 @@ PER_COUNT = 16          # elements that draw from one value of Philox's counter
 BLOCK = 256 * 1024      # elements that a thread takes at a time, a multiple of those 16; the mask does not depend on it
 
 
-def check_p(p):
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout: p, the probability to drop an element, must be at least 0 and below 1, "
-                         f"got {p!r}")
+def check_p(p, name="dropout"):
+    """ValueError for what is no probability to drop an element."""
+    if not isinstance(p, Real) or not 0 <= p < 1:
+        raise ValueError(f"{name}: p must be at least 0 and below 1, got {p!r}")
 
 
 def threshold(p):

@@ -5,7 +5,7 @@
 """
 import numpy as np
 
-from nanoemo.kernels.shapes import pair
+from nanoemo.kernels.shapes import sizes
 from nanoemo.kernels.threads import parallel, row_blocks
 
 __all__ = ["upsample2d_forward_plain", "upsample2d_backward_plain",
@@ -16,11 +16,7 @@ def checked_scale(x, scale):
     """`scale` as a pair. Raises ValueError where x or scale is none for `upsample2d`."""
     if x.ndim != 4:
         raise ValueError(f"upsample2d: x must have 4 axes (N, H, W, C), got shape {x.shape}")
-    scales = scale if isinstance(scale, (tuple, list)) else (scale,)
-    if len(scales) > 2 or not all(isinstance(s, (int, np.integer)) and s >= 1 for s in scales):
-        raise ValueError("upsample2d: scale must be a positive whole number or a pair of them, "
-                         f"got {scale!r}")
-    return pair(scale, "scale")
+    return sizes(scale, "upsample2d: scale")
 
 
 def upsample2d_forward_plain(x, scale):

@@ -1,7 +1,7 @@
 """The arithmetic of windows: how much padding, how many outputs. One axis at a time."""
 from numbers import Integral
 
-__all__ = ["copy_with_border", "output_size", "overlap", "pair", "resolve_padding", "resolve_padding_2d"]
+__all__ = ["copy_with_border", "output_size", "overlap", "pair", "resolve_padding", "resolve_padding_2d", "sizes"]
 
 
 def pair(value, name="value"):
@@ -11,9 +11,26 @@ def pair(value, name="value"):
     ((3, 3), (2, 1))
     """
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or not all(isinstance(number, Integral) for number in both):
+    if len(both) != 2 or not all(map(_is_whole, both)):
         raise ValueError(f"{name}: expected a number or a pair of whole numbers, got {value!r}")
     return int(both[0]), int(both[1])
+
+
+def sizes(value, name="value", axes=2):
+    """One number for all axes, or one for each, all of them at least 1: of a window, of its steps. ValueError for others.
+
+    >>> sizes(3), sizes((2, 1)), sizes(5, axes=1)
+    ((3, 3), (2, 1), (5,))
+    """
+    numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(numbers) != axes or not all(_is_whole(number) and number >= 1 for number in numbers):
+        kind = "a positive whole number" + (" or a pair of them" if axes == 2 else "")
+        raise ValueError(f"{name} must be {kind}, got {value!r}")
+    return tuple(map(int, numbers))
+
+
+def _is_whole(number):
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def resolve_padding(padding, size, kernel, stride, name="padding"):

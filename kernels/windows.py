@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
+from nanoemo.kernels.shapes import output_size, resolve_padding, resolve_padding_2d, sizes
 
 __all__ = ["Axis", "axes_1d", "axes_2d"]
 
@@ -43,8 +43,8 @@ class Axis:
 def axes_2d(name, x, kernel_size, stride, padding):
     """The windows along rows and columns of x (N, H, W, C). Raises ValueError where none fit."""
     _check_input(name, x, 4, "(N, H, W, C)")
-    kernels = _positive(name, "kernel_size", kernel_size)
-    strides = kernels if stride is None else _positive(name, "stride", stride)
+    kernels = sizes(kernel_size, f"{name}: kernel_size")
+    strides = kernels if stride is None else sizes(stride, f"{name}: stride")
     pads = resolve_padding_2d(padding, x.shape[1:3], kernels, strides, f"{name}: padding")
     axes = tuple(Axis(*values) for values in zip(x.shape[1:3], kernels, strides, pads))
     for axis, word in zip(axes, ("rows", "columns")):
@@ -55,8 +55,8 @@ def axes_2d(name, x, kernel_size, stride, padding):
 def axes_1d(name, x, kernel_size, stride, padding):
     """The windows along the steps of x (N, T, C), seen as an image one row high."""
     _check_input(name, x, 3, "(N, T, C)")
-    kernel = _positive(name, "kernel_size", kernel_size, one=True)
-    stride = kernel if stride is None else _positive(name, "stride", stride, one=True)
+    kernel, = sizes(kernel_size, f"{name}: kernel_size", axes=1)
+    stride, = (kernel,) if stride is None else sizes(stride, f"{name}: stride", axes=1)
     pads = resolve_padding(padding, x.shape[1], kernel, stride, f"{name}: padding")
     axis = Axis(x.shape[1], kernel, stride, pads)
     _check_axis(name, "steps", axis)
@@ -70,15 +70,6 @@ def _check_input(name, x, rank, layout):
         raise TypeError(f"{name}: x must be of a floating-point type, got {x.dtype}; convert it with astype")
     if 0 in x.shape[1:]:
         raise ValueError(f"{name}: x of shape {x.shape} has no cells to pool")
-
-
-def _positive(name, what, value, one=False):
-    numbers = value if isinstance(value, (tuple, list)) else (value,)
-    whole = all(isinstance(n, (int, np.integer)) and n >= 1 for n in numbers)
-    if not whole or len(numbers) not in ((1,) if one else (1, 2)):
-        kind = "a positive whole number" if one else "a positive whole number or a pair of them"
-        raise ValueError(f"{name}: {what} must be {kind}, got {value!r}")
-    return int(numbers[0]) if one else pair(value, f"{name}: {what}")
 
 
 def _check_axis(name, word, axis):

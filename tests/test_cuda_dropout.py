@@ -85,5 +85,5 @@ def test_nothing_is_kept_but_the_seed(card):
 
 @pytest.mark.parametrize("p", [-0.1, 1, 1.5, float("nan")])
 def test_p_outside_the_range(card, p):
-    with pytest.raises(ValueError, match="dropout: p, the probability .* must be at least 0 and below 1"):
+    with pytest.raises(ValueError, match="dropout: p must be at least 0 and below 1"):
         kernels.find("dropout_forward", "cuda")(backend.to_device(np.ones(3), "cuda"), p, 0)

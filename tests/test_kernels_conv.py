@@ -204,7 +204,7 @@ def test_errors_say_what_to_do():
         conv.conv2d_forward(x[0], w, None, 1, "valid")
     with pytest.raises(ValueError, match=r"b has shape \(3,\) but w makes 8 channels"):
         conv.conv2d_forward(x[..., :1], w, np.zeros(3), 1, "valid")
-    with pytest.raises(ValueError, match="stride must be at least 1"):
+    with pytest.raises(ValueError, match="stride must be a positive whole number"):
         conv.conv2d_forward(x[..., :1], w, None, 0, "same")
     with pytest.raises(ValueError, match="larger than the padded input"):
         conv.conv2d_forward(np.zeros((1, 2, 2, 1)), w, None, 1, "valid")

@@ -99,8 +99,8 @@ def test_views_are_read_right(rng):
     np.testing.assert_array_equal(y, dropout.dropout_forward(x.copy(), 0.5, 1)[0])
 
 
-@pytest.mark.parametrize("p", [-0.1, 1, 1.5, float("nan")])
+@pytest.mark.parametrize("p", [-0.1, 1, 1.5, float("nan"), "half"])
 @pytest.mark.parametrize("forward", [dropout.dropout_forward, dropout.dropout_forward_plain])
 def test_p_outside_the_range(forward, p):
-    with pytest.raises(ValueError, match="dropout: p, the probability .* must be at least 0 and below 1"):
+    with pytest.raises(ValueError, match="dropout: p must be at least 0 and below 1"):
         forward(np.ones(3), p, 0)

@@ -180,6 +180,7 @@ X = np.zeros((2, 5, 6, 3), np.float32)
     (lambda: pool.max_pool2d_forward(X[0], 2), r"max_pool2d: x must have 4 axes .*got shape \(5, 6, 3\)"),
     (lambda: pool.avg_pool1d_forward(X, 2), r"avg_pool1d: x must have 3 axes \(N, T, C\)"),
     (lambda: pool.max_pool2d_forward(X, 0), "max_pool2d: kernel_size must be a positive .* got 0"),
+    (lambda: pool.max_pool2d_forward(X, True), "max_pool2d: kernel_size must be a positive .* got True"),
     (lambda: pool.min_pool2d_forward(X, 2.5), "min_pool2d: kernel_size must be .* got 2.5"),
     (lambda: pool.avg_pool2d_forward(X, (2, 2, 2)), "avg_pool2d: kernel_size must be"),
     (lambda: pool.max_pool1d_forward(X[0], (2, 2)), "max_pool1d: kernel_size must be a positive"),

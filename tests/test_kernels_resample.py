@@ -51,6 +51,7 @@ def test_views_are_read_right(rng):
 @pytest.mark.parametrize("shape,scale,message", [
     ((4, 5, 1), 2, r"upsample2d: x must have 4 axes \(N, H, W, C\), got shape \(4, 5, 1\)"),
     ((1, 4, 5, 1), 0, "upsample2d: scale must be a positive whole number or a pair of them, got 0"),
+    ((1, 4, 5, 1), True, "upsample2d: scale must be a positive whole number or a pair of them, got True"),
     ((1, 4, 5, 1), 1.5, "scale must be .* got 1.5"),
     ((1, 4, 5, 1), (1, 2, 3), "scale must be"),
 ])

@@ -3,7 +3,9 @@ import numbers
 
 import numpy as np
 
-__all__ = ["misfit", "positive_integers", "type_of"]
+from nanoemo.kernels.shapes import resolve_padding, resolve_padding_2d, sizes
+
+__all__ = ["checked_window", "misfit", "positive_integers", "type_of"]
 
 
 def positive_integers(layer, **sizes):
@@ -17,6 +19,23 @@ def positive_integers(layer, **sizes):
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
             raise ValueError(f"{layer}: {name} must be a positive integer, got {size!r}")
+
+
+def checked_window(layer, axes, kernel_size, stride, padding):
+    """The window's size along each axis. Raises ValueError where the kernel would refuse one of the three for any input.
+
+    >>> checked_window("Conv2d", 2, 3, stride=1, padding="SAME")
+    Traceback (most recent call last):
+    ...
+    ValueError: Conv2d: padding: expected "valid", "same", a number or a pair, got 'SAME'
+    """
+    window = sizes(kernel_size, f"{layer}: kernel_size", axes)
+    strides = sizes(stride, f"{layer}: stride", axes)
+    if axes == 2:
+        resolve_padding_2d(padding, window, window, strides, f"{layer}: padding")
+    else:
+        resolve_padding(padding, *window, *window, *strides, f"{layer}: padding")
+    return window
 
 
 def type_of(value):

@@ -1,17 +1,19 @@
 """Convolution layers."""
 from nanoemo import ops
-from nanoemo.kernels.shapes import pair
 from nanoemo.nn import init
-from nanoemo.nn.checks import positive_integers
+from nanoemo.nn.checks import checked_window, positive_integers
 from nanoemo.nn.module import Module, Parameter
 
 __all__ = ["Conv1d", "Conv2d"]
 
 
 class _Conv(Module):
-    def __init__(self, window, in_channels, out_channels, stride, padding, bias):
-        positive_integers(type(self).__name__, in_channels=in_channels, out_channels=out_channels,
-                          **{f"kernel_size (axis {axis})": size for axis, size in enumerate(window)})
+    axes = 2
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding="valid", bias=True):
+        layer = type(self).__name__
+        positive_integers(layer, in_channels=in_channels, out_channels=out_channels)
+        window = checked_window(layer, self.axes, kernel_size, stride, padding)
         self.weight = Parameter(init.glorot_uniform((*window, in_channels, out_channels)))
         self.bias = Parameter(init.zeros(out_channels)) if bias else None
         self.stride = stride
@@ -37,9 +39,6 @@ class Conv2d(_Conv):
     ((2, 48, 48, 32), 320)
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding="valid", bias=True):
-        super().__init__(pair(kernel_size, "kernel_size"), in_channels, out_channels, stride, padding, bias)
-
     def forward(self, x):
         return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding)
 
@@ -54,9 +53,7 @@ class Conv1d(_Conv):
     >>> nn.Conv1d(1, 256, 5, padding="same")(Tensor(np.zeros((2, 162, 1), np.float32))).shape
     (2, 162, 256)
     """
-
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding="valid", bias=True):
-        super().__init__((kernel_size,), in_channels, out_channels, stride, padding, bias)
+    axes = 1
 
     def forward(self, x):
         return ops.conv1d(x, self.weight, self.bias, self.stride, self.padding)

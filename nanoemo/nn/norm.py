@@ -1,7 +1,6 @@
 """Batch normalisation and dropout: layers that behave differently in training."""
-import numbers
-
 from nanoemo import ops
+from nanoemo.kernels.dropout import check_p
 from nanoemo.nn import init
 from nanoemo.nn.checks import positive_integers
 from nanoemo.nn.module import Buffer, Module, Parameter
@@ -66,8 +65,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p=0.5):
-        if not isinstance(p, numbers.Real) or not 0 <= p < 1:
-            raise ValueError(f"Dropout: p must be at least 0 and below 1, got {p!r}")
+        check_p(p, "Dropout")
         self.p = p
 
     def forward(self, x):

@@ -1,6 +1,7 @@
 """Pooling and up-sampling layers. Each calls the operation of the same name."""
 from nanoemo import ops
-from nanoemo.kernels.shapes import pair
+from nanoemo.kernels.shapes import sizes
+from nanoemo.nn.checks import checked_window
 from nanoemo.nn.module import Module
 
 __all__ = ["MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "MinPool2d", "Upsample2d"]
@@ -8,11 +9,13 @@ __all__ = ["MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "MinPool2d", "Ups
 
 class _Pool(Module):
     operation = None
+    axes = 2
 
     def __init__(self, kernel_size, stride=None, padding="valid"):
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
+        checked_window(type(self).__name__, self.axes, kernel_size, self.stride, padding)
 
     def forward(self, x):
         return self.operation(x, self.kernel_size, self.stride, self.padding)
@@ -34,7 +37,7 @@ class MaxPool2d(_Pool):
     @property
     def tiles(self):
         """Whether windows lie side by side."""
-        return pair(self.stride, "stride") == pair(self.kernel_size, "kernel_size")
+        return sizes(self.stride) == sizes(self.kernel_size)
 
 
 class MinPool2d(_Pool):
@@ -66,6 +69,7 @@ class MaxPool1d(_Pool):
     (1, 41, 256)
     """
     operation = staticmethod(ops.max_pool1d)
+    axes = 1
 
 
 class AvgPool1d(_Pool):
@@ -76,6 +80,7 @@ class AvgPool1d(_Pool):
     2.0
     """
     operation = staticmethod(ops.avg_pool1d)
+    axes = 1
 
 
 class Upsample2d(Module):
@@ -88,6 +93,7 @@ class Upsample2d(Module):
     """
 
     def __init__(self, scale):
+        sizes(scale, "Upsample2d: scale")
         self.scale = scale
 
     def forward(self, x):

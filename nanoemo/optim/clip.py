@@ -14,8 +14,9 @@ def clip_grad_norm_(params, max_norm):
     """Scale all gradients together, in place, so that their joint length is at most `max_norm`.
 
     params: a list of tensors, or one. Pascanu et al. 2013. Returns the length before: a float, or on the GPU, where
-    that would wait for the card, a Tensor () that `float` makes one. As in PyTorch a NaN spreads to all gradients, and an
-    infinity becomes NaN and all else 0: `detect_anomaly` finds the source of either. Raises RuntimeError for gradients on more than one device.
+    that would wait for the card, a Tensor () that `float` makes one. As in PyTorch a NaN spreads to all gradients, and
+    an infinity becomes NaN and all else 0: `detect_anomaly` finds the source of either.
+    Raises RuntimeError for gradients on more than one device.
 
     >>> from nanoemo import nn, optim
     >>> p = nn.Parameter([3.0, 4.0])
