@@ -112,8 +112,9 @@ extern "C" __global__ void adam_step(const Tensors tensors, Live step, Live lr, 
 
 // ---- the norm of all tensors together -------------------------------------------------------------------------
 // A thread adds up the squares of its few numbers of a chunk, then the chunks in double precision, lest small numbers
-// be lost beside a large sum; squares that are too large for `real` it adds up once more, in double precision. The blocks' sums are added up by another launch, of one block. The order depends on the
-// sizes alone, so that every run gives the same bits.
+// be lost beside a large sum; squares that are too large for `real` it adds up once more, in double precision. The
+// blocks' sums are added up by another launch, of one block. The order depends on the sizes alone, so that every run
+// gives the same bits.
 
 extern "C" __global__ void squares_of_blocks(const Tensors tensors, double* partial) {
     double total = 0;

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(*command, cwd, **environment):
-    result = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True,
-                            env={**os.environ, **environment})
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}         # it may name this checkout
+    result = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, env={**ours, **environment})
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

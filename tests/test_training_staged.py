@@ -39,7 +39,7 @@ def test_each_stage_has_what_it_keeps_and_freezes(stages):
         assert {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad} == \
             parts.keys() - set(stage.frozen)
         assert list(parts)[-1] == ("decoder" if stage.reconstructs else "classifier")
-        assert stage.rate == (0.1 if "tuned" in stage.name else 1)
+        assert stage.fine_tunes == ("tuned" in stage.name)
         before = set(parts)
 
 
@@ -188,7 +188,8 @@ def test_a_run_leaves_a_folder_a_stage(whole_run):
             assert (place / name).stat().st_size > 0, (stage.name, name)
         assert (place / "reconstructions.png").exists() == stage.reconstructs
         assert (place / "test" / "confusion_matrix.png").exists() == (not stage.reconstructs)
-        assert json.loads((place / "config.json").read_text())["settings"]["lr"] == pytest.approx(1e-3 * stage.rate)
+        rate = json.loads((place / "config.json").read_text())["settings"]["lr"]
+        assert rate == pytest.approx(1e-4 if stage.fine_tunes else 1e-3)
         assert any(line.startswith(f"stage {number} of 5: {stage.does}") for line in lines)
     page = (path / "report.html").read_text()
     assert page.count("<h3>Stage ") == 5 and "5–9" in page and "Total params" in page
@@ -279,8 +280,10 @@ def train(*args):
 def test_from_the_command_line(tmp_path, capsys):
     run = tmp_path / "run"
     small = ("--limit", 7, "--batch-size", 7, "--epochs", 1)
-    assert train("series.architecture1", *small, "--option", "cnn=cnn1", "--out", run) == 0
+    assert train("series.architecture1", *small, "--option", "cnn=cnn1", "--fine-tuning", 0.5, "--out", run) == 0
     out = capsys.readouterr().out
+    assert "(section 4: 5–9). Frozen: extractor; adam, learning rate 0.001" in out
+    assert "(section 4: 10). Frozen: nothing; adam, learning rate 0.0005" in out
     assert "1 epoch in each stage" in out and "stage 5 of 5" in out and out.rstrip().endswith("report.html")
     assert main(["evaluate", str(run), "--split", "test"]) == 0
     assert "series.architecture1 on drawn faces, test set" in capsys.readouterr().out
@@ -303,6 +306,8 @@ def test_from_the_command_line(tmp_path, capsys):
 
 @pytest.mark.parametrize("args, message", [
     (("njoku.cnn", "--stages"), "njoku.cnn is trained as a whole"),
+    (("njoku.cnn", "--fine-tuning", 1), "fine tuning 1: a stage does that, and this training has none; leave it out"),
+    (("series.architecture1", "--fine-tuning", 0), "fine_tuning is 0.0; expected a positive share of the learning rate"),
     (("series.architecture1", "--option", "cnn=cnn9"), "cnn is 'cnn9'; expected one of cnn1, cnn2"),
     (("series.architecture1", "--option", "depth=2"), "no option depth; its options are cnn, reverse"),
     (("series.architecture1", "--option", "reverse=perhaps"), "reverse is 'perhaps'; expected True or False"),

@@ -51,6 +51,8 @@ def add_settings(parser):
                        help="an option of the model's own, such as cnn=cnn1 (docs: its file in nanoemo/models); may be repeated")
     group.add_argument("--stages", action=argparse.BooleanOptionalAction, default=None,
                        help="train part by part, --epochs each, or all at once (default: as in the paper)")
+    group.add_argument("--fine-tuning", type=float, metavar="X",
+                       help="share of the learning rate that stages which fine-tune go by (default 0.1)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
 
 
@@ -171,7 +173,7 @@ def wanted_settings(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
               ("epochs", "batch_size", "lr", "optimizer", "subtract_mean", "features", "augment", "split_by", "limit", "seed",
-               "stages", "device", *EXTRAS)}
+               "stages", "fine_tuning", "device", *EXTRAS)}
     wanted["options"] = dict(args.option) if args.option else None
     if wanted["augment"] == "none":
         wanted["augment"] = ""

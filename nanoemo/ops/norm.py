@@ -4,6 +4,7 @@ import numbers
 import numpy as np
 
 from nanoemo import live, random
+from nanoemo.kernels.dropout import check_p
 from nanoemo.ops.common import floats_only, kernel_op, same_device, same_dtype
 
 __all__ = ["batch_norm", "dropout"]
@@ -46,8 +47,7 @@ def dropout(x, p, training):
     >>> ops.dropout(Tensor([1.0, 2.0]), 0.5, training=False)
     Tensor([1. 2.])
     """
-    if not isinstance(p, numbers.Real) or not 0 <= p < 1:
-        raise ValueError(f"dropout: p must be at least 0 and below 1, got {p!r}")
+    check_p(p)
     floats_only("dropout", x=x)
     if not training or p == 0:
         return x

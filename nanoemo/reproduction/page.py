@@ -11,7 +11,7 @@ from pathlib import Path
 from nanoemo import models
 from nanoemo.files import read_json, write_file
 from nanoemo.reproduction.trials import QUICK_EPOCHS, QUICK_LIMIT, noun
-from nanoemo.training import RunFolder
+from nanoemo.training import RunFolder, Settings
 from nanoemo.training.evaluation import read_table
 from nanoemo.training.progress import duration
 from nanoemo.training.recorder import best_epoch
@@ -133,6 +133,12 @@ def _outcome(results, missing):
     return _table(["", "set", "paper", "ours", "difference", "epochs", "time"], rows)
 
 
+def _rates(settings):
+    """The learning rate, and that of fine-tuning where a training in stages does that."""
+    share = settings.get("fine_tuning", Settings.fine_tuning)           # runs before there was a choice do not say
+    return f"{settings['lr']:g}" + (f", tuned {share * settings['lr']:g}" if settings["stages"] else "")
+
+
 def _settings(results):
     rows = []
     for result in results:
@@ -141,7 +147,7 @@ def _settings(results):
         epochs = f"{settings['epochs']}" if settings["epochs"] == whole else f"{settings['epochs']} of {whole}"
         images = " + ".join(f"{count:,}" for count in data["images"].values())
         rows.append([result.trial.name, settings["model"], f"{data['name']}: {images}", epochs, settings["batch_size"],
-                     f"{settings['optimizer']} {settings['lr']:g}", f"{settings['weight_decay']:g}",
+                     f"{settings['optimizer']} {_rates(settings)}", f"{settings['weight_decay']:g}",
                      settings["augment"] or "none", settings["seed"], _commits(result.config)])
     table = _table(["", "model", "data (train + validation + test)", "epochs", "batch", "optimiser, rate", "L2", "augmentation",
                     "seed", "commit"], rows)

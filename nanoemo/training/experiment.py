@@ -328,6 +328,8 @@ def check_can_run(settings):
     recipe = models.recipe(settings.model)
     if settings.stages and not recipe.stages:
         raise ValueError(f"{settings.model} is trained as a whole; its paper knows no stages of training")
+    if not settings.stages and settings.fine_tuning != type(settings).fine_tuning:
+        raise ValueError(f"fine tuning {settings.fine_tuning:g}: a stage does that, and this training has none; leave it out")
     for name in ("class_weights", "label_smoothing"):
         if recipe.num_classes is None and getattr(settings, name):
             raise ValueError(f"{settings.model} is an auto-encoder and knows no classes; leave {name.replace('_', ' ')} out")

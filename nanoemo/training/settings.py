@@ -40,6 +40,7 @@ class Settings:
     start_from: folder of a run whose best weights are the initial ones, as far as they fit; "" for none
     freeze: layers that do not learn, as for `nanoemo.training.pretrained.freeze`; "" for none
     stages: whether the model is trained part by part, with `epochs` in each stage (`StagedExperiment`)
+    fine_tuning: of the learning rate, the share that stages which fine-tune go by
 
     Raises ValueError for a value that cannot work.
 
@@ -71,6 +72,7 @@ class Settings:
     start_from: str = ""
     freeze: str = ""
     stages: bool = False
+    fine_tuning: float = 0.1
 
     def __post_init__(self):
         for kind in fields(self):
@@ -98,6 +100,8 @@ class Settings:
             raise ValueError(f"label_smoothing is {self.label_smoothing!r}; expected at least 0 and below 1, like 0.1")
         if self.clip_norm is not None and not (_is_number(self.clip_norm) and self.clip_norm > 0):
             raise ValueError(f"clip_norm is {self.clip_norm!r}; expected a positive number like 1")
+        if not (_is_number(self.fine_tuning) and self.fine_tuning > 0):
+            raise ValueError(f"fine_tuning is {self.fine_tuning!r}; expected a positive share of the learning rate like 0.1")
         parse_schedule(self.schedule)
 
     @property

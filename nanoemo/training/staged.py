@@ -97,7 +97,8 @@ class StageExperiment:
         self.whole, self.number, self.folder = whole, number, folder
         self.stage = whole.stages[number - 1]
         self.about_data = whole.about_data              # its fingerprint takes time
-        super().__init__(replace(whole.settings, lr=whole.settings.lr * self.stage.rate), whole.splits)
+        rate = whole.settings.fine_tuning if self.stage.fine_tunes else 1
+        super().__init__(replace(whole.settings, lr=whole.settings.lr * rate), whole.splits)
         self.title = f"{self.settings.model}, stage {number}"
 
     def make_model(self):

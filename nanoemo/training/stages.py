@@ -2,7 +2,7 @@
 
 The 17 steps of the text make five stages. Steps 5, 11 and 12, "divide the model", are what a stage `keeps` of the one
 before; steps 6, 7 and 13 what it `adds` behind that; steps 8 and 14 what is `frozen` meanwhile; steps 2, 9, 10, 15 and 16
-the training itself, fine-tuning at a lower `rate`; steps 3, 4 and 17, the plot and the saved weights, belong to every stage.
+the training itself, fine-tuning at a lower rate; steps 3, 4 and 17, the plot and the saved weights, belong to every stage.
 Who carries them out is nanoemo/training/staged.py.
 
 The text leaves open what a fine-tuning step changes (here: everything, nothing is frozen) and its rate (a tenth), and
@@ -17,8 +17,6 @@ from nanoemo.training.reconstruction import Cascade
 
 __all__ = ["PAPER", "REVERSED", "Stage", "build_stage"]
 
-FINE_TUNING = 0.1           # of the learning rate
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -31,7 +29,7 @@ class Stage:
     adds: new parts behind them, by the name of what they come from: "cnn" (extractor, classifier), "auto-encoder"
         (encoder, decoder), "perceptron" (classifier) or "" for none
     frozen: those of the kept parts that do not learn
-    rate: of the learning rate, the share to train with
+    fine_tunes: whether it goes on with what has learned already, at a share of the learning rate (`Settings.fine_tuning`)
     """
     name: str
     steps: str
@@ -39,7 +37,7 @@ class Stage:
     keeps: tuple = ()
     adds: str = ""
     frozen: tuple = ()
-    rate: float = 1.0
+    fine_tunes: bool = False
 
     @property
     def reconstructs(self):
@@ -53,11 +51,11 @@ PAPER = (
     Stage("auto-encoder", "5–9", "put the auto-encoder behind its extractor, which is frozen; train",
           keeps=("extractor",), frozen=("extractor",), adds="auto-encoder"),
     Stage("auto-encoder-tuned", "10", "fine-tune",
-          keeps=("extractor", "encoder", "decoder"), rate=FINE_TUNING),
+          keeps=("extractor", "encoder", "decoder"), fine_tunes=True),
     Stage("classifier", "11–15", "take the decoder off, put a perceptron behind the frozen rest; train",
           keeps=("extractor", "encoder"), frozen=("extractor", "encoder"), adds="perceptron"),
     Stage("classifier-tuned", "16–17", "fine-tune; these are the weights of the architecture",
-          keeps=("extractor", "encoder", "classifier"), rate=FINE_TUNING),
+          keeps=("extractor", "encoder", "classifier"), fine_tunes=True),
 )
 
 # The other way round, which the paper calls very poor (section 2). It does not give the steps; these are the same, with
@@ -68,11 +66,11 @@ REVERSED = (
     Stage("cnn", "5–9 (reversed)", "put the CNN behind its encoder, which is frozen; train",
           keeps=("encoder",), frozen=("encoder",), adds="cnn"),
     Stage("cnn-tuned", "10 (reversed)", "fine-tune",
-          keeps=("encoder", "extractor", "classifier"), rate=FINE_TUNING),
+          keeps=("encoder", "extractor", "classifier"), fine_tunes=True),
     Stage("classifier", "11–15 (reversed)", "take the CNN's classifier off, put a perceptron behind the frozen rest; train",
           keeps=("encoder", "extractor"), frozen=("encoder", "extractor"), adds="perceptron"),
     Stage("classifier-tuned", "16–17 (reversed)", "fine-tune; these are the weights of the architecture",
-          keeps=("encoder", "extractor", "classifier"), rate=FINE_TUNING),
+          keeps=("encoder", "extractor", "classifier"), fine_tunes=True),
 )
 
 AUTO_ENCODERS = {"series.architecture1": series.dense_ae, "series.architecture2": series.conv_ae,
