@@ -13,7 +13,7 @@ from nanoemo.files import read_json, write_file
 from nanoemo.reproduction.trials import QUICK_EPOCHS, QUICK_LIMIT, noun
 from nanoemo.training import RunFolder, Settings
 from nanoemo.training.evaluation import read_table
-from nanoemo.training.progress import duration
+from nanoemo.training.progress import counted, duration
 from nanoemo.training.recorder import best_epoch
 
 __all__ = ["write_page"]
@@ -170,7 +170,8 @@ def _detail(folder, result):
     for split in SETS[1:]:
         for group, part in result.reports[split].get("unseen", {}).items():
             if part["accuracy"] is not None:
-                parts.append(f"{split} set: {part['images']} {noun(trial)} of a {group} that is not in the training set, "
+                images = counted(part["images"], noun(trial).removesuffix("s"))
+                parts.append(f"{split} set: {images} of a {group} that is not in the training set, "
                              f"accuracy {100 * part['accuracy']:.2f} %.")
     for name, text in (("loss", "Loss"), ("accuracy", "Accuracy")):
         figure = _copy(folder, result, result.last / f"{name}.png", name)
