@@ -280,7 +280,8 @@ def test_the_cache_answers_without_the_files_being_decoded(tmp_path, monkeypatch
 
 
 def test_a_clip_set_checks_what_it_is_given():
-    good = dict(samples=np.zeros(10, np.int16), spans=np.array([[0, 5], [5, 10]]), labels=np.array([0, 1]), class_names="ab")
+    good = dict(samples=np.zeros(10, np.int16), spans=np.array([[0, 5], [5, 10]]), labels=np.array([0, 1]),
+                class_names=("a", "b"))
     for wrong, message in [({"samples": np.zeros(10)}, "samples of dtype int16"),
                            ({"spans": np.array([0, 5])}, r"spans of dtype int64 and shape \(N, 2\)"),
                            ({"spans": np.array([[0, 5], [5, 11]])}, "there are 10 samples"),

@@ -39,12 +39,32 @@ def test_what_does_not_fit_together(images, labels, message):
 @pytest.mark.parametrize("change, message", [
     (dict(images=[[1]]), "ImageSet: images: expected a NumPy array, got list; np.asarray"),
     (dict(labels=[0, 1]), "ImageSet: labels: expected a NumPy array, got list"),
+    (dict(class_names="ab"), "class_names: expected a tuple of texts, got 'ab'"),
+    (dict(class_names=(0, 1)), r"class_names: expected a tuple of texts, got \(0, 1\)"),
     (dict(groups={"subject": ["A", "B"]}), r"ImageSet: groups\['subject'\]: expected a NumPy array, got list"),
 ])
 def test_what_is_no_array(change, message):
     given = {"images": np.zeros((2, 4, 4, 1), np.uint8), "labels": np.zeros(2, np.int64), "class_names": ("a", "b"), **change}
     with pytest.raises(TypeError, match=message):
         ImageSet(**given)
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="class_names: a, a: two classes have the same name"):
+        ImageSet(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), ("a", "a"))
+
+
+def test_a_set_is_shown_in_a_line_and_is_a_key():
+    faces = ImageSet(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1]), ("a", "b"), name="mine")
+    assert repr(faces) == "ImageSet(mine: 2 images (4, 4, 1), 2 classes)"
+    assert faces == faces and faces != faces.subset([0, 1]) and {faces: 1}[faces] == 1
+
+
+def test_groups_by_number_are_groups_by_name():
+    faces = ImageSet(np.zeros((8, 4, 4, 1), np.uint8), np.arange(8) % 2, ("a", "b"), groups={"subject": np.arange(8) // 2})
+    divided = data.divide(faces, "subject=3")
+    assert divided["test"].groups["subject"].tolist() == ["3", "3"]
+    assert len(list(data.leave_one_out({"train": faces}))) == 4
 
 
 def test_take_is_balanced_nested_and_seeded():

@@ -156,6 +156,17 @@ def test_error_in_a_transform_reaches_the_consumer_with_its_traceback(numbered, 
     assert not loader_threads()
 
 
+@pytest.mark.parametrize("transform, error, message", [
+    (lambda images, rng: images.astype(np.float64), TypeError, r"gave float64; end it with .astype\(np.float32\)"),
+    (lambda images, rng: None, TypeError, r"gave NoneType; expected an array, .* \(does it end with return\?\)"),
+    (lambda images, rng: [images, images], TypeError, "gave list; expected an array"),
+    (lambda images, rng: np.repeat(images, 2, axis=0), ValueError, "made 8 of 4 images"),
+])
+def test_what_a_transform_must_give(numbered, transform, error, message):
+    with pytest.raises(error, match=f"DataLoader: the transform {message}"):
+        next(iter(DataLoader(numbered, 4, transform=transform)))
+
+
 def test_memory_mapped_images_are_not_read_as_a_whole(tmp_path):
     images = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (64, 4, 4, 1))
     faces = ImageSet(images, np.zeros(64, np.int64), ("a",))

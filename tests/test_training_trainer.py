@@ -45,6 +45,72 @@ def test_a_set_of_images_is_no_loader():
             Trainer(model, optimizer, ops.cross_entropy, *loaders)
 
 
+def test_an_optimiser_of_another_model_is_refused():
+    """As when a notebook's cell makes the model anew, and not the optimiser."""
+    with pytest.raises(ValueError, match="the optimizer has none of this model's parameters; make it anew"):
+        Trainer(nn.Linear(2, 2), optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0), ops.cross_entropy,
+                data.DataLoader(toy_images(), 8))
+
+
+def test_a_model_without_a_score_for_each_class_has_no_accuracy():
+    loader = data.DataLoader(toy_images(), 8)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+    trainer = Trainer(model, optim.SGD(model.parameters(), lr=1.0), lambda scores, labels: ops.mse_loss(scores, scores.detach()),
+                      loader)
+    for run in (lambda: trainer.fit(1), lambda: predict(model, loader), lambda: predict(nn.Linear(1, 2), loader)):
+        with pytest.raises(ValueError, match=r"the model gives \(8, .*\), but a classifier gives scores \(N, K\)"):
+            run()
+
+
+def test_a_loader_without_a_batch_is_named():
+    trainer = make_trainer()
+    trainer.validation_loader = []
+    with pytest.raises(ValueError, match="the validation loader gives no batch; give None for no validation"):
+        trainer.fit(1)
+    with pytest.raises(ValueError, match="predict: the loader gives no batch"):
+        predict(trainer.model, [])
+
+
+def test_a_run_that_a_callback_ended_can_go_on():
+    class End(Callback):
+        def epoch_end(self, trainer):
+            trainer.ended = True
+
+    trainer = make_trainer(callbacks=[End()])
+    assert len(trainer.fit(3)) == 1
+    trainer.callbacks = []
+    assert len(trainer.fit(3)) == 3
+
+
+def test_callbacks_of_ones_own_are_told_once_beside_those_of_the_run(tmp_path):
+    class Count(Callback):
+        steps = 0
+
+        def step_end(self, trainer):
+            self.steps += 1
+
+    images = toy_images(14)
+    splits = {"train": images, "validation": images, "test": images}
+    settings = Settings.from_recipe("series.cnn1", epochs=1, batch_size=7)
+    experiment, count = Experiment(settings, splits), Count()
+    experiment.trainer.callbacks.append(count)
+    stop = StopAfter(1)
+    with RunFolder.create(tmp_path / "run") as folder:
+        experiment.begin(folder)
+        assert not experiment.run(folder, stop, stop, say=lambda line: None)
+        assert experiment.run(folder, Callback(), say=lambda line: None)
+    assert count.steps == 2 and len(experiment.trainer.callbacks) == 3
+    assert (tmp_path / "run" / "history.csv").exists()
+    with pytest.raises(ValueError, match="run was trained on arrays given in Python .*; name the data to judge it on"):
+        Experiment.of_run(RunFolder.open(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("splits", [{"train": toy_images(7), "val": toy_images(7)}, toy_images(7), {"train": 1}])
+def test_splits_that_are_none(splits):
+    with pytest.raises(ValueError, match="splits: expected a dictionary of labelled sets for train, validation, test, got "):
+        Experiment(Settings.from_recipe("series.cnn1"), splits)
+
+
 def test_it_learns_and_writes_history():
     trainer = make_trainer()
     history = trainer.fit(epochs=8)
@@ -217,6 +283,12 @@ def test_predict_keeps_truth_and_prediction_together_even_if_the_loader_shuffles
     assert (result.truth == result.predicted).mean() == 1.0
     assert result.truth.tolist() != toy_images().labels.tolist()
     assert result.loss is None
+
+
+def test_predict_takes_probabilities_for_labels():
+    one_hot = [(images, np.eye(3, dtype=np.float32)[labels]) for images, labels in data.DataLoader(toy_images(), 8)]
+    result = predict(make_trainer().model, one_hot)
+    assert result.truth.tolist() == toy_images().labels.tolist()
 
 
 def test_best_epoch_of_equals_has_the_lower_loss():

@@ -10,7 +10,7 @@ __all__ = ["RATE", "ClipSet"]
 RATE = 22050        # samples a second of every clip here: librosa's usual rate, which the papers' features are made at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClipSet(Labelled):
     """Clips of any length, mono, at `RATE`; their labels, and the names of the classes.
 

@@ -8,7 +8,7 @@ from nanoemo.data.labelled import Labelled
 __all__ = ["FeatureSet", "Standardise"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class FeatureSet(Labelled):
     """What was made of a set of clips, to train on: as `ImageSet`, with numbers of any shape in place of pictures.
 

@@ -8,7 +8,7 @@ from nanoemo.data.labelled import Labelled
 __all__ = ["ImageSet"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageSet(Labelled):
     """Images, their labels, and the names of the classes.
 
@@ -45,7 +45,8 @@ class ImageSet(Labelled):
         self._require_arrays("images")
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
             raise ValueError("ImageSet: expected images of dtype uint8 and shape (N, H, W, C), "
-                             f"got {self.images.dtype} {self.images.shape}")
+                             f"got {self.images.dtype} {self.images.shape}; see np.rint(255 * images).astype(np.uint8) for "
+                             "floats from 0 to 1, images[..., None] for (N, H, W), transpose(0, 2, 3, 1) for (N, C, H, W)")
         self._check()
 
     @property

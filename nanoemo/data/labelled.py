@@ -28,10 +28,15 @@ class Labelled:
     def _check(self):
         """ValueError where labels or groups do not fit the things, or labels the names of the classes."""
         kind, count = type(self).__name__, len(getattr(self, self.ARRAYS[0]))
+        if isinstance(self.class_names, str) or not all(isinstance(name, str) for name in self.class_names):
+            raise TypeError(f"{kind}: class_names: expected a tuple of texts, got {self.class_names!r}")
         object.__setattr__(self, "class_names", tuple(self.class_names))
+        if len(set(self.class_names)) < len(self.class_names):
+            raise ValueError(f"{kind}: class_names: {', '.join(self.class_names)}: two classes have the same name")
         if self.labels.shape != (count,) or self.labels.dtype != np.int64:
             raise ValueError(f"{kind}: expected labels of dtype int64 and shape ({count},), one for each of the "
-                             f"{self.NOUN}, got {self.labels.dtype} {self.labels.shape}")
+                             f"{self.NOUN}, got {self.labels.dtype} {self.labels.shape}; see astype(np.int64), argmax(axis=1) "
+                             "for one-hot rows, np.unique(names, return_inverse=True) for names")
         if count and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise ValueError(f"{kind}: labels run from {self.labels.min()} to {self.labels.max()}, but "
                              f"there are {len(self.class_names)} classes (0 to {len(self.class_names) - 1})")
@@ -39,9 +44,16 @@ class Labelled:
             if names.shape != self.labels.shape:
                 raise ValueError(f"{kind}: expected a {group} for each of {count} {self.NOUN}, got an array of "
                                  f"shape {names.shape}")
+        object.__setattr__(self, "groups", {group: names if names.dtype.kind == "U" else names.astype(str)
+                                            for group, names in self.groups.items()})
 
     def __len__(self):
         return len(self.labels)
+
+    def __repr__(self):
+        name, shape = f"{self.name}: " if self.name else "", getattr(self, self.ARRAYS[0]).shape[1:]
+        things = f"{len(self)} {self.NOUN}{f' {shape}' if shape else ''}"
+        return f"{type(self).__name__}({name}{things}, {len(self.class_names)} classes)"
 
     @classmethod
     def joined(cls, parts):

@@ -90,6 +90,8 @@ class DataLoader:
             inputs = self.transform(inputs, rng)
         if not isinstance(inputs, tuple):
             inputs = (inputs,)
+        if self.transform is not None:
+            _check_transformed(inputs, len(labels))
         if self.mix is not None:
             inputs, labels = self.mix(inputs, one_hot(labels, len(self.dataset.class_names)), rng)
         return *inputs, labels
@@ -114,3 +116,15 @@ class DataLoader:
                 yield batch
         finally:
             threads.shutdown(cancel_futures=True)
+
+
+def _check_transformed(inputs, count):
+    """Raise TypeError or ValueError, with what to do, for what a transform should not have given."""
+    for part in inputs:
+        if not isinstance(part, np.ndarray):
+            raise TypeError(f"DataLoader: the transform gave {type(part).__name__}; expected an array, or a tuple of them for a "
+                            "model of several inputs (does it end with return?)")
+        if part.dtype != np.float32:
+            raise TypeError(f"DataLoader: the transform gave {part.dtype}; end it with .astype(np.float32)")
+        if len(part) != count:
+            raise ValueError(f"DataLoader: the transform made {len(part)} of {count} images; the labels would not fit them")

@@ -8,12 +8,12 @@ from nanoemo.nn import shapes_of_inputs
 __all__ = ["Recipe", "build", "names", "recipe", "register"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a paper trains a model; the model's docstring tells what the paper does not say."""
-    paper: str                  # title
-    source: str                 # section, table or figure that defines the model
-    data: str                   # data set
+    paper: str = ""             # title
+    source: str = ""            # section, table or figure that defines the model
+    data: str = ""              # data set
     input_shape: tuple          # of one example; a tuple of shapes where the model takes several inputs
     num_classes: int | None     # None: an auto-encoder, which makes its input again
     epochs: int
@@ -33,12 +33,23 @@ _models = {}                    # name -> (builder, Recipe), in the order of reg
 def register(name, recipe):
     """Decorator that enters a function `builder(num_classes, input_shape, **options) -> Module` under `name`.
 
-    An auto-encoder's has no num_classes.
-    ValueError where the name is taken.
+    An auto-encoder's has no num_classes. A function that is defined anew, as when a notebook's cell is run again, takes its
+    own place. ValueError where the name is another's.
+
+    >>> from nanoemo import models, nn
+    >>> @models.register("my.net", models.Recipe(input_shape=(48, 48, 1), num_classes=7, epochs=5, batch_size=32,
+    ...                                          optimizer="adam", lr=1e-3))
+    ... def my_net(num_classes, input_shape, units=64):
+    ...     size, = nn.output_shape(nn.Flatten(), input_shape)
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(size, units), nn.ReLU(), nn.Linear(units, num_classes))
+    >>> models.build("my.net", units=8).num_parameters()
+    18503
+    >>> del _models["my.net"]
     """
     def enter(builder):
-        if name in _models:
-            raise ValueError(f"models: {name!r} is registered already")
+        known = _models.get(name, (builder,))[0]
+        if (known.__module__, known.__qualname__) != (builder.__module__, builder.__qualname__):
+            raise ValueError(f"models: {name!r} is registered already, for {known.__module__}.{known.__qualname__}")
         _models[name] = builder, recipe
         return builder
     return enter

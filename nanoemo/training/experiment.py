@@ -19,7 +19,7 @@ from nanoemo.training.preparation import input_shape, preparation
 from nanoemo.training.progress import counted
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
-from nanoemo.training.run_data import about, load_splits, settings_on
+from nanoemo.training.run_data import about, check_splits, load_splits, settings_on
 from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Trainer, predict
 from nanoemo.training.versions import versions
@@ -42,6 +42,8 @@ class Experiment:
     def __init__(self, settings, splits=None):
         self.settings = settings
         check_can_run(settings)
+        if splits is not None:
+            check_splits(splits)
         if self.trainer_class.classifies and models.recipe(settings.model).num_classes is None:
             raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so this, "
                              "which is for classifiers, cannot be done with it")
@@ -71,6 +73,7 @@ class Experiment:
                                           self.loader("validation"), device=settings.device, clip_norm=settings.clip_norm,
                                           schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
         self.ending = [] if settings.patience is None else [EarlyStopping(settings.patience)]
+        self.in_charge = []                                     # callbacks of the run itself
 
     trainer_class, loss_unit = Trainer, "cross-entropy, nats"
 
@@ -239,7 +242,9 @@ class Experiment:
         recorder = Recorder(folder, save_every)
         # Snapshots first: a kill between the two repeats the end of the epoch, and keeps the same weights again.
         keepers = [Snapshots(folder)] if folder.snapshots_path.exists() else []
-        trainer.callbacks = [*keepers, recorder, display, *self.ending]
+        own = [callback for callback in trainer.callbacks if callback not in self.in_charge]      # what a user has put there
+        self.in_charge = [*keepers, recorder, display, *self.ending]
+        trainer.callbacks = [*self.in_charge, *own]
         if not folder.last_path.exists():
             self.start(say)
         self._prepare(folder, stop, say)

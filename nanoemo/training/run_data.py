@@ -7,11 +7,23 @@ from pathlib import Path
 import numpy as np
 
 from nanoemo import data, models
+from nanoemo.data.labelled import Labelled
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.training import listening
 from nanoemo.training.settings import Settings
 
-__all__ = ["about", "fingerprint", "load_splits", "settings_on"]
+__all__ = ["about", "check_splits", "fingerprint", "load_splits", "settings_on"]
+
+SPLITS = ("train", "validation", "test")
+
+
+def check_splits(splits):
+    """Raise ValueError unless `splits` are {"train", "validation", "test"}, each a labelled set."""
+    sets = splits if isinstance(splits, dict) else {}
+    if not all(isinstance(sets.get(name), Labelled) for name in SPLITS):
+        got = ", ".join(map(str, sets)) or type(splits).__name__
+        raise ValueError(f"splits: expected a dictionary of labelled sets for {', '.join(SPLITS)}, got {got}; "
+                         "nanoemo.data.divide makes one of a set")
 
 
 def load_splits(settings):
@@ -36,6 +48,9 @@ def settings_on(folder, path=None, **changed):
     settings = Settings.from_config(config, folder.config_path)
     changed = {name: value for name, value in changed.items() if value is not None}
     if path is None:
+        if settings.data is None and not config["data"].get("drawn", True):
+            raise ValueError(f"{folder.path} was trained on arrays given in Python ({config['data']['name']}); name the data to "
+                             "judge it on (in Python Experiment(settings, splits) takes the same arrays)")
         return replace(settings, **changed), True
     same = settings.data is not None and Path(path).resolve() == Path(settings.data).resolve()
     settings = replace(settings, data=str(path))

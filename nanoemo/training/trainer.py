@@ -70,7 +70,8 @@ class Trainer:
     schedule: of the learning rate (nanoemo/optim/schedules.py), told the loss of each epoch; validation's where there is one
     clip_norm: the most that the joint length of all gradients may be; None for any
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
-    Raises TypeError for a set of images where a loader is wanted.
+    Raises TypeError for a set of images where a loader is wanted, ValueError for an optimiser of another model's parameters,
+    and in training where the model gives no scores of two classes at least.
 
     >>> import numpy as np, nanoemo
     >>> from nanoemo import data, nn, ops, optim
@@ -94,6 +95,8 @@ class Trainer:
             if isinstance(loader, Labelled):
                 raise TypeError(f"Trainer: {name}: expected a loader, got {type(loader).__name__}; "
                                 "nanoemo.data.DataLoader(images, batch_size=32) makes one of a set")
+        if not {id(parameter) for parameter in optimizer.params} & {id(parameter) for parameter in model.parameters()}:
+            raise ValueError("Trainer: the optimizer has none of this model's parameters; make it anew of model.parameters()")
         self.model = model
         self.optimizer = optimizer
         self.loss_fn = loss_fn
@@ -126,7 +129,7 @@ class Trainer:
 
         Raises TrainingDiverged where the loss is no longer a finite number, MemoryError where the card is full.
         """
-        self.epochs = epochs
+        self.epochs, self.ended = epochs, False
         self._tell("train_start")
         try:
             while not self.finished and self._run_epoch(stop):
@@ -170,8 +173,7 @@ class Trainer:
         """Of one batch, (input, ..., labels): (loss, number of right answers), two tensors of one value."""
         *inputs, labels = batch
         scores = self.model(*inputs)
-        truth = labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
-        correct = (scores.array.argmax(axis=-1) == truth).sum()
+        correct = (_answers(scores) == _classes(labels)).sum()
         return self.loss_fn(scores, labels), Tensor(correct)
 
     def _learn_from(self, *batch):
@@ -228,6 +230,8 @@ class Trainer:
         for images, result in results:          # only now: to read one makes the card wait
             loss, correct = result.cpu().numpy()
             tally.add(images, float(loss), int(correct), 0.0)
+        if not results:
+            raise ValueError("Trainer: the validation loader gives no batch; give None for no validation")
         if not math.isfinite(tally.loss):
             raise TrainingDiverged(self._diverged(tally.loss, f"in the validation after epoch {self.epoch + 1}"))
         return {"val_loss": tally.loss, "val_accuracy": self._accuracy(tally)}
@@ -276,6 +280,19 @@ class Trainer:
             raise CheckpointError(f"the checkpoint does not fit this run: {error}") from error
 
 
+def _answers(scores):
+    """The class that scores highest for each example, (N,), of scores (N, K)."""
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        raise ValueError(f"the model gives {scores.shape}, but a classifier gives scores (N, K), one for each of two classes at "
+                         "least; in place of one output with a sigmoid give it two, and cross_entropy")
+    return scores.array.argmax(axis=-1)
+
+
+def _classes(labels):
+    """The class of each example, (N,), of labels (N,) or probabilities (N, K)."""
+    return labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
+
+
 def _together(loss, correct):
     """Both as one tensor (2,), so that they come back from the device in one piece."""
     stack = backend.array_module(loss.array).stack
@@ -307,8 +324,10 @@ def predict(model, loader, loss_fn=None, device="cpu", stop=None, answers=None):
             scores = model(*inputs) if answers is None else model(*inputs)[:, answers]
             if loss_fn is not None:
                 losses.append((loss_fn(scores, labels).detach(), len(labels)))
-            predicted.append(scores.array.argmax(axis=-1))
-            truth.append(labels.array.copy())           # a batch on the GPU will be written over
+            predicted.append(_answers(scores))
+            truth.append(_classes(labels).copy())       # a batch on the GPU will be written over
+    if not truth:
+        raise ValueError("predict: the loader gives no batch")
     truth, predicted = (np.concatenate([backend.to_device(part, "cpu") for part in parts]) for parts in (truth, predicted))
     loss = sum(loss.item() * count for loss, count in losses) / len(truth) if losses else None
     return Predictions(truth, predicted, loss)
