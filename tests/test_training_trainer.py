@@ -107,8 +107,15 @@ def test_callbacks_of_ones_own_are_told_once_beside_those_of_the_run(tmp_path):
 
 @pytest.mark.parametrize("splits", [{"train": toy_images(7), "val": toy_images(7)}, toy_images(7), {"train": 1}])
 def test_splits_that_are_none(splits):
-    with pytest.raises(ValueError, match="splits: expected a dictionary of labelled sets for train, validation, test, got "):
+    with pytest.raises(ValueError, match="splits: expected a dictionary of labelled sets for train, validation, got "):
         Experiment(Settings.from_recipe("series.cnn1"), splits)
+
+
+def test_a_run_without_a_test_set_is_refused_before_it_trains(tmp_path):
+    images = toy_images(14)
+    experiment = Experiment(Settings.from_recipe("series.cnn1", batch_size=7), {"train": images, "validation": images})
+    with RunFolder.create(tmp_path / "run") as folder, pytest.raises(ValueError, match="for train, validation, test, got train"):
+        experiment.run(folder, Callback())
 
 
 def test_it_learns_and_writes_history():

@@ -89,8 +89,8 @@ def glorot_uniform(shape):
 def glorot_normal(shape):
     """Normal with variance 2 / (fan_in + fan_out).
 
-    >>> round(float(glorot_normal((300, 100)).std()), 3)            # √(2 / 400) = 0.071
-    0.071
+    >>> round(float(glorot_normal((300, 100)).std()), 2)            # √(2 / 400) = 0.071
+    0.07
     """
     return normal(shape, std=math.sqrt(2 / sum(fans(shape))))
 

@@ -43,7 +43,7 @@ class Experiment:
         self.settings = settings
         check_can_run(settings)
         if splits is not None:
-            check_splits(splits)
+            check_splits(splits, "train", "validation")
         if self.trainer_class.classifies and models.recipe(settings.model).num_classes is None:
             raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so this, "
                              "which is for classifiers, cannot be done with it")
@@ -238,6 +238,7 @@ class Experiment:
         display: the callback that shows progress; stop: looked at between steps, True leaves early with
         everything saved; say: prints a line.
         """
+        check_splits(self.splits, "train", "validation", "test")
         trainer = self.trainer
         recorder = Recorder(folder, save_every)
         # Snapshots first: a kill between the two repeats the end of the epoch, and keeps the same weights again.

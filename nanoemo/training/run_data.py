@@ -14,15 +14,13 @@ from nanoemo.training.settings import Settings
 
 __all__ = ["about", "check_splits", "fingerprint", "load_splits", "settings_on"]
 
-SPLITS = ("train", "validation", "test")
 
-
-def check_splits(splits):
-    """Raise ValueError unless `splits` are {"train", "validation", "test"}, each a labelled set."""
+def check_splits(splits, *names):
+    """Raise ValueError unless `splits` has a labelled set for each of `names`."""
     sets = splits if isinstance(splits, dict) else {}
-    if not all(isinstance(sets.get(name), Labelled) for name in SPLITS):
+    if not all(isinstance(sets.get(name), Labelled) for name in names):
         got = ", ".join(map(str, sets)) or type(splits).__name__
-        raise ValueError(f"splits: expected a dictionary of labelled sets for {', '.join(SPLITS)}, got {got}; "
+        raise ValueError(f"splits: expected a dictionary of labelled sets for {', '.join(names)}, got {got}; "
                          "nanoemo.data.divide makes one of a set")
 
 
