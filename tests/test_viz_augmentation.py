@@ -48,3 +48,10 @@ def test_colour():
 def test_shapes_that_do_not_fit(arguments):
     with pytest.raises(ValueError, match="augmented: expected .* got"):
         viz.augmented(*arguments)
+
+
+@pytest.mark.parametrize("images, samples", [(FACES / 255, FACES / 255), (FACES.astype(np.uint8), FACES / 255)])
+def test_floats_in_0_to_1_would_be_drawn_black(images, samples):
+    with pytest.raises(ValueError, match="augmented: expected images and samples in 0 … 255, got .*multiply .* by 255"):
+        viz.augmented(images, samples[:, None])
+    viz.augmented(0 * images, 0 * samples[:, None])

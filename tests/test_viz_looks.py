@@ -192,6 +192,33 @@ def test_what_does_not_fit(make, message):
         make()
 
 
+DRAWN = {
+    "samples": lambda images: viz.samples(images, [[1.0, 0.0]] * 3, None, ["sad", "happy"]),
+    "saliency": lambda images: viz.saliency(images, MAPS, CAPTIONS),
+    "grad_cam": lambda images: viz.grad_cam(images, MAPS, CAPTIONS),
+    "dreams": lambda images: viz.dreams(IMAGES, images, CAPTIONS),
+    "contact_sheet": lambda images: viz.contact_sheet(images, [0, 0, 1], ["sad", "happy"]),
+    "reconstructions": lambda images: viz.reconstructions(images, images, images),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_floats_in_0_to_1_look_as_uint8_does_and_others_are_refused(name):
+    place = -1 if name in ("dreams", "reconstructions") else 0
+    floats = (IMAGES / 255 * 1.0008 - 0.0004).astype(np.float32)                # a little beyond, by rounding, is 0 or 1
+    drawn = [DRAWN[name](images).axes[place].images[0] for images in (IMAGES, floats)]
+    shown = [np.asarray(image.get_array()) / image.get_clim()[1] for image in drawn]
+    assert shown[0].std() > 0.1
+    np.testing.assert_allclose(*shown, atol=0.003)
+    with pytest.raises(ValueError, match=f"{name}: expected images of uint8, or floats in 0 … 1, got float32 from .*by 255"):
+        DRAWN[name](IMAGES.astype(np.float32))
+
+
+def test_images_less_their_mean_are_drawn_beside_their_reconstruction():
+    figure = viz.reconstructions(IMAGES / 255 - 0.5, IMAGES / 255, IMAGES / 255)
+    assert figure.axes[0].images[0].get_array().min() == 0
+
+
 @pytest.mark.parametrize("suffix, start", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")])
 def test_saved_files_are_the_same_each_time(tmp_path, suffix, start):
     paths = [tmp_path / f"{n}.{suffix}" for n in range(2)]

@@ -15,7 +15,7 @@ def augmented(images, samples, labels=None, classes=None, title="Augmentation"):
 
     images: (R, H, W, C), 0 to 255, gray or RGB; samples: (R, S, H, W, C)
     labels: probabilities (R, S, K), written below the samples with the names `classes`; None where they are not mixed
-    Raises ValueError where shapes do not fit. `nanoemo.data.augmented_samples` makes the first three.
+    Raises ValueError where shapes do not fit, and for floats in 0 … 1. `nanoemo.data.augmented_samples` makes the first three.
 
     >>> from nanoemo.data import augmented_samples, drawn_faces
     >>> figure = augmented(*augmented_samples(drawn_faces(20), "flip,rotate", rows=2, columns=4))
@@ -26,6 +26,9 @@ def augmented(images, samples, labels=None, classes=None, title="Augmentation"):
     if images.ndim != 4 or images.shape[3] not in (1, 3) or samples.ndim != 5 or samples[:, 0].shape != images.shape:
         raise ValueError("augmented: expected images (R, H, W, C), gray or RGB, and samples (R, S, H, W, C), got shapes "
                          f"{images.shape} and {samples.shape}")
+    if _of_unit_range(images) or _of_unit_range(samples) and images.max() > 1:
+        raise ValueError(f"augmented: expected images and samples in 0 … 255, got them up to {images.max():g} and "
+                         f"{samples.max():g}; multiply those in 0 … 1 by 255")
     wanted = None if labels is None else (*samples.shape[:2], len(classes or ()))
     if labels is not None and np.shape(labels) != wanted:
         raise ValueError(f"augmented: expected labels of shape {wanted}, (R, S, names in classes), got {np.shape(labels)}")
@@ -49,6 +52,11 @@ def augmented(images, samples, labels=None, classes=None, title="Augmentation"):
             line[0].set_title("original", fontsize=TICK_SIZE)
             line[1].set_title("augmented", fontsize=TICK_SIZE)
     return figure
+
+
+def _of_unit_range(images):
+    """Whether they are floats in 0 … 1, and not black altogether."""
+    return images.dtype.kind == "f" and 0 < images.max() <= 1
 
 
 def _in_words(label, classes):

@@ -1,7 +1,7 @@
 """What an auto-encoder makes of its input, beside that input."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, new_figure
+from nanoemo.viz.style import TICK_SIZE, as_pictures, new_figure
 
 __all__ = ["reconstructions"]
 
@@ -13,9 +13,10 @@ GRAY = {"cmap": "gray", "vmin": 0, "vmax": 1}
 def reconstructions(images, targets, outputs, title="Reconstructions"):
     """Figure with a column an image: the image, and below it, for channels of the features, target and reconstruction.
 
-    images: (N, H, W, C), in 0 … 1; targets, outputs: (N, h, w, c), in 0 … 1. Where the targets have one channel and the
-    images' size they are the images, which are not drawn twice. A feature and its reconstruction are drawn from 0 (black) to
-    the largest value of either (pale yellow). Raises ValueError where shapes do not fit together.
+    images: (N, H, W, C), uint8 or floats in 0 … 1; targets, outputs: (N, h, w, c), in 0 … 1. Where the targets have one
+    channel and the images' size they are the images, which are not drawn twice. A feature and its reconstruction are drawn from
+    0 (black) to the largest value of either (pale yellow). Raises ValueError where shapes do not fit together, or images lie
+    beyond 1.
 
     >>> faces = np.zeros((4, 48, 48, 1), np.float32)
     >>> [axes.get_ylabel() for axes in reconstructions(faces, faces, faces).axes[::4]]
@@ -26,15 +27,21 @@ def reconstructions(images, targets, outputs, title="Reconstructions"):
         raise ValueError(f"reconstructions: expected images (N, H, W, C) and targets and outputs of one shape (N, h, w, c), "
                          f"got shapes {images.shape}, {targets.shape} and {outputs.shape}")
     if targets.shape == images.shape:
-        rows = [("image", images, GRAY), ("reconstruction", outputs, GRAY)]
+        rows = [("image", _gray(images), GRAY), ("reconstruction", _gray(outputs), GRAY)]
     else:
-        rows = [("image", images, GRAY)]
+        rows = [("image", _gray(images), GRAY)]
         for channel in _liveliest(targets):
             pair = targets[..., [channel]], outputs[..., [channel]]
             most = max(1e-12, *(features.max() for features in pair))           # few features come near 1
             colors = {"cmap": "magma", "vmin": 0, "vmax": most}
             rows += [(f"feature {channel}", pair[0], colors), ("reconstruction", pair[1], colors)]
     return _grid(rows, title)
+
+
+def _gray(images):
+    """Floats in 0 … 1; below that, where images less their mean image lie, they are drawn black."""
+    pictures = as_pictures("reconstructions", np.maximum(images, 0))
+    return pictures / 255 if pictures.dtype == np.uint8 else pictures
 
 
 def _liveliest(targets):

@@ -1,7 +1,7 @@
 """Contact sheets: a row of example images for each class."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, new_figure
+from nanoemo.viz.style import TICK_SIZE, as_pictures, new_figure
 
 __all__ = ["contact_sheet"]
 
@@ -11,8 +11,8 @@ GAP, WHITE = 4, 255             # pixels between two images
 def contact_sheet(images, labels, classes, columns=12, title="Contact sheet", seed=0):
     """Figure with `columns` images of each class, drawn by `seed`, and how many images the class has.
 
-    images: uint8 (N, H, W, 1) or (N, H, W, 3); labels: int (N,); classes: names in the order of the labels.
-    A class with fewer images leaves the rest of its row white. Raises ValueError where the shapes do not fit.
+    images: (N, H, W, 1) or (N, H, W, 3), uint8 or floats in 0 … 1; labels: int (N,); classes: names in the order of the labels.
+    A class with fewer images leaves the rest of its row white. Raises ValueError where shapes or ranges do not fit.
 
     >>> images = np.zeros((5, 8, 8, 1), np.uint8)
     >>> figure = contact_sheet(images, [0, 1, 1, 1, 1], ["sad", "happy"], columns=3)
@@ -23,6 +23,9 @@ def contact_sheet(images, labels, classes, columns=12, title="Contact sheet", se
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or labels.shape != images.shape[:1]:
         raise ValueError("contact_sheet: expected images (N, H, W, 1) or (N, H, W, 3) and labels (N,), got "
                          f"{images.shape} and {labels.shape}")
+    images = as_pictures("contact_sheet", images)
+    if images.dtype != np.uint8:
+        images = np.rint(255 * images)
     height, width = images.shape[1] + GAP, images.shape[2] + GAP
     sheet = np.full((len(classes) * height, columns * width, images.shape[-1]), WHITE, np.uint8)
     counts = np.bincount(labels, minlength=len(classes))

@@ -19,6 +19,8 @@ SEVERAL = [BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black"]   
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 17, 15, 13      # points, on a figure about 8 inches wide
 TITLE_LINE = 0.3                                    # inches
 
+ROUNDING = 1e-3             # beyond 0 and 1 is taken for 0 and 1
+
 
 def new_figure(title, size, layout="constrained"):
     """An empty figure of (width, height) inches, its title broken into lines that fit; higher by each line after the first."""
@@ -58,18 +60,60 @@ def new_grid(rows, columns, title, cell=1.7, below=0.0):
 
 
 def show_image(axes, image):
-    """Draw an image (H, W, 1) or (H, W, 3), uint8 or floats in 0 … 1."""
-    image = np.asarray(image)
+    """Draw an image (H, W, 1) or (H, W, 3) of those that `check_images` gives."""
     most = 255 if image.dtype == np.uint8 else 1
     axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=most)
 
 
+def as_pictures(name, images):
+    """`images` of any shape as an array, ready to be drawn: uint8 as they are, floats in 0 … 1.
+
+    Raises ValueError, in the name of a figure, where floats lie beyond that.
+
+    >>> as_pictures("samples", [0.5, 1.0001])
+    array([0.5, 1. ])
+    >>> as_pictures("samples", [0.0, 200.0])
+    Traceback (most recent call last):
+        ...
+    ValueError: samples: expected images of uint8, or floats in 0 … 1, got float64 from 0 to 200; divide those in 0 … 255 by 255
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return images
+    if _beyond(images):
+        raise ValueError(f"{name}: expected images of uint8, or floats in 0 … 1, got {images.dtype} from {np.nanmin(images):g} "
+                         f"to {np.nanmax(images):g}; divide those in 0 … 255 by 255")
+    return np.clip(images, 0, 1)
+
+
+def check_shares(name, values):
+    """`values` as an array of floats; ValueError, in the name of a figure, where one is not in 0 … 1. None becomes NaN.
+
+    >>> check_shares("accuracy_curves", [0.5, None])
+    array([0.5, nan])
+    >>> check_shares("accuracy_curves", [20, 90])
+    Traceback (most recent call last):
+        ...
+    ValueError: accuracy_curves: expected shares from 0 to 1, got numbers from 20 to 90; divide per cent by 100
+    """
+    values = np.asarray(values, float)
+    if _beyond(values):
+        raise ValueError(f"{name}: expected shares from 0 to 1, got numbers from {np.nanmin(values):g} to {np.nanmax(values):g}; "
+                         "divide per cent by 100")
+    return values
+
+
+def _beyond(values):
+    """Whether one of them is less than 0 or more than 1. NaN, for what is not known, is neither."""
+    return ((values < -ROUNDING) | (values > 1 + ROUNDING)).any()
+
+
 def check_images(name, images):
-    """`images` as an array; ValueError, in the name of a figure, where they are not (N, H, W, 1) or (N, H, W, 3), N > 0."""
+    """`as_pictures` of images; ValueError, too, where they are not (N, H, W, 1) or (N, H, W, 3), N > 0."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or len(images) == 0:
         raise ValueError(f"{name}: expected images of shape (N, H, W, 1) or (N, H, W, 3), got {images.shape}")
-    return images
+    return as_pictures(name, images)
 
 
 def remove_box(axes):
