@@ -185,10 +185,32 @@ def test_samples():
     (lambda: viz.saliency(IMAGES[..., 0], MAPS, CAPTIONS), r"got \(3, 12, 10\)"),
     (lambda: viz.saliency(IMAGES, MAPS[:, 0, 0], CAPTIONS), r"expected a map"),
     (lambda: viz.samples(IMAGES, [[1.0]], [0], ["sad"]), r"3 images and 1 classes, but probabilities \(1, 1\)"),
+    (lambda: viz.samples(IMAGES, [[1.0]] * 3, [0, -1, 0], ["sad"]), "samples: there is no class number -1; labels run from 0 to"),
+    (lambda: viz.samples(IMAGES, [[1.0]] * 3, [0, 0, 9], ["sad"]), "samples: there is no class number 9; labels run from 0 to 0"),
     (lambda: viz.save(None, "a.gif"), "a.gif: a figure's name ends in .png, .svg or .pdf"),
 ])
 def test_what_does_not_fit(make, message):
     with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name, make", [
+    ("accuracy_curves", lambda: viz.accuracy_curves([20, 60, 90])),
+    ("accuracy_curves", lambda: viz.accuracy_curves([0.2, 0.6], [20, 60])),
+    ("accuracy_curves: chance", lambda: viz.accuracy_curves([0.2], chance=14.3)),
+    ("run_curves: val_accuracy of a", lambda: viz.run_curves({"a": {**RUN, "val_accuracy": [30, 40, 50]}})),
+    ("run_curves: chance", lambda: viz.run_curves({"a": RUN}, chance=14.3)),
+    ("per_class_accuracy", lambda: viz.per_class_accuracy([50, np.nan], ["sad", "happy"])),
+    ("class_table", lambda: viz.class_table({"a": [50, 90]}, ["sad", "happy"])),
+    ("group_accuracy", lambda: viz.group_accuracy({"KA": 50, "KL": 90}, 1 / 7)),
+    ("group_accuracy", lambda: viz.group_accuracy({"KA": 0.5}, 14.3)),
+    ("timeline", lambda: viz.timeline([(0, 3), (1, 4)], [[20, 80], [np.nan] * 2], ["sad", "happy"])),
+    ("search_results", lambda: viz.search_results([{**TRIED[0], "accuracy": 50}, {**TRIED[1], "accuracy": None}], ["lr"])),
+    ("faces_in_photo", lambda: viz.faces_in_photo(IMAGES[0].repeat(3, 2), [(5, 5, 4, 0)], [[20, 80]], ["sad", "happy"])),
+    ("samples", lambda: viz.samples(IMAGES, [[-3.0, 2.5]] * 3, None, ["sad", "happy"])),
+])
+def test_per_cent_and_logits_are_no_shares(name, make):
+    with pytest.raises(ValueError, match=f"^{name}: expected shares from 0 to 1, got numbers from .* divide per cent by 100"):
         make()
 
 

@@ -1,7 +1,7 @@
 """Figures a class at a time: confusion matrices, per-class accuracy, how many examples there are."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, check_shares, new_axes, remove_box
 
 __all__ = ["class_counts", "class_table", "confusion_matrix", "per_class_accuracy"]
 
@@ -43,13 +43,14 @@ def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"
 
 
 def per_class_accuracy(values, classes, title="Accuracy of each class"):
-    """Figure with a bar a class; `values` are shares in [0, 1], NaN for a class without samples.
+    """Figure with a bar a class; `values` are shares in [0, 1], NaN for a class without samples. Raises ValueError for
+    other numbers, and where there is not one a class.
 
     >>> figure = per_class_accuracy([0.5, float("nan")], ["sad", "happy"])
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['50', 'no samples']
     """
-    values = np.asarray(values, dtype=float)
+    values = check_shares("per_class_accuracy", values)
     if values.shape != (len(classes),):
         raise ValueError(f"per_class_accuracy: {len(classes)} classes but values have shape {values.shape}")
     figure, axes = new_axes(title, "accuracy (% of the class)", "",
@@ -71,7 +72,8 @@ def class_table(values, classes, title="Accuracy of each class (%)"):
     """Figure of a table: a row a class, a column a model, the best of each row in bold (Alizadeh & Fazel, table 3).
 
     values: {model: shares in [0, 1], one a class}, NaN for a class without samples, which gets a dash. None is bold where
-        all are equal. Raises ValueError where there is no model or shares and classes do not fit together.
+        all are equal. Raises ValueError where there is no model, numbers are no shares, or they and the classes do not fit
+        together.
 
     >>> figure = class_table({"shallow": [0.32, 0.75], "deep": [0.63, 0.805]}, ["sad", "happy"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -81,6 +83,7 @@ def class_table(values, classes, title="Accuracy of each class (%)"):
     if table.shape != (len(values), len(classes)) or not values:
         raise ValueError(f"class_table: expected {len(classes)} values, one a class, for each of at least one model, "
                          f"got shape {table.shape}")
+    check_shares("class_table", table)
     width = max(1.5, 0.13 * max(map(len, values)))           # inches of a column, by the longest name
     figure, axes = new_axes(title, "", "", size=(max(8.0, 2.6 + width * len(values)), 1.7 + 0.5 * len(classes)))
     axes.imshow(table.T, cmap="Blues", vmin=0, vmax=1, aspect="auto")

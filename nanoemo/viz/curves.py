@@ -1,7 +1,7 @@
 """Curves over epochs: loss and accuracy of training and validation."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, new_axes, new_figure, remove_box
+from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, check_shares, new_axes, new_figure, remove_box
 
 __all__ = ["loss_curves", "accuracy_curves", "run_curves"]
 
@@ -21,14 +21,15 @@ def loss_curves(train, validation=None, title="Loss", loss="cross-entropy, nats"
 
 def accuracy_curves(train, validation=None, title="Accuracy", chance=None):
     """Figure of the accuracy (shares in [0, 1], drawn in per cent) of each epoch; `chance` draws a dotted
-    line.
+    line. Raises ValueError for numbers that are no shares, and as `loss_curves` does.
 
     >>> figure = accuracy_curves([0.2, 0.6], [0.3, 0.5], chance=1 / 7)
     >>> figure.axes[0].get_ylabel()
     'accuracy (%)'
     """
-    train, validation = (None if values is None else 100 * np.asarray(values, dtype=float)
+    train, validation = (None if values is None else 100 * check_shares("accuracy_curves", values)
                          for values in (train, validation))
+    check_shares("accuracy_curves: chance", chance)
     figure = _curves("accuracy_curves", train, validation, title, "accuracy (%)")
     axes = figure.axes[0]
     axes.set_ylim(0, 102)
@@ -44,7 +45,8 @@ def run_curves(runs, title="Loss and accuracy", chance=None, loss="cross-entropy
     runs: {name: {"loss": values, "accuracy": values, "val_loss": values, "val_accuracy": values}}, a value an epoch,
         accuracies as shares in [0, 1]; any but the first may be missing. Epochs may differ from run to run.
     chance: accuracy of guessing, a dotted line; loss: what was measured, and in what unit
-    Raises ValueError for no run, for more than can be told apart, and for columns of different lengths.
+    Raises ValueError for no run, for more than can be told apart, for columns of different lengths, and for accuracies that
+    are no shares.
 
     >>> run = {"loss": [1.9, 1.2], "accuracy": [0.2, 0.5]}
     >>> figure = run_curves({"shallow": run, "deep": run})
@@ -53,6 +55,7 @@ def run_curves(runs, title="Loss and accuracy", chance=None, loss="cross-entropy
     """
     if not 1 <= len(runs) <= len(SEVERAL):
         raise ValueError(f"run_curves: {len(runs)} runs; from 1 to {len(SEVERAL)} can be told apart")
+    check_shares("run_curves: chance", chance)
     wanted = [("loss", f"mean loss ({loss})", 1)]
     if any("accuracy" in columns for columns in runs.values()):
         wanted.append(("accuracy", "accuracy (%)", 100))
@@ -90,7 +93,8 @@ def _draw_run(axes, run, columns, name, scale, color):
     epochs = np.arange(1, lengths.pop() + 1)
     for key, style, what in ((name, "o-", "training"), (f"val_{name}", "s--", "validation")):
         if key in columns:
-            axes.plot(epochs, scale * np.asarray(columns[key], float), style, color=color, label=f"{run}, {what}",
+            values = check_shares(f"run_curves: {key} of {run}", columns[key]) if name == "accuracy" else columns[key]
+            axes.plot(epochs, scale * np.asarray(values, float), style, color=color, label=f"{run}, {what}",
                       **_weight(len(epochs)))
 
 

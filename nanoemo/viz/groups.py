@@ -1,7 +1,7 @@
 """Accuracy of one group of examples beside another: people above all, who differ more than pictures do."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, check_shares, new_axes, remove_box
 
 __all__ = ["group_accuracy"]
 
@@ -21,8 +21,9 @@ def group_accuracy(values, chance, title="Accuracy of each person", what="person
     ['mean 55 %', 'spread 15 points', 'chance 14 %']
     """
     shares = np.array(list(values.values()), float)
-    if shares.size == 0 or not ((shares >= 0) & (shares <= 1)).all():
+    if shares.size == 0 or np.isnan(shares).any():
         raise ValueError(f"group_accuracy: expected a share from 0 to 1 for at least one {what}, got {values}")
+    check_shares("group_accuracy", [*shares, chance])
     order = np.argsort(-shares, kind="stable")
     shares, names = 100 * shares[order], [list(values)[place] for place in order]
     mean, spread, places = shares.mean(), shares.std(), range(len(names))

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, new_figure
+from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, check_shares, new_figure
 
 __all__ = ["faces_in_photo"]
 
@@ -18,13 +18,13 @@ def faces_in_photo(picture, faces, probabilities, classes, title=""):
     faces: sequence of (x, y, side, tilt, ...), pixels and degrees clockwise, as `nanoemo.data.Face`
     probabilities: (N, K), a row a face; classes: the K names
     Of more than 24 faces the charts of the first 24 are drawn, and the figure says so.
-    Raises ValueError where the numbers of faces, rows and classes do not fit.
+    Raises ValueError where the numbers of faces, rows and classes do not fit, and for what are no probabilities.
 
     >>> figure = faces_in_photo(np.zeros((60, 80, 3), np.uint8), [(40, 30, 20, 10)], [[0.2, 0.8]], ["sad", "happy"])
     >>> [text.get_text() for text in figure.axes[0].texts], figure.axes[1].get_title()
     (['1  happy 80 %'], '1  happy 80 %')
     """
-    probabilities = np.reshape(probabilities, (-1, len(classes)))
+    probabilities = np.reshape(check_shares("faces_in_photo", probabilities), (-1, len(classes)))
     if len(faces) != len(probabilities):
         raise ValueError(f"faces_in_photo: {len(faces)} faces, but probabilities for {len(probabilities)}")
     charts = min(len(faces), MOST_CHARTS)

@@ -1,7 +1,7 @@
 """Images beside what a network makes of them: where it looks, what it would like to see, what it answers."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, GREY, ORANGE, TICK_SIZE, check_images, new_grid, remove_box, show_image
+from nanoemo.viz.style import BLUE, GREY, ORANGE, TICK_SIZE, check_images, check_shares, new_grid, remove_box, show_image
 
 __all__ = ["dreams", "grad_cam", "saliency", "samples"]
 
@@ -64,16 +64,20 @@ def samples(images, probabilities, labels, classes, title="Predictions"):
     """Figure of images, each beside the probability of every class, as bars.
 
     images: (N, H, W, 1) or (N, H, W, 3); probabilities: (N, K); labels: int (N,), the true classes, or None where unknown
-    The bar of the true class is blue; where another is the longest, that is orange. Raises ValueError where shapes do not fit.
+    The bar of the true class is blue; where another is the longest, that is orange. Raises ValueError where shapes do not fit,
+    and for what are no probabilities or no classes.
 
     >>> figure = samples(np.zeros((1, 8, 8, 1)), [[0.2, 0.8]], [1], ["sad", "happy"])
     >>> figure.axes[0].get_title(), [label.get_text() for label in figure.axes[1].get_yticklabels()]
     ('happy', ['sad', 'happy'])
     """
-    images, probabilities = check_images("samples", images), np.asarray(probabilities, float)
+    images, probabilities = check_images("samples", images), check_shares("samples", probabilities)
     if probabilities.shape != (len(images), len(classes)) or labels is not None and np.shape(labels) != (len(images),):
         raise ValueError(f"samples: {len(images)} images and {len(classes)} classes, but probabilities {probabilities.shape} "
                          f"and labels {np.shape(labels)}")
+    unknown = [] if labels is None else [label for label in labels if label not in range(len(classes))]
+    if unknown:
+        raise ValueError(f"samples: there is no class number {unknown[0]}; labels run from 0 to {len(classes) - 1}")
     across = min(3, len(images))
     rows = -(-len(images) // across)
     figure, grid = new_grid(rows, 2 * across, title, cell=2.2)

@@ -1,7 +1,7 @@
 """What a search found: accuracy over the values that were tried."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, new_axes, remove_box
+from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, check_shares, new_axes, remove_box
 
 __all__ = ["search_results"]
 
@@ -12,11 +12,13 @@ def search_results(rows, names, title="Search"):
     rows: dictionaries with the values of the settings, "accuracy" (a share, or None where training diverged) and "spread"
     names: of the one or two settings to draw; where several rows have the same values of them, the best is drawn
     Two settings whose every combination was tried make a table of cells; drawn at random, each is a disc.
+    Raises ValueError for an accuracy that is no share.
 
     >>> rows = [{"lr": lr, "hidden": n, "accuracy": 0.5, "spread": 0.1} for lr in (0.1, 0.01) for n in (8, 16, 32)]
     >>> [text.get_text() for text in search_results(rows, ["lr", "hidden"]).axes[0].texts]
     ['50.0', '50.0', '50.0', '50.0', '50.0', '50.0']
     """
+    check_shares("search_results", [row["accuracy"] for row in rows])
     best = {}
     for row in sorted(rows, key=lambda row: row["accuracy"] or 0):
         best[tuple(_hashable(row[name]) for name in names)] = row

@@ -1,7 +1,7 @@
 """What was heard in a long recording: how probable each emotion is, over time."""
 import numpy as np
 
-from nanoemo.viz.style import LABEL_SIZE, TICK_SIZE, new_axes
+from nanoemo.viz.style import LABEL_SIZE, TICK_SIZE, check_shares, new_axes
 
 __all__ = ["timeline"]
 
@@ -14,13 +14,13 @@ def timeline(spans, probabilities, classes, title="Over time"):
     spans: (W, 2), where each window begins and ends, in seconds, in order; they may overlap. What was found in a window
         is drawn around its middle, halfway to the neighbours'.
     probabilities: (W, K), a row a window, NaN for a silent one; classes: the K names
-    Raises ValueError where their shapes do not fit together.
+    Raises ValueError where their shapes do not fit together, or numbers are no probabilities.
 
     >>> figure = timeline([(0, 3), (1, 4)], [[0.2, 0.8], [0.6, 0.4]], ["sad", "happy"])
     >>> figure.axes[0].get_xlabel(), [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ('time (s)', ['sad', 'happy'])
     """
-    spans, probabilities = np.asarray(spans, float), np.asarray(probabilities, float)
+    spans, probabilities = np.asarray(spans, float), check_shares("timeline", probabilities)
     if spans.ndim != 2 or len(spans) == 0 or spans.shape[1] != 2 or probabilities.shape != (len(spans), len(classes)):
         raise ValueError(f"timeline: spans of shape {spans.shape}, probabilities of {probabilities.shape} and {len(classes)} "
                          "classes; expected (W, 2), (W, K) and K")
