@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoemo.interpret.layers import as_tensors, class_scores, constant, find_layer
+from nanoemo.interpret.layers import as_tensors, class_scores, constant, find_layer, images_first
 from nanoemo.nn import undisturbed, watch
 
 __all__ = ["Goal", "dream"]
@@ -69,7 +69,8 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
     steps: in all, shared among the octaves; octaves: how often the blur is halved, down to half a pixel
     rate: root mean square change of the pixels in a step; smoothness: weight of the regulariser, 0 to 0.25
     jitter: largest shift, in pixels; seed: of the shifts
-    Raises ValueError for a smoothness with which the image would not settle.
+    Raises ValueError for images of another shape or beyond low and high, for no octave, and for a smoothness with which the
+    image would not settle.
 
     >>> import nanoemo
     >>> from nanoemo import models
@@ -84,8 +85,11 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
 
     if not 0 <= smoothness <= 0.25:
         raise ValueError(f"dream: smoothness is {smoothness}; expected a number from 0 to 0.25")
-    several = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
-    images, others = np.array(several[0], np.float32), several[1:]
+    if octaves < 1:
+        raise ValueError(f"dream: octaves is {octaves}; expected 1 or more")
+    first, *others = images_first(inputs)
+    images = np.array(first, np.float32)
+    _check_range(images, low, high)
     rng = np.random.default_rng(seed)
     for step in range(steps):
         blur = 2.0 ** (octaves - 2 - step * octaves // steps)
@@ -97,6 +101,15 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
         change = rate * uphill / np.maximum(size, np.finfo(np.float32).tiny) - smoothness * roughness_gradient(images)
         images = np.clip(images + change, low, high, dtype=np.float32)
     return images
+
+
+def _check_range(images, low, high):
+    """ValueError where pixels lie beyond low and high by more than rounding: they would be cut off, and the image lost."""
+    rounding = 1e-3 * np.max(np.subtract(high, low))
+    if (images < low - rounding).any() or (images > high + rounding).any():
+        raise ValueError(f"dream: the images run from {images.min():g} to {images.max():g}, but pixels may be from "
+                         f"{np.min(low):g} to {np.max(high):g}; give low and high as the network's images have them "
+                         "(high=255 for bytes), or divide the images by 255 if it was trained on such")
 
 
 def _gradient(model, inputs, goal):

@@ -5,7 +5,7 @@ gradient of its own.
 """
 import numpy as np
 
-from nanoemo.interpret.layers import as_tensors, class_scores, constant, find_layer
+from nanoemo.interpret.layers import as_tensors, class_scores, constant, find_layer, images_first
 from nanoemo.nn import watch
 from nanoemo.tensor import Tensor
 
@@ -19,9 +19,9 @@ def saliency(model, inputs, targets):
 
     inputs: images (N, H, W, C); or a tuple of images and further inputs, which are held as they are
     targets: int (N,), the class of each image that is asked about
-    Raises ValueError where the model gives no scores, or knows no such class.
+    Raises ValueError for images of another shape, and where the model gives no scores, or knows no such class.
     """
-    images, *others = as_tensors(model, inputs)
+    images, *others = as_tensors(model, images_first(inputs))
     images.requires_grad = True
     with constant(model):
         sum_of_scores(class_scores(model, [images, *others]), targets).backward()
@@ -37,7 +37,8 @@ def grad_cam(model, inputs, targets, layer):
     something.
 
     inputs, targets: as for `saliency`; layer: name of a layer that gives (N, h, w, channels), usually the last such
-    Raises ValueError for an unknown layer, and for one that gives no maps or on which the scores do not depend.
+    Raises ValueError as `saliency` does, for an unknown layer, and for one that gives no maps or on which the scores do not
+    depend.
     """
     module = find_layer(model, layer)
     seen = []
@@ -48,7 +49,7 @@ def grad_cam(model, inputs, targets, layer):
             seen.append(output)
 
     with constant(model), watch(take_hold):
-        scores = class_scores(model, as_tensors(model, inputs))
+        scores = class_scores(model, as_tensors(model, images_first(inputs)))
         if not seen or seen[-1].ndim != 4:
             given = f"gives {seen[-1].shape}" if seen else "does not run when the model does"
             raise ValueError(f"layer {layer!r} {given}; expected maps (N, h, w, channels)")

@@ -8,7 +8,7 @@ from nanoemo import ops
 from nanoemo.nn import Activation, evaluating, undisturbed, watch
 from nanoemo.tensor import Tensor
 
-__all__ = ["as_tensors", "constant", "find_layer", "map_layers", "outputs_of", "probabilities", "sparsity"]
+__all__ = ["as_tensors", "constant", "find_layer", "images_first", "map_layers", "outputs_of", "probabilities", "sparsity"]
 
 
 def find_layer(model, name):
@@ -115,6 +115,22 @@ def as_tensors(model, inputs):
     several = inputs if isinstance(inputs, (tuple, list)) else [inputs]
     device = next((parameter.device for parameter in model.parameters()), None)
     return [Tensor(array, device=device) for array in several]
+
+
+def images_first(inputs):
+    """`inputs`, an array or a tuple of arrays, as a list. ValueError where the first of them is not images (N, H, W, C).
+
+    >>> images_first(np.zeros((2, 48, 48)))
+    Traceback (most recent call last):
+        ...
+    ValueError: expected images (N, H, W, C), got shape (2, 48, 48); gray ones have C = 1: images[..., None]
+    """
+    several = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    shape = np.shape(several[0])
+    if len(shape) != 4:
+        remedy = "; gray ones have C = 1: images[..., None]" if len(shape) == 3 else ""
+        raise ValueError(f"expected images (N, H, W, C), got shape {shape}{remedy}")
+    return several
 
 
 @contextmanager
