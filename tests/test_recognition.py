@@ -65,6 +65,33 @@ def test_a_picture_that_is_a_face_already(tiny_run):
     np.testing.assert_allclose(list(found.probabilities.values()), recognizer.probabilities(image[None])[0], atol=1e-6)
 
 
+def test_a_gray_array_is_answered_as_one_in_colour(tiny_run):
+    recognizer, image = Recognizer(tiny_run), drawn_faces(1).images[0]
+    for gray in (image, image[..., 0]):
+        assert recognizer(gray, whole=True) == recognizer(image.repeat(3, axis=2), whole=True)
+    photo = astronaut()[..., 0]
+    assert recognizer(photo) == recognizer(np.stack([photo] * 3, axis=-1)) != []
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("picture, message", [
+    (np.zeros((0, 0, 3), np.uint8), r"got uint8 \(0, 0, 3\)$"),
+    (np.zeros((9, 9, 4), np.uint8), r"got uint8 \(9, 9, 4\)$"),
+    (np.zeros((9, 9, 3)), r"got float64 \(9, 9, 3\); \(255 \* pixels\).astype\(np.uint8\) makes bytes"),
+    (np.zeros(9, np.uint8), r"got uint8 \(9,\)$"),
+])
+def test_arrays_that_are_no_picture(tiny_run, picture, message, whole):
+    with pytest.raises(ValueError, match=r"recognizer: expected a picture of dtype uint8 and shape \(H, W, 3\).*" + message):
+        Recognizer(tiny_run)(picture, whole=whole)
+
+
+@pytest.mark.parametrize("images", [np.zeros((2, 48, 48, 1), np.float32), np.zeros((2, 48, 48, 3), np.uint8),
+                                    np.zeros((48, 48, 1), np.uint8)])
+def test_probabilities_are_of_bytes_of_the_networks_size(tiny_run, images):
+    with pytest.raises(ValueError, match=r"probabilities: expected images of dtype uint8 and shape \(N, 48, 48, 1\), got"):
+        Recognizer(tiny_run).probabilities(images)
+
+
 def damaged(run, tmp_path, **changes):
     """A copy of the run whose config.json has other settings."""
     folder = tmp_path / "damaged"

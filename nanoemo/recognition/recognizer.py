@@ -62,11 +62,12 @@ class Recognizer(Trained):
     def __call__(self, picture, whole=False, **search):
         """The faces in a picture, largest first, as a list of `Recognized`.
 
-        picture: a path, or uint8 (H, W, 3) as `nanoemo.data.read_photo` gives it
+        picture: a path, or uint8 (H, W, 3) as `nanoemo.data.read_photo` gives it, or gray (H, W) or (H, W, 1)
         whole: the picture is a face already: take the largest square about its centre, and search for nothing
         search: as for `nanoemo.data.find_faces`
+        Raises ValueError for an array of another shape or dtype, and as `nanoemo.data.read_photo` does.
         """
-        picture = picture if isinstance(picture, np.ndarray) else data.read_photo(picture)
+        picture = _in_colour(picture) if isinstance(picture, np.ndarray) else data.read_photo(picture)
         faces = [_whole(picture)] if whole else data.find_faces(picture, **search)
         if not faces:
             return []
@@ -77,9 +78,29 @@ class Recognizer(Trained):
                 for face, row in zip(faces, self.probabilities(crops))]
 
     def probabilities(self, images):
-        """float32 (N, K), the softmax of the network's scores, for images uint8 (N, *example_shape)."""
+        """float32 (N, K), the softmax of the network's scores, for images uint8 (N, *example_shape).
+
+        Raises ValueError for another shape or dtype.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != self.example_shape:
+            raise ValueError(f"probabilities: expected images of dtype uint8 and shape (N, {str(self.example_shape)[1:]}, got "
+                             f"{images.dtype} {images.shape}{_remedy(images)}")
         inputs = self.prepare(images.astype(np.float32), None)
         return self._ask(*(inputs if isinstance(inputs, tuple) else (inputs,)))
+
+
+def _in_colour(picture):
+    """A picture uint8 (H, W, 3), of such or of gray (H, W) or (H, W, 1)."""
+    shape = picture.shape
+    if picture.dtype != np.uint8 or not picture.size or not (len(shape) == 2 or len(shape) == 3 and shape[2] in (1, 3)):
+        raise ValueError("recognizer: expected a picture of dtype uint8 and shape (H, W, 3), or gray (H, W), got "
+                         f"{picture.dtype} {shape}{_remedy(picture)}")
+    return np.broadcast_to(picture.reshape(*shape[:2], -1), (*shape[:2], 3))
+
+
+def _remedy(pixels):
+    """What to do about pixels that are no bytes; of floats the network, which scales for itself, would see black."""
+    return "" if pixels.dtype == np.uint8 else "; (255 * pixels).astype(np.uint8) makes bytes of those in 0 … 1"
 
 
 def _whole(picture):
