@@ -157,7 +157,7 @@ def test_error_in_a_transform_reaches_the_consumer_with_its_traceback(numbered, 
 
 
 @pytest.mark.parametrize("transform, error, message", [
-    (lambda images, rng: images.astype(np.float64), TypeError, r"gave float64; end it with .astype\(np.float32\)"),
+    (lambda images, rng: images.astype(np.uint8), TypeError, r"gave uint8; end it with .astype\(np.float32\)"),
     (lambda images, rng: None, TypeError, r"gave NoneType; expected an array, .* \(does it end with return\?\)"),
     (lambda images, rng: [images, images], TypeError, "gave list; expected an array"),
     (lambda images, rng: np.repeat(images, 2, axis=0), ValueError, "made 8 of 4 images"),

@@ -83,7 +83,7 @@ def test_features_are_those_of_the_changed_image():
 
 def test_command_trains_goes_on_and_judges(tmp_path, capsys, monkeypatch):
     faces = data.drawn_faces(20)
-    small = data.ImageSet(np.ascontiguousarray(faces.images[:, ::3, ::3]), faces.labels, faces.class_names)
+    small = data.ImageSet(np.ascontiguousarray(faces.images[:, ::3, ::3]), faces.labels, faces.class_names, drawn=True)
     monkeypatch.setattr(data, "load", lambda *_, **__: {"train": small, "validation": small, "test": small})
     run = tmp_path / "run"
     begin = ["train", "alizadeh.hybrid_shallow", "--batch-size", "10", "--out", str(run), "--epochs"]

@@ -232,13 +232,15 @@ def test_floats_in_0_to_1_look_as_uint8_does_and_others_are_refused(name):
     shown = [np.asarray(image.get_array()) / image.get_clim()[1] for image in drawn]
     assert shown[0].std() > 0.1
     np.testing.assert_allclose(*shown, atol=0.003)
-    with pytest.raises(ValueError, match=f"{name}: expected images of uint8, or floats in 0 … 1, got float32 from .*by 255"):
-        DRAWN[name](IMAGES.astype(np.float32))
+    if name != "reconstructions":                   # which also has features of voices for images, drawn in their own range
+        with pytest.raises(ValueError, match=f"{name}: expected images of uint8, or floats in 0 … 1, got float32 from .*by 255"):
+            DRAWN[name](IMAGES.astype(np.float32))
 
 
 def test_images_less_their_mean_are_drawn_beside_their_reconstruction():
     figure = viz.reconstructions(IMAGES / 255 - 0.5, IMAGES / 255, IMAGES / 255)
-    assert figure.axes[0].images[0].get_array().min() == 0
+    drawn = np.stack([axes.images[0].get_array() for axes in figure.axes[:len(IMAGES)]])
+    assert drawn.min() == 0 and drawn.max() == 1
 
 
 @pytest.mark.parametrize("suffix, start", [("png", b"\x89PNG"), ("svg", b"<?xml"), ("PDF", b"%PDF")])

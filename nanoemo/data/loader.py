@@ -124,7 +124,7 @@ def _check_transformed(inputs, count):
         if not isinstance(part, np.ndarray):
             raise TypeError(f"DataLoader: the transform gave {type(part).__name__}; expected an array, or a tuple of them for a "
                             "model of several inputs (does it end with return?)")
-        if part.dtype != np.float32:
+        if part.dtype.kind != "f":
             raise TypeError(f"DataLoader: the transform gave {part.dtype}; end it with .astype(np.float32)")
         if len(part) != count:
             raise ValueError(f"DataLoader: the transform made {len(part)} of {count} images; the labels would not fit them")

@@ -1,7 +1,7 @@
 """What an auto-encoder makes of its input, beside that input."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, as_pictures, new_figure
+from nanoemo.viz.style import TICK_SIZE, new_figure
 
 __all__ = ["reconstructions"]
 
@@ -13,10 +13,12 @@ GRAY = {"cmap": "gray", "vmin": 0, "vmax": 1}
 def reconstructions(images, targets, outputs, title="Reconstructions"):
     """Figure with a column an image: the image, and below it, for channels of the features, target and reconstruction.
 
-    images: (N, H, W, C), uint8 or floats in 0 … 1; targets, outputs: (N, h, w, c), in 0 … 1. Where the targets have one
-    channel and the images' size they are the images, which are not drawn twice. A feature and its reconstruction are drawn from
-    0 (black) to the largest value of either (pale yellow). Raises ValueError where shapes do not fit together, or images lie
-    beyond 1.
+    images: (N, H, W, C), uint8 or floats in 0 … 1; others, such as images less their mean or features of voices, are drawn from
+        the least (black) to the largest value (white)
+    targets, outputs: (N, h, w, c), in 0 … 1. Where the targets have one channel and the images' size they are the images,
+        which are not drawn twice. A feature and its reconstruction are drawn from 0 (black) to the largest value of either
+        (pale yellow).
+    Raises ValueError where shapes do not fit together.
 
     >>> faces = np.zeros((4, 48, 48, 1), np.float32)
     >>> [axes.get_ylabel() for axes in reconstructions(faces, faces, faces).axes[::4]]
@@ -39,9 +41,11 @@ def reconstructions(images, targets, outputs, title="Reconstructions"):
 
 
 def _gray(images):
-    """Floats in 0 … 1; below that, where images less their mean image lie, they are drawn black."""
-    pictures = as_pictures("reconstructions", np.maximum(images, 0))
-    return pictures / 255 if pictures.dtype == np.uint8 else pictures
+    """The same in 0 … 1."""
+    if images.dtype == np.uint8:
+        return images / 255
+    least, most = images.min(), images.max()
+    return images if 0 <= least and most <= 1 else (images - least) / max(1e-12, most - least)
 
 
 def _liveliest(targets):
