@@ -1,7 +1,8 @@
 """Kernels put in the place of others: which one counts while several blocks are open, and that the project's own come back."""
 import numpy as np
+import pytest
 
-from nanoemo import kernels
+from nanoemo import Tensor, kernels, ops
 
 OWN = kernels.find("relu_forward")
 
@@ -33,3 +34,38 @@ def test_what_an_outer_block_replaced_comes_back():
             assert active() == "inner"
         assert active() == "outer"
     assert active() is OWN
+
+
+def test_a_kernel_can_be_replaced_for_a_while():
+    def squared(x):
+        return x * x, x
+
+    x = Tensor([3.0], requires_grad=True)
+    with kernels.override(relu_forward=squared, relu_backward=lambda dy, x: 2 * x * dy):
+        y = ops.relu(x)
+        y.backward()
+    assert (y.item(), x.grad.item(), ops.relu(x).item()) == (9.0, 6.0, 3.0)
+
+
+@pytest.mark.parametrize("replacement, error", [
+    (lambda x: x * (x > 0), r"relu_forward given to override returned ndarray; it must return \(result, cache\)"),
+    (lambda x: (x.astype("f8"), x), "relu_forward given to override made float64 of float32"),
+])
+def test_a_replacement_that_breaks_the_contract_is_named(replacement, error):
+    """An array of two rows is not taken for result and cache."""
+    with kernels.override(relu_forward=replacement), pytest.raises(TypeError, match=error):
+        ops.relu(Tensor([1.0, -1.0]))
+
+
+@pytest.mark.parametrize("name, remedy", [("conv2d_foward", "did you mean conv2d_forward"), ("conv2d_forward_plain", "did you")])
+def test_replacing_a_kernel_that_nothing_calls_suggests_the_nearest(name, remedy):
+    with pytest.raises(KeyError, match=f"no kernel called '{name}'; {remedy}"):
+        with kernels.override(**{name: None}):
+            pass
+
+
+def test_looking_for_a_kernel_that_is_not_there():
+    with pytest.raises(KeyError, match="find: there is no kernel called .relu_foward.; did you mean relu_forward"):
+        kernels.find("relu_foward")
+    with pytest.raises(ValueError, match="find: device is 'gpu'; expected 'cpu' or 'cuda'"):
+        kernels.find("relu_forward", "gpu")

@@ -1,0 +1,44 @@
+"""gradcheck: it finds a wrong gradient, and leaves nothing behind."""
+import numpy as np
+import pytest
+
+from nanoemo import Tensor, gradcheck
+
+
+def leaf(values):
+    return Tensor(values, requires_grad=True)
+
+
+def test_gradcheck_accepts_what_is_right():
+    assert gradcheck(lambda x, y: (x * y).sum(), [leaf(np.ones(3)), leaf(np.arange(3.0))])
+
+
+def test_gradcheck_leaves_no_gradient_behind():
+    w = leaf(np.array([2.0]))
+    (w * 3).sum().backward()
+    assert gradcheck(lambda x: x * w, [leaf(np.array([5.0]))])
+    assert w.grad.item() == 3
+
+
+def test_gradcheck_names_input_index_and_both_values():
+    def wrong(x, y):
+        product = x.array * y.array
+        return Tensor.from_op("wrong", product, (x, y), lambda dy: (dy * y.array, dy * y.array))
+
+    with pytest.raises(AssertionError, match=r"input 1, index \(0,\): backward says .* differences say"):
+        gradcheck(wrong, [leaf(np.array([2.0, 3.0])), leaf(np.array([5.0, 3.0]))])
+
+
+def test_gradcheck_notices_a_gradient_that_is_missing():
+    with pytest.raises(AssertionError, match="backward says 0"):
+        gradcheck(lambda x: x * 0 + x.detach() * x.detach(), [leaf(np.ones(2))])
+
+
+@pytest.mark.parametrize("inputs, error, message", [
+    (Tensor([1.0]), ValueError, "none of the inputs has requires_grad"),
+    (Tensor([1.0], requires_grad=True), TypeError, "input 0 is float32; central differences need float64"),
+    ([np.ones(2)], TypeError, r"gradcheck: input 0 must be a Tensor, got ndarray; make it Tensor"),
+])
+def test_gradcheck_refuses_what_it_cannot_check(inputs, error, message):
+    with pytest.raises(error, match=message):
+        gradcheck(lambda x: x * 2, inputs)
