@@ -46,8 +46,11 @@ class Sequential(Module):
         setattr(self, str(name), layer)
 
     def _names(self):
-        """Of the layers: those attributes that are called by a number."""
-        return [name for name, _ in self.children() if name.isdecimal()]
+        return [name for name, _ in self._layers()]
+
+    def _layers(self):
+        """(name, layer): those attributes that are called by a number."""
+        return ((name, layer) for name, layer in self.children() if name.isdecimal())
 
     def forward(self, x):
         one_by_one = trace.is_watched() or anomalies_are_detected()
@@ -56,7 +59,7 @@ class Sequential(Module):
         return x
 
     def __iter__(self):
-        return (layer for name, layer in self.children() if name.isdecimal())
+        return (layer for _, layer in self._layers())
 
     def __len__(self):
         return len(self._names())

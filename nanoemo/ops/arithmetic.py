@@ -16,9 +16,6 @@ def _binary(name, a, b, function, gradients, floats=False, saves=True, saves_out
     a, b = operands(name, a, b)
     if floats:
         floats_only(name, left=a, right=b)
-    if name == "sub" and a.dtype == b.dtype == bool:
-        raise TypeError("sub: bools have no difference; where one is true and not the other is a != b, and numbers are made of "
-                        "them by Tensor(a, dtype='int64')")
     try:
         with backend.quiet():
             y = function(a.array, b.array)
@@ -60,7 +57,14 @@ def sub(a, b):
     >>> ops.sub(Tensor([1.0, 2.0]), 10)
     Tensor([-9. -8.])
     """
-    return _binary("sub", a, b, lambda a, b: a - b, lambda dy, a, b, y: (dy, -dy), saves=False)
+    return _binary("sub", a, b, _difference, lambda dy, a, b, y: (dy, -dy), saves=False)
+
+
+def _difference(a, b):
+    if a.dtype == b.dtype == bool:
+        raise TypeError("sub: bools have no difference; where one is true and not the other is a != b, and numbers are made of "
+                        "them by Tensor(a, dtype='int64')")
+    return a - b
 
 
 def mul(a, b):

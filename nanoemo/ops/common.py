@@ -137,8 +137,7 @@ def kernel_op(name, tensors, *options, optional=(), wants_needs=False):
     arrays = [None if tensor is None else tensor.array for tensor in inputs]
     constants = [option for option in options if isinstance(option, Tensor)]
     options = [option.array if isinstance(option, Tensor) else option for option in options]
-    with backend.quiet():
-        y, cache = backend.kernel(f"{name}_forward", device)(*arrays, *options)
+    y, cache = backend.kernel(f"{name}_forward", device)(*arrays, *options)
     backward_kernel = backend.kernel(f"{name}_backward", device)
     needs = tuple(tensor is not None and tensor.requires_grad for tensor in inputs)
 

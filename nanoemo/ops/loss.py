@@ -3,8 +3,8 @@ import numpy as np
 
 from nanoemo import backend
 from nanoemo.kernels.loss import check_label_shapes, check_labels
-from nanoemo.ops.common import kernel_op, same_device
 from nanoemo.modes import is_grad_enabled
+from nanoemo.ops.common import kernel_op, same_device
 from nanoemo.tensor import Tensor
 
 __all__ = ["cross_entropy", "mse_loss", "binary_cross_entropy"]

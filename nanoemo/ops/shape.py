@@ -8,8 +8,8 @@ import operator
 import numpy as np
 
 from nanoemo import backend, live
-from nanoemo.ops.common import same_device, same_dtype, tensors_only
 from nanoemo.modes import is_grad_enabled
+from nanoemo.ops.common import same_device, same_dtype, tensors_only
 from nanoemo.tensor import Tensor
 
 __all__ = ["reshape", "transpose", "flatten", "getitem", "concat", "stack"]
