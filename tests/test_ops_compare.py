@@ -64,6 +64,8 @@ def test_truths_are_combined(device):
     assert (Tensor([6, 5]) & 3).numpy().tolist() == [2, 1]
     with pytest.raises(TypeError, match="logical_and: expected bools or integers, got float32; compare first"):
         x & (x < 1)
+    with pytest.raises(TypeError, match="neg: x is bool; its opposite is ~x"):
+        -Tensor([True])
     with pytest.raises(TypeError, match="logical_not: expected bools"):
         ~x
 

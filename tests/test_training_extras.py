@@ -71,10 +71,16 @@ def test_schedules_that_cannot_be(text, message):
     ({"patience": 0}, "patience is 0"), ({"lr": "fast"}, "lr, the learning rate, is 'fast'"),
     ({"weight_decay": "some"}, "weight_decay is 'some'"), ({"schedule": 3}, "schedule is 3; expected text"),
     ({"subtract_mean": "no"}, "subtract_mean is 'no'; expected true or false"),
+    ({"device": "gpu"}, "device is 'gpu'; expected cpu or cuda"),
     ({"options": [1]}, "options is"), ({"clip_norm": float("nan")}, "clip_norm is nan")])
 def test_settings_that_cannot_be(changes, message):
     with pytest.raises(ValueError, match=message):
         settings(**changes)
+
+
+def test_settings_of_a_model_that_there_is_not():
+    with pytest.raises(ValueError, match="did you mean njoku.cnn"):
+        Settings("njoku.cn", epochs=1, batch_size=32, lr=1e-4, optimizer="adam")
 
 
 def test_clipping_keeps_steps_short():

@@ -282,6 +282,18 @@ def test_restore_refuses_another_models_state():
         other.restore(*make_trainer().state())
 
 
+def test_a_state_that_does_not_fit_changes_nothing():
+    trainer = make_trainer()
+    trainer.fit(epochs=1)
+    arrays, meta = make_trainer(seed=5).state()
+    before = everything(trainer)
+    for arrays, meta in ((arrays, {**meta, "tally": {"pictures": 1}}), (arrays, {**meta, "random": None}),
+                         ({**arrays, "optimizer.m.0": np.zeros(3)}, meta)):
+        with pytest.raises(CheckpointError, match="does not fit"):
+            trainer.restore(arrays, meta)
+        assert everything(trainer) == before
+
+
 def test_predict_keeps_truth_and_prediction_together_even_if_the_loader_shuffles():
     trainer = make_trainer()
     trainer.fit(epochs=8)

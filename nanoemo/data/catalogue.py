@@ -60,8 +60,8 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
     seed: of the drawn faces, of what `limit` keeps, and of how a data set is divided that comes undivided
     split_by: how to divide it: "random", "sequence", "subject", "subject=KA" (test on that one); by default by
         subject where the data tell it (`nanoemo.data.division.divide`)
-    image_shape: (H, W, C) that pictures of any size and colour are resized to; FER2013 and CSV files are and
-        stay 48 x 48 gray
+    image_shape: (H, W, C) that pictures of any size and colour are resized to; drawn faces, FER2013 and CSV files
+        are and stay 48 x 48 gray
 
     What is read from `path` is cached (`nanoemo.data.cache`), so that the next call takes a moment.
     Warns of a class without an example to train on, and of an empty folder where folders are the classes.

@@ -137,6 +137,8 @@ def neg(x):
     >>> ops.neg(Tensor([1.0, -2.0]))
     Tensor([-1.  2.])
     """
+    if tensors_only("neg", x=x)["x"].dtype.kind == "b":
+        raise TypeError("neg: x is bool; its opposite is ~x")
     return _unary("neg", x, lambda xp, x: -x, lambda dy, xp, x, y: -dy, floats=False, saves=False)
 
 

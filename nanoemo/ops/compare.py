@@ -2,8 +2,6 @@
 import numbers
 import operator
 
-import numpy as np
-
 from nanoemo import backend
 from nanoemo.ops.common import operands, tensors_only
 from nanoemo.ops.reduce import axes_of, check_not_empty
@@ -14,7 +12,7 @@ __all__ = ["eq", "ne", "lt", "le", "gt", "ge", "argmax", "logical_and", "logical
 
 def _comparison(name, symbol, compare):
     def comparison(a, b):
-        if not all(isinstance(value, (Tensor, numbers.Number, np.ndarray, list, tuple)) for value in (a, b)):
+        if not all(isinstance(value, (Tensor, numbers.Number, list, tuple)) or backend.is_array(value) for value in (a, b)):
             return NotImplemented           # so that `x == None` is False, and `x < "a"` Python's TypeError
         a, b = operands(name, a, b)
         try:

@@ -3,7 +3,7 @@ import math
 from dataclasses import dataclass, field, fields
 from numbers import Real
 
-from nanoemo import features
+from nanoemo import features, models
 from nanoemo.optim import parse_schedule
 
 __all__ = ["Settings", "DRAWN_EPOCHS"]
@@ -42,7 +42,7 @@ class Settings:
     stages: whether the model is trained part by part, with `epochs` in each stage (`StagedExperiment`)
     fine_tuning: of the learning rate, the share that stages which fine-tune go by
 
-    Raises ValueError for a value that cannot work.
+    Raises ValueError for a value that cannot work. Whether the device is there is seen only when it is used.
 
     >>> Settings("njoku.cnn", epochs=0, batch_size=32, lr=1e-4, optimizer="adam")
     Traceback (most recent call last):
@@ -78,6 +78,9 @@ class Settings:
         for kind in fields(self):
             if kind.type in KINDS and not isinstance(getattr(self, kind.name), kind.type):
                 raise ValueError(f"{kind.name} is {getattr(self, kind.name)!r}; expected {KINDS[kind.type]}")
+        models.recipe(self.model)
+        if self.device not in ("cpu", "cuda"):
+            raise ValueError(f"device is {self.device!r}; expected cpu or cuda")
         if self.features and self.features not in (known := {**features.BY_NAME, **features.OF_CLIPS}):
             raise ValueError(f"features is {self.features!r}; expected one of {', '.join(known)}")
         for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 1), ("seed", 0), ("patience", 1)):
@@ -119,8 +122,6 @@ class Settings:
         >>> Settings.from_recipe("njoku.cnn", data="fer2013.csv", lr=0.01).epochs
         100
         """
-        from nanoemo import models
-
         recipe = models.recipe(model)
         values = {name: getattr(recipe, name) for name in
                   ("epochs", "batch_size", "lr", "optimizer", "weight_decay", "augment", "subtract_mean",

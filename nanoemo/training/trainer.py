@@ -263,21 +263,27 @@ class Trainer:
     def restore(self, arrays, meta):
         """Go back to a state that `state` gave, random numbers included.
 
-        Raises CheckpointError where it is the state of another model, optimiser or number of steps an epoch.
+        Raises CheckpointError where it is the state of another model or optimiser; then nothing has been changed.
         """
+        self._results = Results()               # those under way belong to what is left behind
+        arrays_before, meta_before = self.state()
+        try:
+            self._put_back(arrays, meta)
+        except (KeyError, TypeError, ValueError) as error:
+            self._put_back(arrays_before, meta_before)
+            raise CheckpointError(f"the checkpoint does not fit this run: {error}") from error
+
+    def _put_back(self, arrays, meta):
         def part(prefix):
             return {name[len(prefix):]: array for name, array in arrays.items() if name.startswith(prefix)}
 
-        try:
-            self.model.load_state_dict(part("model."))
-            self.optimizer.load_state_dict(part("optimizer."))
-            if self.schedule is not None:
-                self.schedule.load_state_dict(meta["schedule"])
-            self.epoch, self.step = meta["epoch"], meta["step"]
-            self.tally, self.history = Tally(**meta["tally"]), meta["history"]
-            random.set_state(meta["random"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"the checkpoint does not fit this run: {error}") from error
+        self.model.load_state_dict(part("model."))
+        self.optimizer.load_state_dict(part("optimizer."))
+        if self.schedule is not None:
+            self.schedule.load_state_dict(meta["schedule"])
+        self.epoch, self.step = meta["epoch"], meta["step"]
+        self.tally, self.history = Tally(**meta["tally"]), meta["history"]
+        random.set_state(meta["random"])
 
 
 def _answers(scores):
