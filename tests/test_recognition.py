@@ -41,7 +41,7 @@ def test_prepares_images_as_the_runs_validation_did(model, device, trains_a_pape
     experiment.model.eval()
     with no_grad():
         expected = ops.softmax(experiment.model(*map(Tensor, inputs))).numpy()
-    recognizer = Recognizer(folder.path, device)
+    recognizer = Recognizer(folder, device)
     found = recognizer.probabilities(experiment.splits["validation"].images[:2])
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected[:2], rtol=0, atol=1e-6 if device == "cpu" else 1e-4)

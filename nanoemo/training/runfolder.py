@@ -45,12 +45,15 @@ class RunFolderError(ValueError):
 class RunFolder:
     """A run's folder; make one with `RunFolder.create` (a new run) or `RunFolder.open` (one that exists).
 
-    Use it as a context manager to hold the lock while writing.
+    Use it as a context manager to hold the lock while writing. Where a path is wanted, it stands for its own.
     """
 
     def __init__(self, path):
         self.path = Path(path)
         self._lock = None
+
+    def __fspath__(self):
+        return str(self.path)
 
     @classmethod
     def create(cls, path=None, model="run"):
