@@ -27,8 +27,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
+from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.shapes import copy_with_border
-from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of, workspace
+from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of
 from nanoemo.kernels.wide import wide_correlate, wide_suits, wide_weight_gradient
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
 

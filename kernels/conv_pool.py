@@ -28,7 +28,8 @@ from nanoemo.kernels.conv import (FEW_CHANNELS, PARTIAL_SUMS, conv2d_backward, c
 from nanoemo.kernels.conv_checks import check_conv2d, output_shape
 from nanoemo.kernels.pool import (block_negative, keep_better, max_pool2d_backward, relu_max_pool2d_backward_plain,
                                   relu_max_pool2d_forward, relu_max_pool2d_forward_plain, where_chosen)
-from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of, workspace
+from nanoemo.kernels.memory import workspace
+from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of
 from nanoemo.kernels.windows import axes_2d
 
 __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_backward_plain",

@@ -19,12 +19,13 @@ and over all steps  dw = Σ x_tᵀ dz_t,  du = Σ h_{t−1}ᵀ dz_t,  db = Σ dz
 """
 import numpy as np
 
+from nanoemo.kernels.memory import aligned
 from nanoemo.kernels.threads import beside, parallel, row_blocks, sum_of
 
 __all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward_plain"]
 
 BLOCK_STATES = 4096         # sequences times units that a thread takes through time together, about
-PIECE = 32                  # columns of a product with the state that are one call of BLAS
+PIECE = 64                  # columns of a product with the state that are one call of BLAS
 PARTS = 8                   # of the time, in which backward sums up the gradients of weights and inputs
 
 
@@ -111,7 +112,8 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 #    well: one thread walks through time, and the others sum up the parts of it that it has passed.
 # 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
 #    for large products, takes half as long as the product. Under 100³ multiplications OpenBLAS does not copy
-#    where the processor has AVX-512, so u is laid out once in pieces of 32 columns, a product each.
+#    where the processor has AVX-512, so u is laid out once in pieces of 64 columns, a product each, which begin at
+#    a line of the cache (kernels/memory.py), as do all arrays that a step reads and writes.
 # 5. BLAS threads no product itself: its threads would have to meet at every step, and between products they
 #    spin on the cores that the others are using.
 
@@ -134,7 +136,9 @@ def _in_pieces(weights):
     """(4, in, u) -> (4, u / PIECE, in, PIECE); one piece where u is no multiple of PIECE."""
     gates, rows, units = weights.shape
     width = PIECE if units % PIECE == 0 else units
-    return weights.reshape(gates, rows, -1, width).transpose(0, 2, 1, 3).copy()
+    pieces = aligned((gates, units // width, rows, width), weights.dtype)
+    np.copyto(pieces, weights.reshape(gates, rows, -1, width).transpose(0, 2, 1, 3))
+    return pieces
 
 
 def _pieces_of(product, weights):
@@ -159,7 +163,7 @@ def _inputs(x, part, h=None, h0=None):
 
 def _each_gate(left, right):
     """left @ right[gate] for the four gates, shared out over the threads."""
-    product = np.empty((4, left.shape[0], right.shape[2]), left.dtype)
+    product = aligned((4, left.shape[0], right.shape[2]), left.dtype)
     parallel(lambda gate: np.matmul(left, right[gate], out=product[gate]), range(4))
     return product
 
@@ -186,14 +190,16 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     u_gates[:3] *= 0.5
     gates = _each_gate(_inputs(x, slice(0, steps)), w_gates).reshape(4, steps, batch, units)
     h = np.empty((batch, steps, units), x.dtype)
-    cells = np.empty((steps + 1, batch, units), x.dtype)        # cells[t] goes into step t
+    cells = aligned((steps + 1, batch, units), x.dtype)         # cells[t] goes into step t
     cells[0] = 0 if c0 is None else c0
-    h_last = np.zeros((batch, units), x.dtype) if h0 is None else h0.copy()
+    h_last = aligned((batch, units), x.dtype)
+    h_last[:] = 0 if h0 is None else h0
     h0 = h_last.copy()
 
     def run(rows):
-        hidden, z = h_last[rows], np.empty((4, *h_last[rows].shape), x.dtype)
-        pieces, sigmoids, (o, i, f, g), scratch = _pieces_of(z, u_gates), z[:3], z, np.empty_like(z[0])
+        hidden = h_last[rows]
+        z, scratch = aligned((4, *hidden.shape), x.dtype), aligned(hidden.shape, x.dtype)
+        pieces, sigmoids, (o, i, f, g) = _pieces_of(z, u_gates), z[:3], z
         each_step = zip(gates[:, :, rows].swapaxes(0, 1), cells[:, rows], cells[1:, rows], h[rows].swapaxes(0, 1))
         for gates_t, c_before, c, h_t in each_step:
             np.matmul(hidden, u_gates, out=pieces)
@@ -229,15 +235,15 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     x, w, u, h, h0, cells, gates = cache
     (batch, steps, features), units = x.shape, len(u)
     u_back, w_back = _in_pieces(_by_gate(u).swapaxes(1, 2)), _reordered(w).T
-    dz = np.empty((steps, batch, 4, units), x.dtype)
+    dz = aligned((steps, batch, 4, units), x.dtype)
     dx = np.empty_like(x) if needs[0] else None
-    dh_before, dc_before = np.empty((2, batch, units), x.dtype)
+    dh_before, dc_before = aligned((2, batch, units), x.dtype)
     dh_before[:] = 0 if dh_T is None else dh_T
     dc_before[:] = 0 if dc_T is None else dc_T
 
     def walk_back(part):
-        dh_t, dc, (p, q) = dh_before, dc_before, np.empty((2, batch, units), x.dtype)
-        d, by_gate = np.empty((2, 4, batch, units), x.dtype)
+        dh_t, dc, (p, q) = dh_before, dc_before, aligned((2, batch, units), x.dtype)
+        d, by_gate = aligned((2, 4, batch, units), x.dtype)
         pieces, (d_o, d_i, d_f, d_g) = _pieces_of(by_gate, u_back), d
         for t in reversed(range(part.start, part.stop)):
             o, i, f, g = gates[:, t]

@@ -13,7 +13,6 @@ keeps the lock while its result has fewer than 500 numbers, however long the sum
 How the work is cut never depends on the number of threads, so the result is the same bits on any machine
 with the same BLAS.
 """
-import math
 import os
 import threading
 from collections import deque
@@ -22,10 +21,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import numpy as np
 
 __all__ = ["beside", "get_num_threads", "groups", "image_blocks", "once_per_thread", "one_blas_thread", "parallel", "row_blocks",
-           "set_num_threads", "sum_of", "workspace"]
+           "set_num_threads", "sum_of"]
 
 BLOCK_BYTES = 256 * 1024
-KEPT_BYTES = 32 << 20         # of a workspace
 
 _lock = threading.Lock()
 _pool = None
@@ -160,22 +158,6 @@ def sum_of(parts):
     for part in parts[1:]:
         np.add(total, part, out=total)
     return total
-
-
-def workspace(name, shape, dtype):
-    """An uninitialised array that this thread keeps from call to call, so that it stays in the cache.
-
-    Each name is one buffer a thread, grown where needed; what it holds is lost at the next call with that name. One that no
-    cache holds is made anew each time instead: it would stay in memory as long as the thread lives.
-    """
-    size = math.prod(shape)
-    if size * np.dtype(dtype).itemsize > KEPT_BYTES:
-        return np.empty(shape, dtype)
-    buffers = _local.__dict__.setdefault("buffers", {})
-    buffer = buffers.get((name, dtype))
-    if buffer is None or buffer.size < size:
-        buffer = buffers[name, dtype] = np.empty(size, dtype)
-    return buffer[:size].reshape(shape)
 
 
 def once_per_thread(make):

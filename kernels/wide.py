@@ -31,8 +31,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.conv_checks import output_shape
+from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.shapes import copy_with_border
-from nanoemo.kernels.threads import groups, image_blocks, one_blas_thread, parallel, sum_of, workspace
+from nanoemo.kernels.threads import groups, image_blocks, one_blas_thread, parallel, sum_of
 from nanoemo.kernels.winograd import add_product, transforms_for
 
 __all__ = ["wide_correlate", "wide_suits", "wide_weight_gradient"]

@@ -30,8 +30,9 @@ from functools import lru_cache
 import numpy as np
 
 from nanoemo.kernels.conv_checks import output_shape
+from nanoemo.kernels.memory import aligned, workspace
 from nanoemo.kernels.shapes import copy_with_border
-from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, parallel, row_blocks, sum_of, workspace
+from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, parallel, row_blocks, sum_of
 
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
 
@@ -183,7 +184,7 @@ def _transform_weights(rows_matrix, columns_matrix, values):
     """
     matrix = np.kron(rows_matrix, columns_matrix)
     flat = np.ascontiguousarray(values).reshape(matrix.shape[1], -1)
-    out = np.empty((len(matrix), flat.shape[1]), values.dtype)
+    out = aligned((len(matrix), flat.shape[1]), values.dtype)
     pieces = row_blocks(flat.shape[1], out.itemsize * len(matrix))
     parallel(lambda columns: np.matmul(matrix, flat[:, columns], out=out[:, columns]), pieces)
     return out.reshape(-1, *values.shape[2:])
