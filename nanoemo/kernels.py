@@ -90,7 +90,8 @@ def override(**functions):
     A replacement takes the arguments of the kernel it replaces. A forward kernel returns its result and the cache, which
     is all that the backward kernel gets beside dy: who replaces one of the two keeps to the other's cache. The keyword
     `needs` (which gradients are wanted) may be left out of a backward kernel: then it computes them all. Raises KeyError
-    for a name that no kernel has, and where it is called TypeError for a forward kernel that returns something else.
+    for a name that no kernel has, TypeError for what is no function, and where it is called for a forward kernel that returns
+    something else.
 
     >>> from nanoemo import Tensor, kernels
     >>> def shouting_relu(x):
@@ -103,6 +104,8 @@ def override(**functions):
     known = names()
     for name in functions:
         _check_name("override", name, known)
+        if not callable(functions[name]):
+            raise TypeError(f"override: {name}: expected a function, got {type(functions[name]).__name__}")
     block, replacements = object(), {name: _replacement(name, function) for name, function in functions.items()}
     _settle(lambda: _blocks.update({block: replacements}))
     try:

@@ -86,6 +86,12 @@ def test_one_recording_in_two_places_is_taken_once():
     assert find_scheme(["03-01-09-01-02-01-12.wav", "1001_DFA_ANG.wav", "AudioData/AB/a01.wav"])[0] is None
 
 
+def test_ones_own_clips_may_be_called_as_those_of_a_known_set():
+    own = [f"{emotion}/{take}.wav" for emotion in ("angry", "sad") for take in ("1", "2", "03a01Fa")]
+    assert find_scheme(own)[0] is None
+    assert find_scheme([f"wav/{name.rpartition('/')[2]}" for name in own])[0].title == "EMO-DB"         # one folder tells nothing
+
+
 def test_a_folder_for_each_class(tmp_path):
     for name in ("Anger/one.wav", "Anger/two.flac", "laughter/one.wav", "sadness/x.ogg"):
         write(tmp_path / "mine" / name)

@@ -64,6 +64,12 @@ def test_replacing_a_kernel_that_nothing_calls_suggests_the_nearest(name, remedy
             pass
 
 
+def test_a_replacement_is_a_function():
+    with pytest.raises(TypeError, match="override: relu_forward: expected a function, got NoneType"):
+        with kernels.override(relu_forward=None):
+            pass
+
+
 def test_looking_for_a_kernel_that_is_not_there():
     with pytest.raises(KeyError, match="find: there is no kernel called .relu_foward.; did you mean relu_forward"):
         kernels.find("relu_foward")

@@ -122,6 +122,16 @@ def test_the_alizadeh_family_takes_every_choice_of_the_paper():
     assert kinds(family([], [], input_shape=(4, 4, 1))) == ["Flatten", "Linear"]
 
 
+@pytest.mark.parametrize("convs, denses", [([ConvSpec(32, pool=0)], []), ([ConvSpec(8)], [DenseSpec(2048, batch_norm=False)])])
+def test_the_alizadeh_family_begins_near_ln_7_whatever_its_layers(convs, denses):
+    nanoemo.manual_seed(0)
+    faces = nanoemo.data.drawn_faces(28)
+    images = faces.images / np.float32(255)
+    with no_grad():
+        loss = ops.cross_entropy(family(convs, denses)(Tensor(images - images.mean(0))), faces.labels).item()
+    assert abs(loss - math.log(7)) < 0.15
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_the_initial_loss_is_near_ln_7(name):
     recipe = models.recipe(name)

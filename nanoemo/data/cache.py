@@ -53,7 +53,7 @@ def remember(reader, path, files, build):
 
     reader: str, the name of what reads the files; entries of two readers never mix
     path: the data set as the user named it
-    files: list of Path, every file that `build` reads
+    files: list of paths, every file that `build` reads
     build: function without arguments -> (dict of arrays by name, dict of anything JSON can hold)
 
     Returns what `build` returns, the arrays memory-mapped read-only. Where the cache cannot be written it
@@ -78,7 +78,7 @@ def _content_hash(folder, path, files):
     """Hash of all the files' bytes; from an earlier run's note where sizes and times are as they were."""
     path = Path(path).resolve()
     note = folder / "seen" / f"{_digest([str(path)])}.json"
-    stamps = ((str(file), *_size_and_time(file)) for file in files)
+    stamps = ((file, *_size_and_time(file)) for file in files)
     stamp = _digest(f"{name}\0{size}\0{time}\n" for name, size, time in stamps)
     try:
         seen = json.loads(note.read_text())
@@ -103,7 +103,7 @@ def _hash_files(path, files):
     total = _hasher()
     for file in files:
         total.update(os.path.relpath(file, path).encode() + b"\0")
-        total.update(_hasher(file.read_bytes()).digest())
+        total.update(_hasher(Path(file).read_bytes()).digest())
     return total.hexdigest()
 
 

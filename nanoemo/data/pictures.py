@@ -3,12 +3,11 @@ import contextlib
 import io
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
 
 import numpy as np
 
 from nanoemo.data.imageset import ImageSet
-from nanoemo.data.source import DataError
+from nanoemo.data.source import DataError, suffix_of
 
 __all__ = ["MAX_PIXELS", "decoded", "is_picture", "opened", "read_set", "upright"]
 
@@ -18,7 +17,7 @@ MAX_PIXELS = 80_000_000         # a file of a few hundred bytes can claim to be 
 
 def is_picture(name):
     """Whether a file's name is that of a picture."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+    return suffix_of(name) in SUFFIXES
 
 
 class WidePixels(ValueError):

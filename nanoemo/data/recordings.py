@@ -8,13 +8,12 @@ import io
 import os
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from nanoemo.data.clipset import RATE
-from nanoemo.data.source import DataError
+from nanoemo.data.source import DataError, suffix_of
 
 __all__ = ["CANCELLED", "CUT_SHORT", "NO_NUMBERS", "SILENT", "Recording", "Silent", "Unusable", "as_samples", "cancels",
            "is_recording", "is_silent", "mono", "opened_recording", "opened_sound", "read_recording", "read_recordings",
@@ -52,7 +51,7 @@ class Recording(NamedTuple):
 
 def is_recording(name):
     """Whether a file's name is that of a recording."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+    return suffix_of(name) in SUFFIXES
 
 
 @contextlib.contextmanager

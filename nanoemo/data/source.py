@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from nanoemo.files import plain
 
-__all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost"]
+__all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost", "suffix_of"]
 
 
 class DataError(ValueError):
@@ -30,16 +30,19 @@ class Source:
         if path.is_file():
             self.root, self.names, self.folders = path.parent, [path.name], []
         else:
-            walked = list(os.walk(path))
+            # Text, not Paths: of FER2013's 36,000 files those alone would take half a second.
+            walked = [(self._inside(folder), folders, names) for folder, folders, names in os.walk(path)]
             self.root = path
-            self.names = visible(self._inside(folder, name) for folder, _, names in walked for name in names)
-            self.folders = visible(self._inside(folder, name) for folder, names, _ in walked for name in names)
+            self.names = visible(folder + name for folder, _, names in walked for name in names)
+            self.folders = visible(folder + name for folder, names, _ in walked for name in names)
             for name in (*self.names, *self.folders):
-                if plain(name) != name:             # it may become a class, and stand in tables and figures
+                if not name.isascii() and plain(name) != name:      # it may become a class, and stand in tables and figures
                     raise DataError(f"{plain(path)}/{plain(name)}: a name that is not written in UTF-8; rename it")
 
-    def _inside(self, folder, name):
-        return os.path.relpath(os.path.join(folder, name), self.path).replace(os.sep, "/")
+    def _inside(self, folder):
+        """What stands before the names of the files in `folder`: "", or "train/angry/"."""
+        inside = os.path.relpath(folder, self.path).replace(os.sep, "/")
+        return "" if inside == "." else f"{inside}/"
 
     def describe(self, name):
         """How an error calls the file: its path, and for a zip the name inside it."""
@@ -53,8 +56,8 @@ class Source:
             raise DataError(f"{self.describe(name)}: cannot be read: {error.strerror}") from error
 
     def files(self, names):
-        """The files on disk that hold `names`: for a zip the archive itself."""
-        return [self.root / name for name in names]
+        """The paths, as text, of the files on disk that hold `names`: for a zip that of the archive itself."""
+        return [os.path.join(self.root, name) for name in names]
 
     def read(self, name):
         """The bytes of the file."""
@@ -84,11 +87,11 @@ class ZipSource(Source):
         for info in self.archive.infolist():
             self._check(info)
         self.names = visible(info.filename for info in self.archive.infolist() if not info.is_dir())
-        self.folders = visible({str(folder) for info in self.archive.infolist() for folder in _folders_of(info) if folder.name})
+        self.folders = visible(_folders_of(info.filename for info in self.archive.infolist()))
 
     def _check(self, info):
-        name = PurePosixPath(info.filename.replace("\\", "/"))
-        climbs_out = name.is_absolute() or ".." in name.parts or ":" in info.filename.partition("/")[0]
+        name = info.filename.replace("\\", "/")
+        climbs_out = name.startswith("/") or ".." in name.split("/") or ":" in info.filename.partition("/")[0]
         link = stat.S_ISLNK(info.external_attr >> 16)
         problem = ("leads out of the archive" if climbs_out else "is a link" if link
                    else "is encrypted" if info.flag_bits & 1 else None)
@@ -100,7 +103,7 @@ class ZipSource(Source):
         return f"{self.path}, in it {name}"
 
     def files(self, names):
-        return [self.path]
+        return [str(self.path)]
 
     def open(self, name):
         try:
@@ -112,10 +115,10 @@ class ZipSource(Source):
         self.archive.close()
 
 
-def _folders_of(info):
-    """The folders of an entry of a zip, which need have none of its own for them."""
-    path = PurePosixPath(info.filename)
-    return [*path.parents, path] if info.is_dir() else path.parents
+def _folders_of(names):
+    """The folders of the entries of a zip, which need have none of their own."""
+    innermost = map(PurePosixPath, {name.rpartition("/")[0] for name in names})     # of a folder's own entry it is the folder
+    return {str(folder) for path in innermost for folder in (path, *path.parents) if folder.name}
 
 
 class _CheckedMember(io.RawIOBase):
@@ -144,8 +147,12 @@ def damaged(description, error):
 
 def visible(names):
     """Sorted names without hidden files and the extra files that macOS puts into archives."""
-    return sorted(name for name in names
-                  if not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")))
+    return sorted(name for name in names if "/." not in f"/{name}" and "__MACOSX" not in name.split("/"))
+
+
+def suffix_of(name):
+    """The suffix of a file's name in lower case, as ".wav"; "" for none."""
+    return os.path.splitext(name)[1].lower()
 
 
 def open_source(path):

@@ -76,8 +76,8 @@ SCHEMES = [
 def find_scheme(names):
     """(Scheme, its entries, {reason: names left out}) for the scheme that most of the recordings `names` follow.
 
-    (None, [], {}) where no name follows any. Of two files of one recording, as CREMA-D comes both as WAV and as MP3
-    and RAVDESS in two folders, the first WAV file is taken.
+    (None, [], {}) where no name follows any, or few do by chance among clips in a folder for each class. Of two files
+    of one recording, as CREMA-D comes both as WAV and as MP3 and RAVDESS in two folders, the first WAV file is taken.
 
     >>> scheme, entries, left_out = find_scheme(["wav/03a01Fa.wav", "wav/03a01Wa.wav", "wav/noise.wav"])
     >>> scheme.title, [(entry.subject, entry.emotion) for entry in entries]
@@ -87,7 +87,8 @@ def find_scheme(names):
     """
     parsed = [[scheme.parse(name) for name in names] for scheme in SCHEMES]
     scheme, entries = max(zip(SCHEMES, parsed), key=lambda pair: len(names) - pair[1].count(None))
-    if not any(entries):
+    follow = len(names) - entries.count(None)
+    if not follow or 2 * follow < len(names) and _in_class_folders(names):
         return None, [], {}
     left_out = defaultdict(list)
     for name, entry in zip(names, entries):
@@ -98,6 +99,12 @@ def find_scheme(names):
         if once.setdefault(entry.key, entry) is not entry:
             left_out["further copies of one recording"].append(entry.name)
     return scheme, sorted(once.values()), dict(left_out)
+
+
+def _in_class_folders(names):
+    """Whether all lie in folders, of which there are several, side by side."""
+    folders = {PurePosixPath(name).parent for name in names}
+    return len(folders) > 1 and all(folder.name for folder in folders) and len({folder.parent for folder in folders}) == 1
 
 
 def label_by_folder(source, names):
