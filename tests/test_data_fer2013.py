@@ -1,5 +1,7 @@
 """FER2013 in each of its forms, and what is said about each way in which it can be wrong."""
+import gc
 import io
+import warnings
 import zipfile
 from types import SimpleNamespace
 
@@ -54,6 +56,18 @@ def zip_of(path, root):
         for file in sorted(root.rglob("*")):
             archive.write(file, file.relative_to(root.parent))
     return path
+
+
+def test_reading_leaves_no_file_open(tmp_path, made):
+    (tmp_path / "fer2013.csv").write_text(csv_text(csv_rows(made)))
+    write_folders(tmp_path / "folders", made)
+    zip_of(tmp_path / "folders.zip", tmp_path / "folders")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        for name in ("fer2013.csv", "folders", "folders.zip"):
+            data.load(tmp_path / name)
+        gc.collect()
+    assert [str(warning.message) for warning in told if warning.category is ResourceWarning] == []
 
 
 def assert_is(splits, made):

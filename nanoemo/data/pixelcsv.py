@@ -59,24 +59,25 @@ def read(source, names, class_names, title):
 
 def _rows(path, file):
     """Yield (row number, (emotion, pixels, usage)) of each row; the first below the header is row 1."""
-    reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
     row = 0
     try:
-        header = _column_names(next(reader, []))
-        missing = [column for column in COLUMNS if column not in header]
-        if missing:
-            seen = ",".join(header)[:60] or "nothing: the file is empty"
-            raise DataError(f"{path}: the header lacks {', '.join(missing)}; expected emotion,pixels,Usage "
-                            f"as in Kaggle's fer2013.csv, found {seen}")
-        places = [header.index(column) for column in COLUMNS]
-        for row, cells in enumerate(reader, start=1):
-            if not cells:                            # an empty line, as at the end of some copies
-                continue
-            if len(cells) != len(header):
-                raise DataError(f"{path}, row {row}: expected {len(header)} columns ({','.join(header)}), "
-                                f"found {len(cells)}; if it is the last row, the file is cut short: "
-                                "download it again")
-            yield row, [cells[place] for place in places]
+        with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text)
+            header = _column_names(next(reader, []))
+            missing = [column for column in COLUMNS if column not in header]
+            if missing:
+                seen = ",".join(header)[:60] or "nothing: the file is empty"
+                raise DataError(f"{path}: the header lacks {', '.join(missing)}; expected emotion,pixels,Usage "
+                                f"as in Kaggle's fer2013.csv, found {seen}")
+            places = [header.index(column) for column in COLUMNS]
+            for row, cells in enumerate(reader, start=1):
+                if not cells:                            # an empty line, as at the end of some copies
+                    continue
+                if len(cells) != len(header):
+                    raise DataError(f"{path}, row {row}: expected {len(header)} columns ({','.join(header)}), "
+                                    f"found {len(cells)}; if it is the last row, the file is cut short: "
+                                    "download it again")
+                yield row, [cells[place] for place in places]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, near row {row + 1}: not text, so not a CSV file; expected a header "
                         "emotion,pixels,Usage and rows of numbers") from error
