@@ -21,11 +21,12 @@ same steps transposed, last one first (that of d is a correlation again, kernels
 The price is rounding: a larger tile takes more points, whose powers lie farther from 1. With tiles of four outputs and 64
 channels float32's error forward is some 3 times that of the columns' product for a sequence, 6 times for 3×3 windows and 10
 times for 5×5; of a gradient of the weights up to 25 times. That is a few millionths of the result. Tiles of six for 3×3
-windows would double it, and were not faster. A value that is not finite, or so large that a transform overflows, spreads over
-its whole tile, and an infinity becomes NaN.
+windows have as many points as those of four for 5×5, and are as far off. A value that is not finite, or so large that a
+transform overflows, spreads over its whole tile, and an infinity becomes NaN.
 """
 import math
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 
@@ -37,7 +38,10 @@ from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, paral
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
 
 POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)       # and infinity
-LARGEST_TILE = 4                # outputs along an axis; with windows of 5 taps these are all the points
+USUAL_TILE = 4                  # outputs along an axis at the most, but for
+LARGEST_TILE = 6                # with many channels, where the products are much more work than the transforms, and only
+MANY_CHANNELS = 64              # where a tile that large saves a tenth: it rounds more
+WEIGHTS_COST = 100              # in tiles: the weights at all points are written once, and read again for every block
 BLOCK_BYTES = 2000 << 10        # of the larger of a block's transformed inputs and outputs: about a level-2 cache
 MIN_TILES = 64                  # in a block, for products of enough rows
 MIN_CHANNELS = 16               # with fewer, the transforms cost more than the products they save
@@ -76,15 +80,26 @@ def transforms(m, r):
     return at, g, bt
 
 
-def tile_size(outputs, taps):
-    """Outputs a tile has along one axis: the size that needs the fewest multiplications for `outputs` of them.
+def tile_size(images, outputs, window):
+    """Outputs that a tile has along each axis: those that need the fewest multiplications, the weights' cost counted in.
 
-    >>> tile_size(48, 3), tile_size(21, 3), tile_size(46, 5), tile_size(1, 1)
-    (4, 3, 4, 1)
+    images: how many; outputs: (height, width) of one; window: (kh, kw, C, O)
+
+    >>> tile_size(32, (46, 46), (3, 3, 32, 64)), tile_size(32, (21, 21), (3, 3, 64, 128)), tile_size(1, (21, 21), (3, 3, 64, 128))
+    ((4, 4), (3, 3), (2, 2))
+    >>> tile_size(32, (10, 10), (3, 3, 256, 128)), tile_size(32, (1, 162), (1, 5, 64, 64))
+    ((5, 5), (1, 4))
     """
-    if taps == 1:
-        return 1
-    return min(range(LARGEST_TILE, 0, -1), key=lambda m: -(-outputs // m) * (m + taps - 1))
+    taps, channels = window[:2], window[2:]
+    largest = LARGEST_TILE if min(channels) >= MANY_CHANNELS else USUAL_TILE
+
+    def cost(tile):
+        points = math.prod(m + r - 1 for m, r in zip(tile, taps))
+        tiles = images * math.prod(-(-o // m) for o, m in zip(outputs, tile))
+        return points * (tiles + WEIGHTS_COST) * (1.1 if max(tile) > USUAL_TILE else 1)
+
+    sizes = [range(1, min(largest, len(POINTS) + 2 - r) + 1) if r > 1 else [1] for r in taps]
+    return min(product(*sizes), key=cost)           # the smallest of equals, which rounds the least
 
 
 @lru_cache(maxsize=64)
@@ -100,7 +115,7 @@ class _Tiling:
         self.taps = w_shape[:2]
         self.origin = (-pads[0][0], -pads[1][0])
         self.outputs = output_shape(x_shape, w_shape, (1, 1), pads)
-        self.tile = tuple(tile_size(o, k) for o, k in zip(self.outputs, self.taps))
+        self.tile = tile_size(x_shape[0], self.outputs, w_shape)
         self.grid = tuple(-(-o // m) for o, m in zip(self.outputs, self.tile))
         self.points = tuple(m + r - 1 for m, r in zip(self.tile, self.taps))
         tile_bytes = math.prod(self.points) * max(w_shape[2:]) * dtype.itemsize
@@ -129,8 +144,8 @@ class _Planes:
             self.steps = [(rows_matrix, columns_first, half), (columns_matrix, half.transpose(1, 0, 2), self.output)]
 
     def run(self):
-        for matrix, given, product in self.steps:
-            np.matmul(matrix, given, out=product)
+        for matrix, given, target in self.steps:
+            np.matmul(matrix, given, out=target)
 
 
 class _TileReader:
