@@ -18,7 +18,7 @@ import numpy as np
 from nanoemo import viz
 from nanoemo.files import read_json, write_file
 from nanoemo.training import RunFolder
-from nanoemo.training.metrics import format_report
+from nanoemo.training.metrics import classification_report, format_report
 
 # Table 3 of the paper: epoch (the first is 0), loss, accuracy, val_loss, val_accuracy.
 PAPER_EPOCHS = 100
@@ -123,10 +123,16 @@ right 65 times in 100. There are as many of each class as in the paper's table 5
 ```
 
 What is left in the first case is chance: the sum over the classes of how often one occurs times how often it is
-predicted. For the test-set predictions of the run on this page it would be {shuffled:.3f}, in place of {share:.3f}. Precision
-and recall of each class come out near its share of the images, and in the paper's table 5 they do:
+predicted. The run on this page, whose right report stands above, has this wrong one: the same predictions and the same labels,
+but the labels in another order.
 
-{paper_report}
+```
+{wrong_report}
+```
+
+Precision and recall of each class come out near its share of the images. In the paper's table 5 they do, too:
+
+{beside}
 
 Nothing in the two arrays shows the mistake, and no error is raised. So [`predict`](../nanoemo/training/trainer.py) takes both
 from one pass.
@@ -145,12 +151,12 @@ def main():
     matrix = read_matrix(run.path / "test" / "confusion_matrix.csv")
     draw(history, matrix, classes, args.figures)
     total = matrix.sum()
+    wrong = report_of_shuffled_labels(matrix, classes)
     sys.stdout.write(PAGE.format(
         asked=config["settings"]["epochs"], setting=setting_table(config, history, args.machine), history=history_table(history),
         beyond=beyond(history), images=total, best=report["epoch"] - 1, accuracy=100 * report["accuracy"],
-        loss=report["loss"], report=format_report(report), share=report["accuracy"],
-        paper_report=paper_report(),
-        shuffled=matrix.sum(axis=0) @ matrix.sum(axis=1) / total**2))
+        loss=report["loss"], report=format_report(report), wrong_report=format_report(wrong),
+        beside=reports_beside(report, wrong)))
 
 
 def parse_arguments():
@@ -237,11 +243,21 @@ def beyond(history):
     return " ".join(sentences)
 
 
-def paper_report():
-    total = sum(support for *_, support in PAPER_REPORT.values())
-    return table(["class", "share of the images", "paper's precision", "paper's recall"],
-                 [[name, f"{support / total:.2f}", precision, recall]
-                  for name, (precision, recall, support) in PAPER_REPORT.items()])
+def report_of_shuffled_labels(matrix, classes):
+    """The report of the predictions in a confusion matrix, (true class, predicted), with the labels in another order."""
+    truth, predicted = (np.repeat(index.ravel(), matrix.ravel()) for index in np.indices(matrix.shape))
+    return classification_report(np.random.default_rng(0).permutation(truth), predicted, classes)
+
+
+def reports_beside(right, wrong):
+    """Precision / recall of each class in both reports and in the paper's."""
+    total = right["macro average"]["support"]
+    rows = [[name, f"{row['support'] / total:.2f}", *(f"{of['precision']:.2f} / {of['recall']:.2f}"
+                                                     for of in (row, wrong["classes"][name])),
+             "{:.2f} / {:.2f}".format(*PAPER_REPORT[name][:2])] for name, row in right["classes"].items()]
+    accuracies = ["accuracy", "", *(f"{report['accuracy']:.2f}" for report in (right, wrong)), "0.18"]
+    return table(["class", "share of images", "right report: precision / recall", "labels in another order", "paper's table 5"],
+                 [*rows, accuracies])
 
 
 def table(header, rows):

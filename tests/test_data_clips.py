@@ -92,6 +92,12 @@ def test_ones_own_clips_may_be_called_as_those_of_a_known_set():
     assert find_scheme([f"wav/{name.rpartition('/')[2]}" for name in own])[0].title == "EMO-DB"         # one folder tells nothing
 
 
+@pytest.mark.parametrize("path", ["here+", "+here", "one++two"])
+def test_a_plus_joins_two_paths(path):
+    with pytest.raises(data.DataError, match="expected a path on both sides of each +"):
+        data.load_clips(path)
+
+
 def test_a_folder_for_each_class(tmp_path):
     for name in ("Anger/one.wav", "Anger/two.flac", "laughter/one.wav", "sadness/x.ogg"):
         write(tmp_path / "mine" / name)

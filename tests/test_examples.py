@@ -291,6 +291,8 @@ def test_page_of_a_real_run(finished_run, tmp_path):
     assert "| 20 |" in page and "| 21 |" not in page
     assert "went on to epoch 99: loss 0.7614" in page and "1 h 03 min, 90 s an epoch" in page
     assert "20 images" in page and "epoch 39" in page and "Accuracy 75.00 %, loss 1.2500" in page
+    of_shuffled = re.search(r"\| accuracy \|  \| 0\.75 \| (0\.\d\d) \| 0\.18 \|", page)     # right, labels shuffled, paper's
+    assert float(of_shuffled[1]) < 0.4 and f"{of_shuffled[1]}        20" in page
     assert "secret" not in page and str(tmp_path) not in page
     for name in re.findall(r"\(figures/(\S+?)\)", page):
         assert 0 < (tmp_path / "figures" / name).stat().st_size < 100_000

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nanoemo
 from nanoemo import data, nn, ops, optim
@@ -103,6 +104,23 @@ def test_callbacks_of_ones_own_are_told_once_beside_those_of_the_run(tmp_path):
     assert (tmp_path / "run" / "history.csv").exists()
     with pytest.raises(ValueError, match="run was trained on arrays given in Python .*; name the data to judge it on"):
         Experiment.of_run(RunFolder.open(tmp_path / "run"))
+
+
+def test_a_run_on_pictures_of_another_size_is_judged_on_pictures_of_that_size(tmp_path):
+    rng = np.random.default_rng(0)
+    for emotion in ("calm", "wild"):
+        (tmp_path / "mine" / emotion).mkdir(parents=True)
+        for number in range(20):
+            picture = rng.integers(0, 255, (30, 20, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(tmp_path / "mine" / emotion / f"{number}.png")
+    splits = data.load(tmp_path / "mine", image_shape=(24, 16, 3))
+    experiment = Experiment(Settings.from_recipe("series.cnn1", epochs=1, batch_size=7), splits)
+    with RunFolder.create(tmp_path / "run") as folder:
+        experiment.begin(folder)
+        assert experiment.run(folder, Callback(), say=lambda line: None)
+    again = Experiment.of_run(RunFolder.open(tmp_path / "run"), tmp_path / "mine")
+    assert again.splits["test"].image_shape == (24, 16, 3)
+    assert again.about_data["fingerprint"] == experiment.about_data["fingerprint"]
 
 
 @pytest.mark.parametrize("splits", [{"train": toy_images(7), "val": toy_images(7)}, toy_images(7), {"train": 1}])

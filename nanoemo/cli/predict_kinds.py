@@ -15,6 +15,7 @@ from nanoemo.recognition import Listener, Recognizer
 
 __all__ = ["Faces", "Voices"]
 
+FINER_SEARCH = 1000     # pixels of the longer side in which faces are searched for, that a run which finds none advises
 SHOWN = 1600            # pixels of the longer side in the pictures that are written
 
 
@@ -50,8 +51,9 @@ class Faces:
         return viz.faces_in_photo(small, squares, rows, self.trained.classes, title)
 
     def advice(self, total):
-        return self.empty and (f"no face found in {self.empty} of {total} pictures; for smaller faces: --search 1000; where a "
-                               "picture is a face and nothing else: --whole")
+        smaller = "" if (self.args.search or 0) >= FINER_SEARCH else f"for smaller faces: --search {FINER_SEARCH}; "
+        return self.empty and (f"no face found in {self.empty} of {total} pictures; {smaller}where a picture is a face and "
+                               "nothing else: --whole")
 
 
 def _describe(found):

@@ -90,7 +90,12 @@ def _read_all(path):
 
 
 def _paths(path):
-    return [path] if Path(path).exists() else str(path).split("+")
+    if Path(path).exists():
+        return [path]
+    paths = str(path).split("+")
+    if not all(map(str.strip, paths)):
+        raise DataError(f"{str(path)!r}: expected a path on both sides of each +")
+    return paths
 
 
 def read_clips(path):

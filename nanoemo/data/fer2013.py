@@ -25,10 +25,11 @@ CLASS_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"
 def find_csv(source):
     """The CSV files in `source` that hold FER2013.
 
-    A lone file is taken for one whatever it holds, so that reading it says what is wrong with it.
+    A file given alone, and a lone .csv file, is taken for one whatever it holds, so that reading it says what is wrong with it.
     """
     if len(source.names) == 1 and not is_picture(source.names[0]):
-        return source.names
+        if source.path.is_file() or source.names[0].lower().endswith(".csv"):
+            return source.names
     return pixelcsv.find(source)
 
 

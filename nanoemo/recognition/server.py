@@ -72,8 +72,9 @@ class Server(socketserver.ThreadingTCPServer):
 
     @property
     def hosts(self):
-        """What a request may name as the server it means."""
-        return {f"{name}:{self.server_address[1]}" for name in (HOST, "localhost")}
+        """What a request may name as the server it means; browsers leave port 80 out."""
+        port = self.server_address[1]
+        return {f"{name}{ending}" for name in (HOST, "localhost") for ending in (f":{port}", *([""] if port == 80 else []))}
 
     def about(self):
         """What the page is told when it is opened, as plain data."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nanoemo import models
 from nanoemo.files import read_json, write_file
-from nanoemo.reproduction.trials import QUICK_EPOCHS, QUICK_LIMIT, noun
+from nanoemo.reproduction.trials import QUICK_LIMIT, noun
 from nanoemo.training import RunFolder, Settings
 from nanoemo.training.evaluation import read_table
 from nanoemo.training.progress import counted, duration
@@ -108,8 +108,8 @@ def run_path(folder, trial):
 def _warnings(paper, results, quick):
     lines, kind = [], noun(paper.trials[0])
     if quick:
-        lines.append(f"**Quick runs: {QUICK_EPOCHS} epochs on at most {QUICK_LIMIT[kind]} {kind} of each split. They show that "
-                     "everything runs; their figures mean nothing.**")
+        lines.append(f"**Quick runs: few epochs on at most {QUICK_LIMIT[kind]} {kind} of each split. They show that everything "
+                     "runs; their figures mean nothing.**")
     names = {result.config["data"]["name"] for result in results}
     if any(result.config["data"]["drawn"] for result in results):
         said = {"images": "Drawn faces: the images are drawn by formula and show nobody.",

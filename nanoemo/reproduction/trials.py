@@ -2,7 +2,7 @@
 from nanoemo import features, models
 from nanoemo.training import Settings
 
-__all__ = ["QUICK_EPOCHS", "QUICK_LIMIT", "noun", "trial_settings"]
+__all__ = ["QUICK_LIMIT", "noun", "trial_settings"]
 
 QUICK_EPOCHS, QUICK_LIMIT = 2, {"images": 700, "clips": 35}         # show that a trial runs; its figures say nothing
 

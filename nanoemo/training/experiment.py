@@ -98,7 +98,7 @@ class Experiment:
         folder.finished_best_path()
         began_on = folder.config()["data"]
         settings, same = settings_on(folder, data, **changed)
-        splits, judged, told = nanoemo.data.match_splits(load_splits(settings), began_on["classes"])
+        splits, judged, told = nanoemo.data.match_splits(load_splits(settings, began_on["image_shape"]), began_on["classes"])
         if told:
             warnings.warn(told, stacklevel=2)
             splits = {split: replace(examples, note=f"{examples.note} {told}".strip()) for split, examples in splits.items()}

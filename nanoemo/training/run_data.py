@@ -24,12 +24,15 @@ def check_splits(splits, *names):
                          "nanoemo.data.divide makes one of a set")
 
 
-def load_splits(settings):
-    """{"train", "validation", "test"}: the images, or features of clips, that `settings` name. Raises DataError."""
+def load_splits(settings, image_shape=None):
+    """{"train", "validation", "test"}: the images, or features of clips, that `settings` name. Raises DataError.
+
+    image_shape: (H, W, C) that pictures of any size are resized to; None for the paper's
+    """
     if settings.listens:
         return listening.load_features(settings, data.parse_changes(settings.augment))
     return data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
-                     image_shape=shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
+                     image_shape=image_shape or shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
 
 
 def settings_on(folder, path=None, **changed):
@@ -67,7 +70,7 @@ def is_copy(settings, of_run):
         with warnings.catch_warnings(action="ignore"):
             if settings.listens and listening.sizes(settings, data.parse_changes(settings.augment)) != of_run["images"]:
                 return False
-            return fingerprint(load_splits(settings)) == of_run["fingerprint"]
+            return fingerprint(load_splits(settings, of_run["image_shape"])) == of_run["fingerprint"]
     except data.DataError:          # they cannot even be divided so
         return False
 
