@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from nanoemo.cli import main
 from nanoemo.recognition import FacesPage, Recognizer
+from nanoemo.recognition.server import Server
 
 
 ORANGE = 0xD5, 0x5E, 0x00       # of the squares
@@ -69,6 +71,12 @@ def test_other_names_for_this_address_are_refused(server, host):
     host = host.format(port=server.server_address[1])
     for method, path in (("GET", "/"), ("POST", "/recognize")):
         assert request(server, method, path, Host=host)[0] == 421
+
+
+@pytest.mark.parametrize("port, names", [(8000, {"127.0.0.1:8000", "localhost:8000"}),
+                                         (80, {"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"})])
+def test_only_port_80_may_be_left_out(port, names):
+    assert Server.hosts.fget(SimpleNamespace(server_address=("127.0.0.1", port))) == names
 
 
 def test_other_pages_are_refused(server, portrait_jpeg):
