@@ -122,6 +122,15 @@ def test_the_alizadeh_family_takes_every_choice_of_the_paper():
     assert kinds(family([], [], input_shape=(4, 4, 1))) == ["Flatten", "Linear"]
 
 
+def test_the_alizadeh_family_says_what_it_wants():
+    with pytest.raises(TypeError, match="convs: expected a ConvSpec for each layer, got 32"):
+        family([32, 64], [DenseSpec(512)])
+    with pytest.raises(TypeError, match="denses: expected a DenseSpec for each layer, got 512"):
+        family([ConvSpec(8)], [512])
+    with pytest.raises(ValueError, match=r"hidden is 8; expected the units of each dense layer, as \(256, 512\)"):
+        models.build("alizadeh.deep", hidden=8)
+
+
 @pytest.mark.parametrize("convs, denses", [([ConvSpec(32, pool=0)], []), ([ConvSpec(8)], [DenseSpec(2048, batch_norm=False)])])
 def test_the_alizadeh_family_begins_near_ln_7_whatever_its_layers(convs, denses):
     nanoemo.manual_seed(0)

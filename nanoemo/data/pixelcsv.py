@@ -91,8 +91,9 @@ def _parse_row(where, class_names, emotion, pixels, usage):
     if split is None:
         raise DataError(f"{where}: unknown Usage {usage[:40]!r}; expected {', '.join(USAGE)}")
     if emotion.strip() not in map(str, range(len(class_names))):
+        hint = "; 7 is contempt in CK+, whose file is known by a name that begins with ck" if emotion.strip() == "7" else ""
         raise DataError(f"{where}: emotion {emotion[:40]!r}; expected a whole number from 0 ({class_names[0]}) "
-                        f"to {len(class_names) - 1} ({class_names[-1]})")
+                        f"to {len(class_names) - 1} ({class_names[-1]}){hint}")
     try:
         values = np.fromstring(pixels, np.int64, sep=" ")
     except (DeprecationWarning, ValueError):

@@ -73,8 +73,15 @@ def dense_layer(in_features, spec):
         yield Dropout(spec.dropout)
 
 
+def _check_specs(name, specs, kind):
+    for spec in specs:
+        if not isinstance(spec, kind):
+            raise TypeError(f"{name}: expected a {kind.__name__} for each layer, got {spec!r}")
+
+
 def convolutional_part(specs, input_shape):
     """The M convolutional layers, flattened at the end."""
+    _check_specs("convs", specs, ConvSpec)
     layers, channels = [], input_shape[-1]
     for spec in specs:
         layers += conv_layer(channels, spec)
@@ -84,6 +91,7 @@ def convolutional_part(specs, input_shape):
 
 def dense_part(features, specs, num_classes):
     """The N fully connected layers over `features` numbers, and the scores."""
+    _check_specs("denses", specs, DenseSpec)
     layers = []
     for spec in specs:
         layers += dense_layer(features, spec)
@@ -161,6 +169,8 @@ def shallow_layers(hidden, dropout, dense_dropout, padding):
 
 def deep_layers(hidden, dropout, dense_dropout, padding, more=0):
     """What `family` and `hybrid` want to know of the deep network with `more` convolutions after its four."""
+    if not isinstance(hidden, (list, tuple)):
+        raise ValueError(f"hidden is {hidden!r}; expected the units of each dense layer, as (256, 512)")
     return ([ConvSpec(64, 3, padding=padding, dropout=dropout),
              ConvSpec(128, 5, padding=padding, dropout=dropout),
              ConvSpec(512, 3, padding=padding, dropout=dropout),
