@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nanoemo
 from nanoemo.cli import main
@@ -238,6 +239,33 @@ def test_evaluate(whole_run, capsys):
     other, = folder.glob("on-fer2013-*")
     assert (other / "train" / "classification_report.txt").exists()
     assert (folder / "test" / "confusion_matrix.csv").read_text() == before
+
+
+def test_ones_own_pictures_in_colour_and_of_another_size(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for emotion in ("calm", "wild"):
+        (tmp_path / "mine" / emotion).mkdir(parents=True)
+        for number in range(20):
+            picture = rng.integers(0, 255, (30, 20, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(tmp_path / "mine" / emotion / f"{number}.png")
+    own = ["--data", str(tmp_path / "mine"), "--image-shape", "32x32x3"]
+    assert main(["train", "series.cnn1", *own, "--epochs", "1", "--batch-size", "7", "--out", str(tmp_path / "run")]) == 0
+    assert "32×32×3, 2 classes" in capsys.readouterr().out
+    assert main(["train", "--resume", str(tmp_path / "run"), "--epochs", "2"]) == 0
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "mine")]) == 0
+    assert main(["show", "saliency", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "s.png")]) == 0
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "mine" / "calm" / "1.png"), "--whole"]) == 0
+
+
+@pytest.mark.parametrize("args, message", [
+    ([MODEL, "--image-shape", "64"], "image_shape is '64'; expected height x width, as 64x64, or 64x64x3 in colour"),
+    ([MODEL, "--image-shape", "64x64x3", "--limit", "14"], "drawn faces: its images are and stay 48×48×1; image_shape is for"),
+    (["chater.lstm", "--image-shape", "64x64"], "image_shape is '64x64', but chater.lstm listens; leave it out")])
+def test_image_shapes_that_cannot_be(tmp_path, capsys, args, message):
+    assert main(["train", *args, "--out", str(tmp_path / "run")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_evaluate_a_run_without_a_finished_epoch(whole_run, tmp_path, capsys):

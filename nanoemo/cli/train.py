@@ -45,6 +45,8 @@ def add_settings(parser):
                                                           "subject (default where it is known), subject=KA to test "
                                                           "on that one, or, a mistake made on purpose, copies: at random "
                                                           "after clips were copied")
+    group.add_argument("--image-shape", metavar="SHAPE", help="height x width that your own pictures are resized to, as 64x64, "
+                                                              "or 64x64x3 in colour (default: as in the paper, 48x48 gray)")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images or clips of each split")
     group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
     group.add_argument("--option", type=_option, action="append", metavar="NAME=VALUE",
@@ -172,8 +174,8 @@ def asked_settings(args, **instead):
 def wanted_settings(args):
     """The settings given on the command line, None for those that were not."""
     wanted = {name: getattr(args, name) for name in
-              ("epochs", "batch_size", "lr", "optimizer", "subtract_mean", "features", "augment", "split_by", "limit", "seed",
-               "stages", "fine_tuning", "device", *EXTRAS)}
+              ("epochs", "batch_size", "lr", "optimizer", "subtract_mean", "features", "augment", "split_by", "image_shape",
+               "limit", "seed", "stages", "fine_tuning", "device", *EXTRAS)}
     wanted["options"] = dict(args.option) if args.option else None
     if wanted["augment"] == "none":
         wanted["augment"] = ""

@@ -1,6 +1,6 @@
 """Data sets, loaders and transforms. All of it deals in NumPy arrays and knows nothing of tensors."""
 from nanoemo.data.augment import augmented_samples, parse_augment
-from nanoemo.data.catalogue import load
+from nanoemo.data.catalogue import load, parse_image_shape
 from nanoemo.data.changes import parse_changes, with_copies
 from nanoemo.data.classnames import match, match_splits
 from nanoemo.data.clips import COPIES_FIRST, combine, load_clips, read_clips
@@ -24,5 +24,5 @@ __all__ = ["ClipSet", "Compose", "CutMix", "CutOut", "DataError", "DataLoader", 
            "MixUp", "RandomBrightness", "RandomContrast", "RandomHorizontalFlip", "RandomNoise", "RandomRotation", "RandomShift",
            "RandomVerticalFlip", "RandomZoom", "Scale", "Standardise", "SubtractMean", "WithFeatures", "augmented_samples",
            "combine", "crop_face", "divide", "drawn_faces", "drawn_voices", "find_faces", "k_folds", "leave_one_out", "load",
-           "load_clips", "match", "match_splits", "one_hot", "parse_augment", "parse_changes", "read_clips", "read_photo",
-           "unseen", "with_copies", "COPIES_FIRST"]
+           "load_clips", "match", "match_splits", "one_hot", "parse_augment", "parse_changes", "parse_image_shape", "read_clips",
+           "read_photo", "unseen", "with_copies", "COPIES_FIRST"]

@@ -1,4 +1,5 @@
 """`load`: one call for every data set, whatever form it comes in."""
+import re
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from nanoemo.data.imageset import ImageSet
 from nanoemo.data.recordings import is_recording
 from nanoemo.data.source import DataError, folders_without, open_source, say_lost
 
-__all__ = ["READERS", "Reader", "load"]
+__all__ = ["READERS", "Reader", "load", "parse_image_shape"]
 
 
 class Reader(NamedTuple):
@@ -86,6 +87,18 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
                         f"{split_by}; only data that come undivided are")
     warn_of_untrained(splits)
     return splits if limit is None else {name: images.take(limit, seed) for name, images in splits.items()}
+
+
+def parse_image_shape(text):
+    """(height, width, channels) of "64x64x3", or of "64x64", which is gray. Raises ValueError for anything else.
+
+    >>> parse_image_shape("96x64x3"), parse_image_shape("64x64")
+    ((96, 64, 3), (64, 64, 1))
+    """
+    found = re.fullmatch(r"([1-9]\d{0,3})[x×]([1-9]\d{0,3})(?:[x×]([13]))?", text.strip())
+    if not found:
+        raise ValueError(f"image_shape is {text!r}; expected height x width, as 64x64, or 64x64x3 in colour")
+    return tuple(int(size or 1) for size in found.groups())
 
 
 def _read(path, image_shape):

@@ -27,12 +27,18 @@ def check_splits(splits, *names):
 def load_splits(settings, image_shape=None):
     """{"train", "validation", "test"}: the images, or features of clips, that `settings` name. Raises DataError.
 
-    image_shape: (H, W, C) that pictures of any size are resized to; None for the paper's
+    image_shape: (H, W, C) that pictures of any size are resized to; None for what the settings say, else the paper's
     """
     if settings.listens:
         return listening.load_features(settings, data.parse_changes(settings.augment))
-    return data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
-                     image_shape=image_shape or shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
+    asked = image_shape or settings.image_shape and data.parse_image_shape(settings.image_shape)
+    splits = data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
+                       image_shape=asked or shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
+    made = splits["train"].image_shape
+    if settings.image_shape and made != tuple(asked):
+        raise data.DataError(f"{settings.data or 'drawn faces'}: its images are and stay {'×'.join(map(str, made))}; image_shape "
+                             "is for pictures in files; leave it out")
+    return splits
 
 
 def settings_on(folder, path=None, **changed):

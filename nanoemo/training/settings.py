@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 from numbers import Real
 
 from nanoemo import features, models
+from nanoemo.data import parse_image_shape
 from nanoemo.optim import parse_schedule
 
 __all__ = ["Settings", "DRAWN_EPOCHS"]
@@ -29,6 +30,7 @@ class Settings:
     subtract_mean: whether the mean training image is taken from every image
     features: name in `nanoemo.features.BY_NAME` of a second input made of the image, or in `nanoemo.features.OF_CLIPS`
         of what is made of a clip for a model that listens; "" for images alone
+    image_shape: height x width x channels, as "64x64x3", that pictures of any size are resized to; "" for the paper's
     limit: most images of each split; None for all
     seed: of the initial weights, the order of the images, dropout, augmentation, the drawn faces and the division
     options: the model's own, as for `nanoemo.models.build`
@@ -73,6 +75,7 @@ class Settings:
     freeze: str = ""
     stages: bool = False
     fine_tuning: float = 0.1
+    image_shape: str = ""
 
     def __post_init__(self):
         for kind in fields(self):
@@ -83,6 +86,10 @@ class Settings:
             raise ValueError(f"device is {self.device!r}; expected cpu or cuda")
         if self.features and self.features not in (known := {**features.BY_NAME, **features.OF_CLIPS}):
             raise ValueError(f"features is {self.features!r}; expected one of {', '.join(known)}")
+        if self.image_shape:
+            parse_image_shape(self.image_shape)
+            if self.listens:
+                raise ValueError(f"image_shape is {self.image_shape!r}, but {self.model} listens; leave it out")
         for name, least in (("epochs", 1), ("batch_size", 1), ("limit", 1), ("seed", 0), ("patience", 1)):
             value = getattr(self, name)
             if value is None and name in ("limit", "patience"):
