@@ -77,7 +77,7 @@ def test_other_data_is_loaded_once(capsys, monkeypatch):
     shutil.copytree("CK+48", "other/CK+48")
     Path("other/CK+48/anger/S000_001_00000000.png").unlink()
     loaded, load = [], experiment.load_splits
-    monkeypatch.setattr(experiment, "load_splits", lambda settings: loaded.append(settings.data) or load(settings))
+    monkeypatch.setattr(experiment, "load_splits", lambda asked, *shape: loaded.append(asked.data) or load(asked, *shape))
     capsys.readouterr()
     for data in ("elsewhere/CK+48", "other/CK+48"):
         assert main(["evaluate", "run", "--data", data]) == 0

@@ -112,8 +112,6 @@ class RunFolder:
     def finished_best_path(self):
         """`best_path`; RunFolderError, which says how to go on, where no epoch is finished and so no weights are kept."""
         if not self.best_path.exists():
-            if self.last_path.exists() and (self.path / "history.json").exists():
-                raise RunFolderError(f"{self.path}: its best weights, {self.best_path}, are gone; put them back or train anew")
             raise RunFolderError(f"{self.path}: no epoch of it is finished, so it has no weights yet; go on with it: "
                                  f"nanoemo train --resume {self.path}")
         return self.best_path
