@@ -113,7 +113,7 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 # 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
 #    for large products, takes half as long as the product. Under 100³ multiplications OpenBLAS does not copy
 #    where the processor has AVX-512, so u is laid out once in pieces of 64 columns, a product each, which begin at
-#    a line of the cache (kernels/memory.py), as do all arrays that a step reads and writes.
+#    a line of the cache (kernels/memory.py), as does all that a step works in.
 # 5. BLAS threads no product itself: its threads would have to meet at every step, and between products they
 #    spin on the cores that the others are using.
 

@@ -9,12 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import nanoemo
 from nanoemo.cli import main
 from nanoemo.training import checkpoint
-from small_data import write_bands
+from small_data import write_bands, write_pictures
 
 MODEL = "chater.dcnn"
 SMALL = ["--batch-size", "7", "--epochs", "2"]      # 5 steps an epoch
@@ -242,12 +241,7 @@ def test_evaluate(whole_run, capsys):
 
 
 def test_ones_own_pictures_in_colour_and_of_another_size(tmp_path, capsys):
-    rng = np.random.default_rng(0)
-    for emotion in ("calm", "wild"):
-        (tmp_path / "mine" / emotion).mkdir(parents=True)
-        for number in range(20):
-            picture = rng.integers(0, 255, (30, 20, 3), dtype=np.uint8)
-            Image.fromarray(picture).save(tmp_path / "mine" / emotion / f"{number}.png")
+    write_pictures(tmp_path / "mine", "happy", "sad")
     own = ["--data", str(tmp_path / "mine"), "--image-shape", "32x32x3"]
     assert main(["train", "series.cnn1", *own, "--epochs", "1", "--batch-size", "7", "--out", str(tmp_path / "run")]) == 0
     assert "32×32×3, 2 classes" in capsys.readouterr().out
@@ -255,7 +249,9 @@ def test_ones_own_pictures_in_colour_and_of_another_size(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path / "run")]) == 0
     assert main(["evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "mine")]) == 0
     assert main(["show", "saliency", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "s.png")]) == 0
-    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "mine" / "calm" / "1.png"), "--whole"]) == 0
+    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "mine" / "sad" / "1.png"), "--whole"]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), "--data", str(write_bands(tmp_path / "bands.csv"))]) == 2
+    assert "was trained on image_shape [32, 32, 3], but" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("args, message", [

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import nanoemo
 from nanoemo import data, nn, ops, optim
@@ -15,6 +14,7 @@ from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, 
 from nanoemo.training.versions import versions
 from nanoemo.training.progress import PlainProgress, TerminalProgress, duration
 from nanoemo.training.recorder import Recorder, best_epoch
+from small_data import write_pictures
 from training_runs import StopAfter, everything
 
 CLASSES = ("black", "grey", "white")
@@ -107,12 +107,7 @@ def test_callbacks_of_ones_own_are_told_once_beside_those_of_the_run(tmp_path):
 
 
 def test_a_run_on_pictures_of_another_size_is_judged_on_pictures_of_that_size(tmp_path):
-    rng = np.random.default_rng(0)
-    for emotion in ("calm", "wild"):
-        (tmp_path / "mine" / emotion).mkdir(parents=True)
-        for number in range(20):
-            picture = rng.integers(0, 255, (30, 20, 3), dtype=np.uint8)
-            Image.fromarray(picture).save(tmp_path / "mine" / emotion / f"{number}.png")
+    write_pictures(tmp_path / "mine", "calm", "wild")
     splits = data.load(tmp_path / "mine", image_shape=(24, 16, 3))
     experiment = Experiment(Settings.from_recipe("series.cnn1", epochs=1, batch_size=7), splits)
     with RunFolder.create(tmp_path / "run") as folder:

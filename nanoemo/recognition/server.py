@@ -74,7 +74,8 @@ class Server(socketserver.ThreadingTCPServer):
     def hosts(self):
         """What a request may name as the server it means; browsers leave port 80 out."""
         port = self.server_address[1]
-        return {f"{name}{ending}" for name in (HOST, "localhost") for ending in (f":{port}", *([""] if port == 80 else []))}
+        endings = [f":{port}", ""] if port == 80 else [f":{port}"]
+        return {name + ending for name in (HOST, "localhost") for ending in endings}
 
     def about(self):
         """What the page is told when it is opened, as plain data."""

@@ -31,11 +31,11 @@ def load_splits(settings, image_shape=None):
     """
     if settings.listens:
         return listening.load_features(settings, data.parse_changes(settings.augment))
-    asked = image_shape or settings.image_shape and data.parse_image_shape(settings.image_shape)
+    asked = data.parse_image_shape(settings.image_shape) if settings.image_shape else None
     splits = data.load(settings.data, limit=settings.limit, seed=settings.seed, split_by=settings.split_by,
-                       image_shape=asked or shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
+                       image_shape=image_shape or asked or shapes_of_inputs(models.recipe(settings.model).input_shape)[0])
     made = splits["train"].image_shape
-    if settings.image_shape and made != tuple(asked):
+    if image_shape is None and asked not in (None, made):
         raise data.DataError(f"{settings.data or 'drawn faces'}: its images are and stay {'×'.join(map(str, made))}; image_shape "
                              "is for pictures in files; leave it out")
     return splits
