@@ -3,6 +3,7 @@
 With NANOEMO_CUDA_ON_HOST=1 the tests of device "cuda" run without a card: on a strict stand-in for CuPy, which runs the
 CUDA kernels on the host (tests/cuda_on_host).
 """
+import math
 import os
 import signal
 import sys
@@ -10,6 +11,10 @@ from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:         # one of several processes, a core each; NumPy reads it when imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Processes that compile librosa's functions at the same moment write into each other's cache, and what is then
+    # read from it can crash (numba issue 10128).
+    os.environ.setdefault("NUMBA_CACHE_DIR",
+                          str(Path(__file__).parents[1] / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"]))
 
 import numpy as np
 import pytest
@@ -50,6 +55,14 @@ def card(request):
     _need_card()
     import cupy
     return cupy
+
+
+@pytest.fixture
+def whatever_it_saves(monkeypatch):
+    """Minimal filtering is used wherever it can be, also where columns would be faster."""
+    from nanoemo.kernels import winograd
+    monkeypatch.setattr(winograd, "LEAST_SAVED", -math.inf)
+    monkeypatch.setattr(winograd, "LEAST_SAVED_IN_A_LINE", -math.inf)
 
 
 @pytest.fixture
