@@ -54,7 +54,7 @@ def measure(shape, channels, padding):
     conv.conv2d_forward_plain(x[:1], *arguments[1:])
     loops = (time.perf_counter() - start) * BATCH
     ways = {"whole": lambda: whole_batch(*arguments), "blocks": lambda: in_blocks(*arguments)}
-    if winograd_suits(w.shape, (1, 1)):
+    if winograd_suits(w.shape, (1, 1), BATCH, conv.conv2d_forward(*arguments)[0].shape[1:3]):
         ways["minimal"] = lambda: conv.conv2d_forward(*arguments)
     seconds = {name: statistics.median(times) for name, times in in_turn(ways, REPEATS).items()}
     return [loops, seconds["whole"], seconds["blocks"], seconds.get("minimal")]

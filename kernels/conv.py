@@ -112,16 +112,11 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     return dx, dw, db
 
 
-def goes_by_columns(w_shape, strides, outputs):
-    """Whether a convolution with `outputs` (height, width) is computed in neither of the ways that multiply less."""
-    return not (winograd_suits(w_shape, strides) or wide_suits(w_shape, strides, outputs))
-
-
 def _correlate(x, w, b, strides, pads):
     """The convolution itself, padding given as ((top, bottom), (left, right))."""
-    if winograd_suits(w.shape, strides):
-        return winograd_correlate(x, w, b, pads)
     height, width = output_shape(x.shape, w.shape, strides, pads)
+    if winograd_suits(w.shape, strides, len(x), (height, width)):
+        return winograd_correlate(x, w, b, pads)
     if wide_suits(w.shape, strides, (height, width)):
         return wide_correlate(x, w, b, pads)
     channels = w.shape[3]
@@ -136,18 +131,18 @@ def _correlate(x, w, b, strides, pads):
         if b is not None:
             np.add(out, b, out=out)
 
-    parallel(work, _blocks(x.shape[0], height, width, len(weights), x.itemsize))
+    parallel(work, _blocks(x.shape[0], height, width, w.shape, x.itemsize))
     return y
 
 
 def _weight_gradient(dy, x, w_shape, strides, pads):
     """dw: for every block, columns transposed times dy, summed up."""
-    if winograd_suits(w_shape, strides):
-        return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
     images, height, width, channels = dy.shape
+    if winograd_suits(w_shape, strides, images, (height, width)):
+        return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
     if wide_suits(w_shape, strides, (height, width)):
         return wide_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
-    blocks = _blocks(images, height, width, math.prod(w_shape[:3]), x.itemsize)
+    blocks = _blocks(images, height, width, w_shape, x.itemsize)
 
     def work(group):
         dw = np.zeros((math.prod(w_shape[:3]), channels), x.dtype)
@@ -188,7 +183,7 @@ def _scatter_gradient(dy, x_shape, w, strides, pads):
 
     def work(n):
         padded = np.zeros((x_shape[1] + top + bottom, x_shape[2] + left + right, c), dy.dtype)
-        for _, rows in _blocks(1, height, width, weights.shape[1], dy.itemsize):
+        for _, rows in _blocks(1, height, width, w.shape, dy.itemsize):
             count = rows.stop - rows.start
             columns = workspace("conv columns", (count * width, weights.shape[1]), dy.dtype)
             windows = np.dot(dy[n, rows].reshape(-1, channels), weights, out=columns).reshape(count, width, kh, kw, c)
@@ -206,9 +201,14 @@ def _scatter_gradient(dy, x_shape, w, strides, pads):
 # ---- blocks and columns ---------------------------------------------------------------------------------------
 
 
-def _blocks(images, height, width, column_size, itemsize):
-    """Cut the outputs into (images, rows) slices whose columns fill COLUMN_BYTES."""
-    return image_blocks(images, height, COLUMN_BYTES // (width * column_size * itemsize))
+def _blocks(images, height, width, w_shape, itemsize):
+    """Cut the outputs into (images, rows) slices whose columns fill COLUMN_BYTES.
+
+    Each block reads all the weights, or adds to their gradient. Where those are larger, so are the blocks, but two at least.
+    """
+    row_bytes = width * math.prod(w_shape[:3]) * itemsize
+    block_bytes = max(COLUMN_BYTES, min(math.prod(w_shape) * itemsize, images * height * row_bytes // 2))
+    return image_blocks(images, height, block_bytes // row_bytes)
 
 
 def _gather(x, w_shape, strides, pads, images, rows, width):

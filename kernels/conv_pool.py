@@ -24,12 +24,13 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.conv import (FEW_CHANNELS, PARTIAL_SUMS, conv2d_backward, conv2d_backward_plain, conv2d_forward,
-                                  conv2d_forward_plain, goes_by_columns, padded_slab)
+                                  conv2d_forward_plain, padded_slab)
 from nanoemo.kernels.conv_checks import check_conv2d, output_shape
+from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.pool import (block_negative, keep_better, max_pool2d_backward, relu_max_pool2d_backward_plain,
                                   relu_max_pool2d_forward, relu_max_pool2d_forward_plain, where_chosen)
-from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of
+from nanoemo.kernels.wide import wide_suits
 from nanoemo.kernels.windows import axes_2d
 
 __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_backward_plain",
@@ -117,9 +118,9 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
 
 
 def _in_one_go(w_shape, strides, axes):
-    """Whether a convolution, whose outputs `axes` pool, has few channels and goes by columns; no window is cut off."""
+    """Whether a convolution, whose outputs `axes` pool, has few channels and so goes by columns; no window is cut off."""
     whole_windows = not any(axes[0].pads + axes[1].pads)
-    return whole_windows and w_shape[2] <= FEW_CHANNELS and goes_by_columns(w_shape, strides, (axes[0].size, axes[1].size))
+    return whole_windows and w_shape[2] <= FEW_CHANNELS and not wide_suits(w_shape, strides, (axes[0].size, axes[1].size))
 
 
 def _blocks(axes, y, weights):

@@ -24,9 +24,9 @@ times for 5×5; of a gradient of the weights up to 25 times. That is a few milli
 windows have as many points as those of four for 5×5, and are as far off. A value that is not finite, or so large that a
 transform overflows, spreads over its whole tile, and an infinity becomes NaN.
 """
+import itertools
 import math
 from functools import lru_cache
-from itertools import product
 
 import numpy as np
 
@@ -44,14 +44,22 @@ MANY_CHANNELS = 64              # where a tile that large saves a tenth: it roun
 WEIGHTS_COST = 100              # in tiles: the weights at all points are written once, and read again for every block
 BLOCK_BYTES = 2000 << 10        # of the larger of a block's transformed inputs and outputs: about a level-2 cache
 MIN_TILES = 64                  # in a block, for products of enough rows
-MIN_CHANNELS = 16               # with fewer, the transforms cost more than the products they save
+LEAST_SAVED = 45                # multiplications for each number that is transformed: below, the transforms cost more
+LEAST_SAVED_IN_A_LINE = 60      # along one axis only, where columns are quick to gather
 
 
-def winograd_suits(w_shape, strides):
-    """Whether a convolution has stride 1, a 3- or 5-tap window, and channels enough to be worth it."""
-    kh, kw, inputs, outputs = w_shape
-    enough = MIN_CHANNELS // 2 if min(kh, kw) > 1 else MIN_CHANNELS     # along both axes more is saved
-    return strides == (1, 1) and {kh, kw} <= {1, 3, 5} and max(kh, kw) > 1 and min(inputs, outputs) >= enough
+def winograd_suits(w_shape, strides, images, outputs):
+    """Whether a convolution has stride 1, a 3- or 5-tap window, and channels and outputs enough to be worth it.
+
+    images: how many; outputs: (height, width) of the result
+    """
+    kh, kw, *channels = w_shape
+    if strides != (1, 1) or not {kh, kw} <= {1, 3, 5} or max(kh, kw) == 1:
+        return False
+    points, tiles = points_and_tiles(tile_size(images, outputs, w_shape), images, outputs, (kh, kw))
+    saved = (images * math.prod(outputs) * kh * kw - points * (tiles + WEIGHTS_COST)) * math.prod(channels)
+    transformed = points * tiles * sum(channels)
+    return saved >= (LEAST_SAVED if min(kh, kw) > 1 else LEAST_SAVED_IN_A_LINE) * transformed
 
 
 def transforms(m, r):
@@ -80,6 +88,13 @@ def transforms(m, r):
     return at, g, bt
 
 
+def points_and_tiles(tile, images, outputs, taps):
+    """At how many points tiles of this size are transformed, and how many tiles cover the outputs."""
+    return (math.prod(m + r - 1 for m, r in zip(tile, taps)),
+            images * math.prod(-(-o // m) for o, m in zip(outputs, tile)))
+
+
+@lru_cache(maxsize=256)
 def tile_size(images, outputs, window):
     """Outputs that a tile has along each axis: those that need the fewest multiplications, the weights' cost counted in.
 
@@ -94,12 +109,11 @@ def tile_size(images, outputs, window):
     largest = LARGEST_TILE if min(channels) >= MANY_CHANNELS else USUAL_TILE
 
     def cost(tile):
-        points = math.prod(m + r - 1 for m, r in zip(tile, taps))
-        tiles = images * math.prod(-(-o // m) for o, m in zip(outputs, tile))
+        points, tiles = points_and_tiles(tile, images, outputs, taps)
         return points * (tiles + WEIGHTS_COST) * (1.1 if max(tile) > USUAL_TILE else 1)
 
     sizes = [range(1, min(largest, len(POINTS) + 2 - r) + 1) if r > 1 else [1] for r in taps]
-    return min(product(*sizes), key=cost)           # the smallest of equals, which rounds the least
+    return min(itertools.product(*sizes), key=cost)           # the smallest of equals, which rounds the least
 
 
 @lru_cache(maxsize=64)

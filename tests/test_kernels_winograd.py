@@ -5,7 +5,7 @@ import pytest
 from nanoemo.kernels import conv, winograd
 
 
-@pytest.mark.parametrize("m,r", [(1, 1), (1, 3), (2, 3), (3, 3), (4, 3), (1, 5), (2, 5), (3, 5), (4, 5)])
+@pytest.mark.parametrize("m,r", [(1, 1), (1, 3), (2, 3), (3, 3), (4, 3), (5, 3), (6, 3), (1, 5), (2, 5), (3, 5), (4, 5)])
 def test_transforms_filter_a_line(rng, m, r):
     at, g, bt = winograd.transforms(m, r)
     d, taps = rng.standard_normal(m + r - 1), rng.standard_normal(r)
@@ -18,26 +18,41 @@ CASES = [((2, 8, 8), (3, 3), 0), ((1, 11, 10), (3, 3), 1), ((3, 3, 3), (3, 3), 0
          ((2, 1, 12), (1, 3), (0, 1)), ((2, 9, 4), (5, 1), (3, 0)), ((1, 1, 1), (3, 3), 1), ((13, 6, 6), (3, 3), 1)]
 
 
-@pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-12), (np.float32, 3e-5)])
+def use_tiles(monkeypatch, tile):
+    """Tiles of this many outputs (height, width), however few tiles; no more than there are, and than the points suffice for."""
+    def tile_size(images, outputs, window):
+        return tuple(min(m, o, len(winograd.POINTS) + 2 - r) if r > 1 else 1 for m, o, r in zip(tile, outputs, window))
+
+    monkeypatch.setattr(winograd, "tile_size", tile_size)
+
+
+@pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-14), (np.float32, 5e-6)])
+@pytest.mark.parametrize("tile", [(1, 4), (2, 2), (3, 3), (4, 4), (4, 3), (5, 5), (6, 5), (6, 6)])
 @pytest.mark.parametrize("shape,window,padding", CASES)
-def test_agrees_with_the_definition(rng, shape, window, padding, dtype, tolerance):
+def test_tiles_of_every_size_agree_with_the_definition(rng, monkeypatch, whatever_it_saves, shape, window, padding, tile, dtype,
+                                                       tolerance):
+    use_tiles(monkeypatch, tile)
     x = rng.standard_normal((*shape, 16)).astype(dtype)
     w = rng.standard_normal((*window, 16, 17)).astype(dtype)
     b = rng.standard_normal(17).astype(dtype)
-    assert winograd.winograd_suits(w.shape, (1, 1))
     y, cache = conv.conv2d_forward(x, w, b, 1, padding)
     exact = [a.astype(np.float64) for a in (x, w, b)]
     expected, plain_cache = conv.conv2d_forward_plain(*exact, 1, padding)
     assert y.dtype == dtype
-    np.testing.assert_allclose(y, expected, rtol=0, atol=tolerance * expected.std())
+    assert distance(y, expected) < tolerance
     dy = rng.standard_normal(y.shape).astype(dtype)
     for got, wanted in zip(conv.conv2d_backward(dy, cache), conv.conv2d_backward_plain(dy.astype(np.float64), plain_cache)):
         assert got.dtype == dtype
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * wanted.std())
+        assert distance(got, wanted) < tolerance
+
+
+def distance(got, wanted):
+    return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
 
 
 def test_blocks_of_every_size_agree(rng, monkeypatch):
     """Few tiles at a time or all at once: the same outputs, the last block smaller than the others."""
+    use_tiles(monkeypatch, (4, 4))
     x, w = rng.standard_normal((5, 22, 18, 16)), rng.standard_normal((3, 3, 16, 16))
     dy = rng.standard_normal((5, 22, 18, 16))
     results = []
@@ -53,6 +68,7 @@ def test_blocks_of_every_size_agree(rng, monkeypatch):
 
 def test_tiles_that_need_no_border_are_read_in_place(rng, monkeypatch):
     """Three tiles of four outputs exactly, one a block: those of later rows and images, too, begin at their own pixel."""
+    use_tiles(monkeypatch, (4, 4))
     monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
     monkeypatch.setattr(winograd, "MIN_TILES", 1)
     x, w = rng.standard_normal((2, 14, 14, 16)), rng.standard_normal((3, 3, 16, 16))
@@ -60,10 +76,24 @@ def test_tiles_that_need_no_border_are_read_in_place(rng, monkeypatch):
     np.testing.assert_allclose(y, conv.conv2d_forward_plain(x, w, None, 1, "valid")[0], atol=1e-10)
 
 
-def test_few_channels_and_strides_go_the_other_way():
-    assert not winograd.winograd_suits((3, 3, 1, 32), (1, 1))
-    assert not winograd.winograd_suits((3, 3, 32, 32), (2, 1))
-    assert not winograd.winograd_suits((13, 13, 32, 32), (1, 1))
-    assert not winograd.winograd_suits((1, 1, 32, 32), (1, 1))
-    assert winograd.winograd_suits((3, 3, 8, 16), (1, 1)) and not winograd.winograd_suits((3, 3, 7, 16), (1, 1))
-    assert winograd.winograd_suits((1, 5, 16, 16), (1, 1)) and not winograd.winograd_suits((1, 5, 8, 16), (1, 1))
+@pytest.mark.parametrize("window, strides", [((3, 3, 64, 64), (2, 1)), ((13, 13, 64, 64), (1, 1)), ((1, 1, 64, 64), (1, 1))])
+def test_strides_and_other_windows_go_the_other_way(whatever_it_saves, window, strides):
+    assert winograd.winograd_suits((3, 3, 64, 64), (1, 1), 32, (24, 24))
+    assert not winograd.winograd_suits(window, strides, 32, (24, 24))
+
+
+@pytest.mark.parametrize("window, images, outputs", [((3, 3, 32, 64), 32, (46, 46)), ((3, 3, 64, 128), 32, (8, 8)),
+                                                     ((5, 5, 64, 64), 1, (24, 24)), ((1, 5, 256, 128), 32, (1, 41))])
+def test_it_is_used_where_it_saves_much(window, images, outputs):
+    assert winograd.winograd_suits(window, (1, 1), images, outputs)
+    assert not winograd.winograd_suits((*window[:2], 8, 8), (1, 1), images, outputs)        # few channels
+    assert not winograd.winograd_suits(window, (1, 1), 1, (min(outputs[0], 2), 2))          # few outputs
+
+
+def test_the_definition_is_met_where_it_is_used(rng):
+    """As users meet it: nothing patched."""
+    x, w, b = rng.standard_normal((2, 33, 35, 64)), rng.standard_normal((3, 3, 64, 64)), rng.standard_normal(64)
+    assert winograd.winograd_suits(w.shape, (1, 1), 2, (33, 35))
+    y, _ = conv.conv2d_forward(x, w, b, 1, "same")
+    corner = conv.conv2d_forward_plain(x[:1, :6, -6:], w, b, 1, "same")[0]
+    np.testing.assert_allclose(y[:1, :5, -5:], corner[:, :5, 1:], atol=1e-11)
