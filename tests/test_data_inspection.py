@@ -8,7 +8,7 @@ from PIL import Image
 from nanoemo import data, viz
 from nanoemo.cli import main
 from nanoemo.data import ImageSet
-from nanoemo.data.inspection import inspect
+from nanoemo.data.inspection import describe, inspect
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def test_nothing_to_find(splits):
     assert facts["name"] == "mine" and facts["image_shape"] == [8, 8, 1]
     assert facts["classes"] == {"sad": {"train": 5, "test": 3}, "happy": {"train": 5, "test": 3}}
     assert (facts["duplicates"], facts["conflicting"], facts["across"]) == (0, 0, {"train, test": 0})
-    assert facts["constant"] == {"train": 2, "test": 0}
+    assert facts["constant"] == {"train": 2, "test": 0} and facts["constant_at"] == {"train": [3, 4], "test": []}
+    assert facts["equal"] == []
 
 
 def test_duplicates_and_conflicts(splits):
@@ -41,6 +42,11 @@ def test_duplicates_and_conflicts(splits):
     splits["test"] = changed(splits["test"], 2, splits["test"].images[3], splits["test"].labels[3])
     facts = inspect(splits)
     assert (facts["duplicates"], facts["conflicting"], facts["across"]) == (3, 1, {"train, test": 2})
+    assert facts["equal"] == [[["train", 0, "sad"], ["test", 0, "sad"], ["test", 1, "happy"]],
+                              [["test", 2, "happy"], ["test", 3, "happy"]]]
+    told = describe(facts)
+    assert "\n  train[0] sad = test[0] sad = test[1] happy\n  test[2] happy = test[3] happy\n" in told
+    assert told.endswith("2 in train, 0 in test\n  train[3], train[4]")
 
 
 def test_fer2013_is_known_for_it(data_dir):

@@ -15,6 +15,8 @@ from nanoemo.data.division import unseen
 
 __all__ = ["describe", "inspect"]
 
+EXAMPLES = 4        # of what was found, and of each the places, that are printed; inspection.json holds all
+
 
 def inspect(splits, sets=None):
     """Facts about the sets by split, ImageSets or ClipSets, as plain data (ready for JSON).
@@ -28,9 +30,11 @@ def inspect(splits, sets=None):
     groups: {"subject": {split: how many}}, where the data tell them
     shared_groups: {"subject": {split: images of it whose subject is in train}}, of the other splits
     duplicates: images that are an exact copy, pixel for pixel, of an earlier one
+    equal: which images those are, in groups of equal ones, [split, index, class] of each; first those with several labels
     conflicting: groups of equal images that have more than one label
     across: {"train, test": images of the second that stand in the first too}, of each pair of splits
     constant: {split: images of one gray value}; not of clips, whose silent ones are left out when they are read
+    constant_at: {split: their indices}
 
     >>> from nanoemo.data import ImageSet
     >>> grays = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1) * np.ones((8, 8, 1), np.uint8)
@@ -38,13 +42,17 @@ def inspect(splits, sets=None):
     >>> facts = inspect({"train": faces, "test": faces.subset([5, 0])})
     >>> facts["across"], facts["duplicates"], facts["constant"]
     ({'train, test': 2}, 2, {'train': 6, 'test': 2})
+    >>> facts["equal"][0]
+    [['train', 0, 'sad'], ['test', 1, 'sad']]
     """
     first = next(iter(splits.values()))
-    labels_of, hashes = defaultdict(set), {}
+    hashes = {split: [hashlib.blake2b(thing, digest_size=16).digest() for thing in images.things()]
+              for split, images in splits.items()}
+    places = defaultdict(list)
     for split, images in splits.items():
-        hashes[split] = [hashlib.blake2b(thing, digest_size=16).digest() for thing in images.things()]
-        for digest, label in zip(hashes[split], images.labels.tolist()):
-            labels_of[digest].add(label)
+        for index, (digest, label) in enumerate(zip(hashes[split], images.labels.tolist())):
+            places[digest].append([split, index, images.class_names[label]])
+    equal = sorted(filter(lambda group: len(group) > 1, places.values()), key=lambda group: not _conflicting(group))
     counts = {split: images.counts() for split, images in splits.items()}
     by_set = {name: combine([clips]).counts() for name, clips in (sets or {}).items()}
     return {
@@ -58,17 +66,25 @@ def inspect(splits, sets=None):
                    for group in first.groups},
         "shared_groups": {group: {split: int((~unseen(splits["train"], images)[group]).sum())
                                   for split, images in splits.items() if split != "train"} for group in first.groups},
-        "duplicates": sum(map(len, hashes.values())) - len(labels_of),
-        "conflicting": sum(len(labels) > 1 for labels in labels_of.values()),
+        "duplicates": sum(map(len, hashes.values())) - len(places),
+        "equal": equal,
+        "conflicting": sum(map(_conflicting, equal)),
         "across": {f"{one}, {other}": sum(map(set(hashes[one]).__contains__, hashes[other]))
                    for one, other in combinations(splits, 2)},
         **(_of_clips(splits) if isinstance(first, ClipSet) else _of_images(splits)),
     }
 
 
+def _conflicting(group):
+    """Whether equal images have different labels."""
+    return len({name for _, _, name in group}) > 1
+
+
 def _of_images(splits):
-    constant = {split: sum(int((image == image[:1, :1]).all()) for image in images.images) for split, images in splits.items()}
-    return {"image_shape": list(splits["train"].image_shape), "constant": constant}
+    at = {split: [index for index, image in enumerate(images.images) if (image == image[:1, :1]).all()]
+          for split, images in splits.items()}
+    return {"image_shape": list(splits["train"].image_shape), "constant": {split: len(found) for split, found in at.items()},
+            "constant_at": at}
 
 
 def _of_clips(splits):
@@ -104,10 +120,14 @@ def describe(facts):
                      f"{noun} whose {group} is trained on: {known}")
     lines.append(f"exact duplicates: {facts['duplicates']:,}; equal {noun} with different labels: "
                  f"{facts['conflicting']:,} groups")
+    lines += ["  " + " = ".join(f"{split}[{index}] {name}" for split, index, name in group[:EXAMPLES])
+              for group in facts["equal"][:EXAMPLES]]
     for pair, number in facts["across"].items():
         one, other = pair.split(", ")
         lines.append(f"{noun} of {other} that stand in {one} too: {number:,}")
     if "constant" in facts:
         constant = ", ".join(f"{number:,} in {split}" for split, number in facts["constant"].items())
         lines.append(f"constant images, of one gray value: {constant}")
+        places = [f"{split}[{index}]" for split, found in facts["constant_at"].items() for index in found]
+        lines += ["  " + ", ".join(places[:2 * EXAMPLES])] if places else []
     return "\n".join(lines)
