@@ -15,6 +15,7 @@ from nanoemo.files import read_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
 from nanoemo.reproduction.page import run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
+from small_data import write_pictures
 
 TRIALS = (Trial("plain, first", "chater.dcnn", {"test": 0.5, "training": 0.25}, {"augment": ""}, {"angry": 0.125}),
           Trial("second", "chater.dcnn", {"validation": 0.75}))
@@ -163,6 +164,14 @@ def test_data_that_the_trials_cannot_divide(small, capsys):
     assert "the trials of chater are on CK+, and cannot be made with this --data: " in error
     assert "comes divided into train" in error
     assert "leave" not in error and error.count("\n") == 1 and not (small.csv.parent / "reproduction").exists()
+
+
+def test_the_last_trial_cannot_be_made_and_the_first_is_not_begun(small, tmp_path, capsys):
+    write_pictures(tmp_path / "mine", "happy", "sad")
+    assert main(["reproduce", "chater", "--data", str(tmp_path / "mine")]) == 2
+    told = capsys.readouterr()
+    assert "cannot be made with this --data: " in told.err and "subject" in told.err
+    assert not told.out and not (small.csv.parent / "reproduction").exists()
 
 
 def test_drawn_faces_are_called_so(tmp_path, monkeypatch):

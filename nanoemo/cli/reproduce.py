@@ -28,6 +28,7 @@ def run(args):
     from nanoemo.reproduction.page import run_path
     from nanoemo.training import carry_out, catch_interrupt
     from nanoemo.training.progress import counted
+    from nanoemo.training.run_data import load_divided
 
     name = SPEECH.get(args.paper) if args.speech else args.paper
     if name is None:
@@ -42,14 +43,14 @@ def run(args):
         settings = trial_settings(trial, args.data, args.quick, epochs=args.epochs, seed=args.seed, device=args.device)
         plan.setdefault(str(settings), (trial, settings))       # what is made by formula comes divided, in one way only
     with catch_interrupt() as stop:
+        try:
+            for settings in {settings.split_by: settings for _, settings in plan.values()}.values():
+                load_divided(settings)                          # not to learn hours later that the last trial cannot be
+        except DataError as error:
+            raise DataError(f"the trials of {name} are on {chosen.data}, and cannot be made with this --data: {error}") from None
         for trial, settings in plan.values():
             _say(f"\n{trial.name}: {settings.model}, {counted(settings.epochs, 'epoch')}")
-            try:
-                done = carry_out(settings, run_path(folder, trial), stop, _say)
-            except DataError as error:
-                raise DataError(f"the trials of {name} are on {chosen.data}, and cannot be made with this --data: "
-                                f"{error}") from None
-            if not done:
+            if not carry_out(settings, run_path(folder, trial), stop, _say):
                 _say("stopped, and all is saved; the same command goes on")
                 return STOPPED
             page = write_page(folder, chosen, _command(args), args.quick)

@@ -6,17 +6,15 @@ So the runs' tables of right and wrong answers add up to one over all images; ho
 says what to expect of a stranger.
 """
 import re
-import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
 
 from nanoemo import models
 from nanoemo.files import read_json, write_csv, write_file, write_json
-from nanoemo.training import listening
 from nanoemo.training.carry_out import carry_out
 from nanoemo.training.evaluation import read_table, write_evaluation
-from nanoemo.training.run_data import load_splits
+from nanoemo.training.run_data import load_divided
 from nanoemo.training.runfolder import RunFolder, RunFolderError
 from nanoemo.training.settings import Settings
 from nanoemo.training.trainer import Predictions
@@ -117,7 +115,5 @@ class LeaveOneOut:
 
 def _subjects(settings):
     """The names of the people in the data, in order."""
-    divided = replace(settings, split_by="subject", limit=None)
-    with warnings.catch_warnings(action="ignore"):          # of this division, which is made for the names alone
-        splits = listening.load_clips(divided, []) if settings.listens else load_splits(divided)
+    splits = load_divided(replace(settings, split_by="subject", limit=None))
     return sorted({str(name) for part in splits.values() for name in part.groups["subject"]})

@@ -12,7 +12,7 @@ from nanoemo.nn import shapes_of_inputs
 from nanoemo.training import listening
 from nanoemo.training.settings import Settings
 
-__all__ = ["about", "check_splits", "fingerprint", "load_splits", "settings_on"]
+__all__ = ["about", "check_splits", "fingerprint", "load_divided", "load_splits", "settings_on"]
 
 
 def check_splits(splits, *names):
@@ -39,6 +39,15 @@ def load_splits(settings, image_shape=None):
         raise data.DataError(f"{settings.data or 'drawn faces'}: its images are and stay {'×'.join(map(str, made))}; image_shape "
                              "is for pictures in files; leave it out")
     return splits
+
+
+def load_divided(settings):
+    """As `load_splits`, but of voices the clips themselves, without copies: to see whom a division puts where.
+
+    Nothing is said about how good the division is. Raises DataError where it cannot be made.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        return listening.load_clips(settings, []) if settings.listens else load_splits(settings)
 
 
 def settings_on(folder, path=None, **changed):
