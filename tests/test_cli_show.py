@@ -231,6 +231,7 @@ def test_a_run_that_is_not_ready_and_files_that_are_damaged(trained, tmp_path, c
     (folder / "history.json").unlink()
     assert "no epoch of it is finished" in error_of("curves", folder)
     (folder / "checkpoints" / "best.safetensors").unlink()
+    (folder / "report.html").unlink(missing_ok=True)
     assert "no epoch of it is finished" in error_of("saliency", folder)
     (folder / "test" / "confusion_matrix.csv").write_text("true class,sad\nsad,many\n")
     assert "confusion_matrix.csv" in error_of("confusion", folder)

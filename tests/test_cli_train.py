@@ -268,6 +268,8 @@ def test_evaluate_a_run_without_a_finished_epoch(whole_run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(whole_run[0], folder)
     (folder / "checkpoints" / "best.safetensors").unlink()
+    assert "best.safetensors is gone, and the run's weights with it" in error_of(capsys, "evaluate", folder)
+    (folder / "report.html").unlink()
     err = error_of(capsys, "evaluate", folder)
     assert "no epoch of it is finished" in err and f"--resume {folder}" in err
 

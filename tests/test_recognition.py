@@ -117,6 +117,7 @@ def test_runs_that_do_not_fit(tiny_run, tmp_path, changes, message):
 def test_run_without_a_finished_epoch(tiny_run, tmp_path):
     folder = damaged(tiny_run, tmp_path)
     (folder / "checkpoints" / "best.safetensors").unlink()
+    (folder / "report.html").unlink(missing_ok=True)
     with pytest.raises(ValueError, match="no epoch of it is finished"):
         Recognizer(folder)
 

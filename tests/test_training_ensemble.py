@@ -108,6 +108,7 @@ def test_what_cannot_be_judged_together(runs, tmp_path, capsys, monkeypatch):
     empty = tmp_path / "empty"
     shutil.copytree(runs / "b", empty)
     (empty / "checkpoints" / "best.safetensors").unlink()
+    (empty / "report.html").unlink(missing_ok=True)
     for words, message in (([a], "two different runs"), ([a, a], "two different runs"),
                            ([a, "nope"], "nope: there is no such folder"),
                            ([a, str(other)], "was trained on other data"), ([a, str(empty)], "no epoch of it is finished")):

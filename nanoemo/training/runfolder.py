@@ -111,6 +111,8 @@ class RunFolder:
 
     def finished_best_path(self):
         """`best_path`; RunFolderError, which says how to go on, where no epoch is finished and so no weights are kept."""
+        if self.is_finished and not self.best_path.exists():
+            raise RunFolderError(f"{self.best_path} is gone, and the run's weights with it; bring it back, or train anew")
         if not self.best_path.exists():
             raise RunFolderError(f"{self.path}: no epoch of it is finished, so it has no weights yet; go on with it: "
                                  f"nanoemo train --resume {self.path}")
