@@ -239,6 +239,16 @@ def test_who_wrote_it_did_not_know_how_long_it_would_be(suffix, size, tmp_path):
     assert len(read(path).samples) > 0.25 * data.clipset.RATE
 
 
+def test_a_wave_written_to_a_pipe_by_sox(tmp_path):
+    path = write(tmp_path / "a.wav")
+    content = bytearray(path.read_bytes())
+    for place, length in ((4, 0x7FFFF024), (content.index(b"data") + 4, 0x7FFFF000)):
+        content[place:place + 4] = length.to_bytes(4, "little")
+    whole = read(path).samples
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read(path).samples, whole)
+
+
 @pytest.mark.parametrize("opened", [lambda path: open(path, "rb"), lambda path: io.BytesIO(path.read_bytes())])
 def test_a_damaged_header_prints_no_traceback(opened, tmp_path, monkeypatch):
     """libsndfile looks for what it says before the beginning of the file."""

@@ -26,6 +26,7 @@ CLIPPED = 1e-3                          # share of samples at full scale from wh
 CUT_SHORT = "cut short: less in it than its header says"
 CANCELLED = "silent once mixed, as its channels cancel out (one is the other upside down; keep one of them)"
 NO_NUMBERS = "with samples that are no numbers (NaN or infinite)"
+LENGTH_UNKNOWN = 0x7FFFF000             # or more: what programs put that do not know it, as when they write to a pipe
 LFS_POINTER = b"version https://git-lfs"
 
 
@@ -176,7 +177,7 @@ def _declared_size(start):
         before, length = int.from_bytes(start[4:8], "big"), int.from_bytes(start[8:12], "big")
     else:
         return 0
-    return before + length if length not in (0, 0xFFFFFFFF) else 0     # those: whoever wrote it did not know the length yet
+    return before + length if 0 < length < LENGTH_UNKNOWN else 0
 
 
 def _ends_with_a_page(file, size):
