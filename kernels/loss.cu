@@ -48,7 +48,7 @@ cross_entropy_forward(const real* logits, const int64* labels, const real* q, re
         for (int k = lane; k < classes; k += 32) {
             p[first + k] = exp(z[k] - largest) / sum;
             real log_p = z[k] - largest - log_sum;
-            if (q) loss -= q[first + k] * log_p;
+            if (q) loss -= q[first + k] ? q[first + k] * log_p : real(0);       // 0 · log p is 0, even for log p = −∞
             else if (k == label) loss -= log_p;
         }
     }

@@ -89,7 +89,7 @@ def cross_entropy_forward_plain(logits, labels):
         if labels.ndim == 1:
             total -= log_p[labels[n]]
         else:
-            for k in range(classes):
+            for k in np.flatnonzero(labels[n]):         # where q is 0, so is q log p, even for log p = −∞
                 total -= labels[n, k] * log_p[k]
     return np.asarray(total / batch, logits.dtype), (p, labels)
 
@@ -127,6 +127,7 @@ def cross_entropy_forward(logits, labels):
         loss = -log_p[np.arange(len(labels)), labels].mean()
     else:
         labels = labels.astype(logits.dtype, copy=False)
+        np.copyto(log_p, 0, where=labels == 0)          # there 0 · log p is 0, even for log p = −∞
         loss = -np.vdot(labels, log_p) / logits.dtype.type(len(labels))
     return np.asarray(loss, logits.dtype), (p, labels)
 

@@ -14,7 +14,8 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
     The fixed random weights r catch errors that a plain sum would let cancel.
 
     fn: function from tensors to a tensor; must give the same result each time (seed dropout inside it)
-    inputs: a tensor or a sequence of them; those with requires_grad are checked, and must be float64
+    inputs: a tensor or a sequence of them; those with requires_grad are checked, and must be float64. To check a module's
+        weights: gradcheck(lambda *weights: model(x), model.parameters()), after model.to(dtype="float64")
     Returns True. Raises AssertionError naming the input, the index and both values where they differ by more than
     atol + rtol · |numerical|; TypeError for inputs or a result that are no tensors, and for float32, whose rounding
     would hide the answer.
@@ -30,42 +31,50 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
         if not isinstance(x, Tensor):
             raise TypeError(f"gradcheck: input {i} must be a Tensor, got {type(x).__name__}; "
                             f"make it Tensor(x, requires_grad=True)")
-    checked = [i for i, x in enumerate(inputs) if x.requires_grad]
-    if not checked:
+    if not any(x.requires_grad for x in inputs):
         raise ValueError("gradcheck: none of the inputs has requires_grad=True")
-    for i in checked:
-        if inputs[i].dtype != np.float64:
-            raise TypeError(f"gradcheck: input {i} is {inputs[i].dtype}; central differences need float64")
-    arrays = [x.data.copy() for x in inputs]
-
-    def run():
-        return fn(*[Tensor(a.copy(), requires_grad=i in checked) for i, a in enumerate(arrays)])
-
-    leaves = [Tensor(a.copy(), requires_grad=i in checked) for i, a in enumerate(arrays)]
-    out = fn(*leaves)
-    if not isinstance(out, Tensor):
-        raise TypeError(f"gradcheck: fn must return a Tensor, and returned {type(out).__name__}")
-    weights = Tensor(np.random.default_rng(0).uniform(0.5, 1.5, out.shape)).to(out.device)
-    before = [(leaf, leaf.grad) for leaf in topological_order(out) if leaf.is_leaf]
-    out.backward(weights)
-    gradients = [leaf.grad for leaf in leaves]
-    for leaf, gradient in before:       # a layer's weights have got one, too, which is nothing for an optimiser's next step
-        leaf.grad = gradient
-    for i in checked:
-        analytic = np.zeros(arrays[i].shape) if gradients[i] is None else gradients[i].cpu().numpy()
-        for index in np.ndindex(arrays[i].shape):
-            numerical = _slope(run, arrays[i], index, eps, weights.array)
-            _compare(i, index, float(analytic[index]), numerical, atol, rtol)
+    for i, x in enumerate(inputs):
+        if x.requires_grad and x.dtype != np.float64:
+            raise TypeError(f"gradcheck: input {i} is {x.dtype}; central differences need float64")
+    inputs = [x if x.is_leaf else Tensor(x.data.copy(), requires_grad=True) for x in inputs]
+    gradients, weights = _gradients(fn, inputs)
+    for i, (x, gradient) in enumerate(zip(inputs, gradients)):
+        if x.requires_grad:
+            for index in np.ndindex(x.shape):
+                numerical = _slope(lambda: (fn(*inputs).array * weights).sum().item(), x, index, eps)
+                _compare(i, index, float(gradient[index]), numerical, atol, rtol)
     return True
 
 
-def _slope(run, array, index, eps, weights):
-    original = array[index].item()
-    values = []
-    for step in (eps, -eps):
-        array[index] = original + step
-        values.append((run().array * weights).sum().item())
-    array[index] = original
+def _gradients(fn, inputs):
+    """What backward says: the gradient of L for each input, a NumPy array; and the weights r. All `.grad` stay as they were."""
+    out = fn(*inputs)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"gradcheck: fn must return a Tensor, and returned {type(out).__name__}")
+    weights = Tensor(np.random.default_rng(0).uniform(0.5, 1.5, out.shape)).to(out.device)
+    leaves = {id(leaf): leaf for leaf in [*inputs, *topological_order(out)] if leaf.is_leaf}.values()
+    before = [leaf.grad for leaf in leaves]
+    try:
+        for leaf in leaves:
+            leaf.grad = None
+        out.backward(weights)
+        return [np.zeros(x.shape) if x.grad is None else x.grad.cpu().numpy() for x in inputs], weights.array
+    finally:
+        for leaf, gradient in zip(leaves, before):      # a layer's weights have got one, too
+            leaf.grad = gradient
+
+
+def _slope(loss, x, index, eps):
+    """(L(x + eps) − L(x − eps)) / 2 eps for one value of x, which holds other values meanwhile: a module may have x as its
+    parameter and not look at what `fn` is given."""
+    original, values = x.array, []
+    try:
+        for step in (eps, -eps):
+            x.array = original.copy()
+            x.array[index] += step
+            values.append(loss())
+    finally:
+        x.array = original
     return (values[0] - values[1]) / (2 * eps)
 
 

@@ -100,15 +100,18 @@ class Tensor:
         array: the result
         inputs: the tensors it was computed from (None allowed, for an absent bias)
         backward: function from the output's gradient (array) to a tuple of the inputs' gradients, each an array of its
-            input's shape, dtype and device (None for an input that requires no gradient)
+            input's shape, dtype and device (None for an input that requires no gradient). The array it is given may be
+            another operation's as well, so it must not be changed; NumPy's is read-only
         saved: those inputs whose values `backward` uses; all of them unless given
         saves_output: whether `backward` uses the result's values, too
         view_of: the input whose memory the result shares, if any
-        Raises TypeError where `array` is a Tensor, or `inputs` one instead of a tuple.
+        Raises TypeError where `array` is no array, such as a Tensor or a float, or `inputs` no tuple of Tensors.
         """
-        if isinstance(array, Tensor) or isinstance(inputs, Tensor):
-            raise TypeError(f"from_op of {name}: the result must be an array (tensor.array) and the inputs a tuple of Tensors; "
-                            f"got {type(array).__name__} and {type(inputs).__name__}")
+        if isinstance(inputs, Tensor) or not all(t is None or isinstance(t, Tensor) for t in inputs):
+            got = type(inputs).__name__ if isinstance(inputs, Tensor) else ", ".join(type(t).__name__ for t in inputs)
+            raise TypeError(f"from_op of {name}: the inputs must be a tuple of Tensors; got {got}")
+        if not backend.is_array(array) and not isinstance(array, np.generic):
+            raise TypeError(f"from_op of {name}: the result must be an array (tensor.array); got {type(array).__name__}")
         if anomalies_are_detected():
             check_finite(name, "the output", array)
         out = cls.__new__(cls)
@@ -348,7 +351,7 @@ def topological_order(root):
 def _run_node(node, dy):
     """Pairs (input, its gradient) of one operation."""
     node.check_saved_values()
-    gradients = node.backward(dy)
+    gradients = node.backward(_read_only(dy))
     if not isinstance(gradients, (tuple, list)) or len(gradients) != len(node.inputs):
         got = len(gradients) if isinstance(gradients, (tuple, list)) else type(gradients).__name__
         raise RuntimeError(f"backward of {node.name}: expected a tuple of {len(node.inputs)}, a gradient for each input; "
@@ -360,8 +363,8 @@ def _run_node(node, dy):
         _check_gradient(node.name, gradient, parent)
         if anomalies_are_detected():
             check_finite(f"backward of {node.name}", "the gradient", gradient, node.call_site)
-        if parent.is_leaf and _shares_memory(gradient, handed_out):
-            gradient = gradient.copy()      # two leaves must not share one .grad
+        if parent.is_leaf and (_shares_memory(gradient, handed_out) or not _can_be_changed(gradient)):
+            gradient = gradient.copy()      # two leaves must not share one .grad, and an optimiser may clip it in place
         handed_out.append(gradient)
         pairs.append((parent, gradient))
     return pairs
@@ -375,6 +378,19 @@ def _check_gradient(name, gradient, parent):
         got = (f"a gradient of shape {gradient.shape}, {gradient.dtype} on '{backend.device_of(gradient)}'," if is_array
                else f"{type(gradient).__name__} instead of an array" if gradient is not None else "no gradient")
         raise RuntimeError(f"backward of {name}: {got} for an input of shape {wanted[0]}, {wanted[1]} on '{wanted[2]}'")
+
+
+def _read_only(array):
+    """A view that cannot be written to, where the library has such (CuPy has none)."""
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def _can_be_changed(array):
+    """Whether each value of an array has a place of its own, and may be written to."""
+    return 0 not in array.strides and (not isinstance(array, np.ndarray) or array.flags.writeable)
 
 
 def _shares_memory(array, others):

@@ -20,6 +20,34 @@ def test_gradcheck_leaves_no_gradient_behind():
     assert w.grad.item() == 3
 
 
+def test_gradcheck_looks_at_weights_that_fn_does_not_take():
+    """A module uses its own parameters, whatever it is called with."""
+    w, x = leaf(np.array([2.0, 3.0])), Tensor(np.array([1.0, 5.0]))
+
+    def scaled(gradient):
+        return lambda _: Tensor.from_op("scale", x.array * w.array, (w,), lambda dy: (gradient(dy),))
+
+    assert gradcheck(scaled(lambda dy: dy * x.array), [w])
+    with pytest.raises(AssertionError, match=r"input 0, index \(0,\): backward says 7"):
+        gradcheck(scaled(lambda dy: np.full(2, 7.0)), [w])
+    assert w.numpy().tolist() == [2, 3] and w.grad is None
+
+
+def test_gradcheck_leaves_the_values_as_they_were_where_fn_fails():
+    calls = []
+
+    def fails_later(x):
+        calls.append(1)
+        if len(calls) > 2:
+            raise RuntimeError("later")
+        return x * x
+
+    x = leaf(np.array([2.0, 3.0]))
+    with pytest.raises(RuntimeError, match="later"):
+        gradcheck(fails_later, [x])
+    assert x.numpy().tolist() == [2, 3] and x.grad is None
+
+
 def test_gradcheck_names_input_index_and_both_values():
     def wrong(x, y):
         product = x.array * y.array

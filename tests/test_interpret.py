@@ -33,6 +33,50 @@ def images(rng):
     return rng.normal(size=(3, 8, 8, 2))
 
 
+class OneReluTwice(nn.Module):
+    def __init__(self):
+        nanoemo.manual_seed(3)
+        self.first, self.second = nn.Conv2d(2, 4, 3), nn.Conv2d(4, 5, 3)
+        self.act, self.pool, self.dense = nn.ReLU(), nn.Flatten(), nn.Linear(5 * 4 * 4, 3)
+        self.to(dtype="float64")
+
+    def forward(self, x):
+        return self.dense(self.pool(self.act(self.second(self.act(self.first(x))))))
+
+
+def test_a_layer_that_runs_twice_has_two_outputs(images):
+    model = OneReluTwice()
+    assert interpret.map_layers(model, images) == ["act:1", "act:2"]
+    found = interpret.outputs_of(model, images, ["act:1", "act:2", "act"])
+    first = np.maximum(interpret.outputs_of(model, images, ["first"])["first"], 0)
+    np.testing.assert_array_equal(found["act:1"], first)
+    assert found["act:2"].shape == (3, 4, 4, 5)
+    np.testing.assert_array_equal(found["act"], found["act:2"])
+    for layer, message in (("act:3", "layer 'act:3' does not run so often when the model does"),
+                           ("act:0", "expected the number of a run behind the colon, as in 'act:1'")):
+        with pytest.raises(ValueError, match=message):
+            interpret.outputs_of(model, images, [layer])
+
+
+@pytest.mark.parametrize("layer, size", [("act", 4), ("act:2", 4), ("act:1", 6)])
+def test_grad_cam_of_a_layer_that_runs_twice(images, layer, size):
+    model = OneReluTwice()
+    same = nn.Sequential(model.first, nn.ReLU(), model.second, nn.ReLU(), model.pool, model.dense)
+    found = interpret.grad_cam(model, images, [0, 1, 2], layer)
+    assert found.shape == (3, size, size) and found.any()
+    np.testing.assert_allclose(found, interpret.grad_cam(same, images, [0, 1, 2], "1" if size == 6 else "3"), rtol=1e-12)
+
+
+def test_grad_cam_of_a_layer_that_the_scores_do_not_hang_on(images):
+    class Beside(OneReluTwice):
+        def forward(self, x):
+            self.act(self.second(self.first(x)))
+            return self.dense(self.pool(self.second(self.first(x))))
+
+    with pytest.raises(ValueError, match="the scores do not depend on layer 'act'"):
+        interpret.grad_cam(Beside(), images, [0, 1, 2], "act")
+
+
 def scores_of(model, images):
     model.eval()
     with no_grad():

@@ -72,6 +72,15 @@ def test_cross_entropy_at_extreme_logits(dtype):
     np.testing.assert_allclose(gradient, [[0.5, -0.5, 0], [1 / 6, 1 / 6, -1 / 3]], rtol=1e-6)
 
 
+def test_cross_entropy_of_a_class_that_is_ruled_out(torch):
+    """A logit of −∞ counts nothing where no probability is asked of it: 0 · log 0 = 0."""
+    z, weight = np.array([[2, -np.inf, 1], [0.5, -np.inf, 1]]), np.array([1.0, 2.0, 3.0])
+    expected = torch.nn.functional.cross_entropy(torch.tensor(z), torch.tensor([0, 2]), torch.tensor(weight)).item()
+    q = np.eye(3)[[0, 2]] * weight * 2 / weight[[0, 2]].sum()
+    for forward in (kernels.cross_entropy_forward, kernels.cross_entropy_forward_plain):
+        assert forward(z, q)[0] == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("labels, error, message", [
     (np.array([0, 3, 1]), ValueError, "label 3 in row 1 is not one of the 3 classes 0 … 2"),
     (np.array([0, 1, -1]), ValueError, "label -1 in row 2"),

@@ -1,4 +1,6 @@
 """The operations that call kernels: each against PyTorch and central differences."""
+import warnings
+
 import numpy as np
 import pytest
 from opcheck import check_op, compare_with_torch, random_arrays, stays_float32
@@ -151,6 +153,23 @@ def test_weighted_and_smoothed_cross_entropy_by_its_definition(rng):
             target = (1 - e) * (k == y[n]) + e / 3
             total -= w[k] * target * np.log(p[k])
     assert ops.cross_entropy(Tensor(z), y, w, e).item() == pytest.approx(total / sum(w[y]), rel=1e-12)
+
+
+def test_cross_entropy_with_weights_where_a_class_is_ruled_out(torch, device):
+    z, weight, labels = np.array([[2, -np.inf, 1], [0.5, -np.inf, 1]]), np.array([1.0, 2.0, 3.0]), np.array([0, 2])
+    x = Tensor(z, requires_grad=True, device=device)
+    loss = ops.cross_entropy(x, Tensor(labels, device=device), Tensor(weight, device=device))
+    loss.backward()
+    theirs = torch.tensor(z, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(theirs, torch.tensor(labels), torch.tensor(weight))
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    np.testing.assert_allclose(x.grad.cpu().numpy(), theirs.grad.numpy(), atol=1e-15)
+
+
+def test_weights_that_add_up_to_nothing_make_nan_without_a_warning():
+    with warnings.catch_warnings(action="error"):
+        assert np.isnan(ops.cross_entropy(Tensor(np.zeros((2, 3))), np.array([1, 1]), np.array([1.0, 0, 1])).item())
 
 
 def test_a_label_that_is_no_class_stays_nan_with_weights_on_the_gpu(card):

@@ -357,11 +357,37 @@ def test_detach_shares_the_values_and_stops_the_gradient():
 
 # ---- operations of one's own ------------------------------------------------------------------------------
 
-def test_from_op_wants_an_array_and_a_tuple():
+@pytest.mark.parametrize("result, inputs, message", [
+    (lambda x: x, lambda x: (x,), "the result must be an array .tensor.array.; got Tensor"),
+    (lambda x: 2.0, lambda x: (x,), "the result must be an array .tensor.array.; got float"),
+    (lambda x: x.array, lambda x: x, "the inputs must be a tuple of Tensors; got Tensor"),
+    (lambda x: x.array, lambda x: (x, 2.0), "the inputs must be a tuple of Tensors; got Tensor, float")])
+def test_from_op_wants_an_array_and_a_tuple(result, inputs, message):
     x = Tensor([1.0])
-    for result, inputs in ((x, (x,)), (x.array, x)):
-        with pytest.raises(TypeError, match="from_op of twice: the result must be an array .* and the inputs a tuple"):
-            Tensor.from_op("twice", result, inputs, lambda dy: (2 * dy,))
+    with pytest.raises(TypeError, match=f"from_op of twice: {message}"):
+        Tensor.from_op("twice", result(x), inputs(x), lambda dy: (2 * dy,))
+
+
+def test_a_backward_that_writes_into_what_it_is_given_fails():
+    """The array may be another operation's gradient as well: here that of h, past the op."""
+    def relu(x):
+        def backward(dy):
+            dy[x.array <= 0] = 0
+            return (dy,)
+        return Tensor.from_op("my relu", x.array * (x.array > 0), (x,), backward)
+
+    h = leaf([-1.0, 2.0]) * 1
+    with pytest.raises(ValueError, match="read-only"):
+        ((h + relu(h)) ** 2).sum().backward()
+
+
+@pytest.mark.parametrize("reduce", [lambda x: x.mean(), lambda x: x.mean(axis=0).sum(), lambda x: x.sum(),
+                                    lambda x: x.reshape(4).mean()])
+def test_a_gradient_can_be_changed_in_place(reduce):
+    x = leaf(np.ones((2, 2)))
+    reduce(x).backward()
+    x.grad.data[0, 0] = 7
+    assert (x.grad.numpy() == 7).sum() == 1
 
 
 def test_backward_adds_up_infinities_without_warnings():

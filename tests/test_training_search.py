@@ -8,15 +8,18 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import nanoemo
 from nanoemo import data, viz
 from nanoemo.cli import main
 from nanoemo.training import RunFolder, Search, Settings
 from nanoemo.training.search import run_trial
 from nanoemo.training.space import candidates, parse_values
+from small_data import write_bands
 
 SMALL = ["--batch-size", "7", "--epochs", "1"]
 SPACE = ["--lr", "1e-4,1e-3", "--vary", "dropout=0.25,0.5", "--folds", "2"]
@@ -180,6 +183,40 @@ def small_data(tmp_path_factory):
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+OWN_MODEL = """
+from nanoemo import models, nn
+
+@models.register("my.net", models.Recipe(input_shape=(48, 48, 1), num_classes=7, epochs=1, batch_size=7, optimizer="adam",
+                                         lr=1e-3))
+def my_net(num_classes, input_shape, units=8):
+    return nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, units), nn.ReLU(), nn.Linear(units, num_classes))
+"""
+
+
+def test_a_network_of_ones_own_is_searched_by_other_processes_and_known_by_import_alone(tmp_path, capsys):
+    (tmp_path / "my_network.py").write_text(OWN_MODEL)
+    write_bands(tmp_path / "bands.csv")
+
+    def own(*words):
+        program = "import my_network, nanoemo.cli, sys; sys.exit(nanoemo.cli.main())"
+        paths = os.pathsep.join([str(Path(nanoemo.__file__).parents[1]), str(tmp_path)])
+        return subprocess.run([sys.executable, "-c", program, *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    searched = own("search", "my.net", "--data", "bands.csv", *"--lr 1e-3,1e-2 --folds 2 --jobs 2 --out found".split())
+    assert searched.returncode == 0, searched.stdout
+    assert len(json.loads((tmp_path / "found" / "trials.json").read_text())) == 4
+    trained = own("train", "my.net", "--data", "bands.csv", "--out", "run")
+    assert trained.returncode == 0, trained.stdout
+    told = own("summary", "my.net").stdout
+    assert told.startswith("my.net\n") and "our recipe: 1 epochs" in told and "help(" not in told
+    assert "of your own\n  my.net" in own("models").stdout
+    assert main(["evaluate", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert "there is no model called 'my.net'" in error and "imported the file in which it is registered" in error
+    assert "version" not in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

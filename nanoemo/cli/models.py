@@ -12,7 +12,7 @@ def run(args):
 
     width = max(map(len, models.names()))
     for paper, names in groupby(models.names(), lambda name: models.recipe(name).paper):
-        print(paper)
+        print(paper or "of your own")
         for name in names:
             recipe = models.recipe(name)
             shape = " + ".join("×".join(map(str, shape)) for shape in shapes_of_inputs(recipe.input_shape))

@@ -10,9 +10,11 @@ def run(args):
     from nanoemo import models, summary
 
     recipe = models.recipe(args.model)
-    print(f"{args.model}: {recipe.paper}, {recipe.source}\n")
+    from_paper = f": {recipe.paper}, {recipe.source}" if recipe.paper else ""
+    print(f"{args.model}{from_paper}\n")
     summary(models.build(args.model, num_classes=args.classes), recipe.input_shape)
-    print(f"\nour recipe for {recipe.data}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
-          f"{recipe.optimizer}, learning rate {recipe.lr:g}, weight decay {recipe.weight_decay:g}\n"
-          f"what of it the paper does not say: help(nanoemo.models.{args.model.partition('.')[0]})")
+    print(f"\nour recipe{' for ' if recipe.data else ''}{recipe.data}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+          f"{recipe.optimizer}, learning rate {recipe.lr:g}, weight decay {recipe.weight_decay:g}")
+    if recipe.paper:
+        print(f"what of it the paper does not say: help(nanoemo.models.{args.model.partition('.')[0]})")
     return 0

@@ -5,7 +5,8 @@ gradient of its own.
 """
 import numpy as np
 
-from nanoemo.interpret.layers import as_tensors, class_scores, constant, find_layer, images_first
+from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first
+from nanoemo.modes import no_grad
 from nanoemo.nn import watch
 from nanoemo.tensor import Tensor
 
@@ -40,21 +41,33 @@ def grad_cam(model, inputs, targets, layer):
     Raises ValueError as `saliency` does, for an unknown layer, and for one that gives no maps or on which the scores do not
     depend.
     """
-    module = find_layer(model, layer)
-    seen = []
+    module, number = find_run(model, layer)
+    images = as_tensors(model, images_first(inputs))
+    runs = []
+
+    def count(ran, output):
+        if ran is module:
+            runs.append(output.shape)
 
     def take_hold(ran, output):
         if ran is module:
-            output.requires_grad = True         # nothing before it does, so this is a leaf, and will have a .grad
-            seen.append(output)
+            runs.append(output)
+            if len(runs) - 1 == wanted:
+                output.requires_grad = True     # nothing before it does, so this is a leaf, and will have a .grad
 
-    with constant(model), watch(take_hold):
-        scores = class_scores(model, as_tensors(model, images_first(inputs)))
-        if not seen or seen[-1].ndim != 4:
-            given = f"gives {seen[-1].shape}" if seen else "does not run when the model does"
-            raise ValueError(f"layer {layer!r} {given}; expected maps (N, h, w, channels)")
+    with constant(model):
+        with no_grad(), watch(count):
+            class_scores(model, images)
+        wanted = check_run(layer, number, len(runs))
+        if len(runs[wanted]) != 4:
+            raise ValueError(f"layer {layer!r} gives {runs[wanted]}; expected maps (N, h, w, channels)")
+        runs.clear()
+        with watch(take_hold):
+            scores = class_scores(model, images)
+        if not scores.requires_grad:
+            raise ValueError(f"the scores do not depend on layer {layer!r}")
         sum_of_scores(scores, targets).backward()
-    maps, gradient = (tensor.cpu().numpy() for tensor in (seen[-1].detach(), seen[-1].grad))
+    maps, gradient = (tensor.cpu().numpy() for tensor in (runs[wanted].detach(), runs[wanted].grad))
     weights = gradient.mean(axis=(1, 2), keepdims=True)
     return np.maximum((weights * maps).sum(axis=-1), 0)
 

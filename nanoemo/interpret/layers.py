@@ -1,5 +1,9 @@
-"""What the layers of a network give for some inputs. A layer's name is its path in the model: "0", "extractor.1"."""
+"""What the layers of a network give for some inputs. A layer's name is its path in the model: "0", "extractor.1".
+
+A module that a model calls several times has several outputs: "act:1" is what it gives the first time, "act" the last.
+"""
 import difflib
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
@@ -36,32 +40,44 @@ def outputs_of(model, inputs, names):
     """What the layers `names` give for `inputs`, as {name: NumPy array}.
 
     inputs: array (N, ...), or a tuple of them for a model of several inputs
-    Raises ValueError for an unknown name, and for a layer that does not take part.
+    Raises ValueError for an unknown name, and for a layer that does not take part, or not so often.
 
     >>> from nanoemo import nn
     >>> model = nn.Sequential(nn.Flatten(), nn.ReLU())
     >>> outputs_of(model, np.array([[[-1.0, 2.0]]], np.float32), ["1"])
     {'1': array([[0., 2.]], dtype=float32)}
     """
-    wanted = {id(find_layer(model, name)): name for name in names}
-    found = {}
+    runs = {name: find_run(model, name) for name in names}
+    found = {id(module): [] for module, _ in runs.values()}
 
     def keep(module, output):
-        if id(module) in wanted:
-            found[wanted[id(module)]] = output.cpu().numpy()
+        if id(module) in found:
+            found[id(module)].append(output.cpu().numpy())
 
     with undisturbed(model), watch(keep):
         model(*as_tensors(model, inputs))
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise ValueError(f"layer {missing[0]!r} does not run when the model does")
-    return {name: found[name] for name in names}
+    return {name: found[id(module)][check_run(name, number, len(found[id(module)]))] for name, (module, number) in runs.items()}
+
+
+def find_run(model, name):
+    """The module of a name, and which of its runs is meant: "act" -> (module, None), "act:2" -> (module, 2)."""
+    path, _, number = name.partition(":")
+    if number and not (number.isdecimal() and int(number)):
+        raise ValueError(f"layer {name!r}: expected the number of a run behind the colon, as in '{path}:1'")
+    return find_layer(model, path), int(number) if number else None
+
+
+def check_run(name, number, runs):
+    """Index of the run `number`, from 1, or of the last where it is None; ValueError where there are not so many."""
+    if runs < (number or 1):
+        raise ValueError(f"layer {name!r} does not run {'so often ' if runs else ''}when the model does")
+    return (number or runs) - 1
 
 
 def map_layers(model, inputs):
     """Names of the layers whose outputs are worth seeing as maps: activations (N, H, W, C), in the order they run.
 
-    Raises ValueError where there are none.
+    Of a layer that runs several times those of its runs, "act:1", "act:2". Raises ValueError where there are none.
 
     >>> from nanoemo import nn
     >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.ReLU())
@@ -69,14 +85,20 @@ def map_layers(model, inputs):
     ['1']
     """
     names = {id(module): path for path, module in model.named_modules()}
-    found = []
+    ran = []                                    # (name, whether it gave maps)
 
     def note(module, output):
-        if isinstance(module, Activation) and output.ndim == 4:
-            found.append(names[id(module)])
+        if isinstance(module, Activation):
+            ran.append((names[id(module)], output.ndim == 4))
 
     with undisturbed(model), watch(note):
         model(*as_tensors(model, inputs))
+    runs = Counter(name for name, _ in ran)
+    so_far, found = Counter(), []
+    for name, gave_maps in ran:
+        so_far[name] += 1
+        if gave_maps:
+            found.append(name if runs[name] == 1 else f"{name}:{so_far[name]}")
     if not found:
         raise ValueError("the model has no activation layer that gives maps (N, H, W, C)")
     return found

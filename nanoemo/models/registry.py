@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from nanoemo.hints import suggest
 from nanoemo.nn import shapes_of_inputs
 
-__all__ = ["Recipe", "build", "names", "recipe", "register"]
+__all__ = ["Recipe", "UnknownModel", "build", "module_of", "names", "recipe", "register"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,10 @@ class Recipe:
     subtract_mean: bool = False     # whether the mean training image is taken from every image
     features: str = ""              # name in nanoemo.features: a second input made of the image, or what is made of a clip
     stages: bool = False            # whether it is trained part by part (nanoemo/training/stages.py)
+
+
+class UnknownModel(ValueError):
+    """A name that no model is registered under."""
 
 
 _models = {}                    # name -> (builder, Recipe), in the order of registration
@@ -76,6 +80,16 @@ def recipe(name):
     return _find(name)[1]
 
 
+def module_of(name):
+    """Name of the Python module that registered the model `name`: who imports it knows the model. ValueError for an unknown name.
+
+    >>> from nanoemo import models
+    >>> models.module_of("njoku.cnn")
+    'nanoemo.models.njoku'
+    """
+    return _find(name)[0].__module__
+
+
 def build(name, num_classes=None, input_shape=None, **options):
     """A new model with weights drawn from the library's seed.
 
@@ -122,5 +136,6 @@ def _find(name):
     if not isinstance(name, str):
         raise TypeError(f"models: expected the name of a model, got {name!r}; there are {', '.join(_models)}")
     if name not in _models:
-        raise ValueError(f"models: there is no model called {name!r}; {suggest(name, _models)}")
+        raise UnknownModel(f"models: there is no model called {name!r}; {suggest(name, _models)}. One of your own is known to a "
+                           "program that has imported the file in which it is registered")
     return _models[name]

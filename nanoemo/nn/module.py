@@ -137,8 +137,8 @@ class Module:
     def load_state_dict(self, state, strict=True):
         """Write the arrays of `state` into the parameters and buffers, in place, each on its own device.
 
-        strict: every name must be there and no other; with False those that fit are loaded, for transfer
-        from another model, and those that do not are returned as (missing, unexpected)
+        strict: every name must be there and no other; with False the names that both have are loaded, for transfer
+        from another model, and the others returned as (missing, unexpected); leave arrays of other shapes out of `state`
         Raises ValueError that lists every name that is missing, unexpected, of a wrong shape or no array of
         numbers; then nothing has been written.
         """

@@ -87,7 +87,8 @@ def _weighted_target(logits, labels, weight, smoothing):
     hot = (labels[:, None] == xp.arange(classes)).astype(logits.dtype)
     mean_weight = (hot * weight).sum() / rows
     hot = hot / hot.sum(axis=1, keepdims=True)      # on the GPU a label that is no class becomes NaN here, by 0 / 0
-    return weight * ((1 - smoothing) * hot + smoothing / classes) / mean_weight
+    with backend.quiet():                           # no weight at all, as where the one class there is has weight 0: NaN
+        return weight * ((1 - smoothing) * hot + smoothing / classes) / mean_weight
 
 
 def mse_loss(prediction, target):

@@ -28,6 +28,7 @@ class Optimizer:
     hyper-parameter out of range, TypeError for what is no list of tensors.
     """
     slot_names = ()
+    hyper_names = ("weight_decay",)         # what else a step depends on; saved with the state
 
     def __init__(self, params, lr, **hyper):
         self.params = _checked_params(type(self).__name__, params)
@@ -97,9 +98,11 @@ class Optimizer:
     def state_dict(self):
         """What the next steps depend on, as {name: number or NumPy array}; the arrays are copies.
 
-        "lr"; "step_counts", an array with one number a parameter; "<slot>.<i>" for each slot of parameter i.
+        "lr" and the optimiser's other settings, such as "weight_decay"; "step_counts", an array with one number a
+        parameter; "<slot>.<i>" for each slot of parameter i.
         """
-        state = {"lr": self.lr, "step_counts": np.array(self.step_counts)}
+        state = {"lr": self.lr, **{name: np.array(getattr(self, name), np.float64) for name in self.hyper_names},
+                 "step_counts": np.array(self.step_counts)}
         for name, values in self.slots.items():
             for i, value in enumerate(values):
                 if value is not None:
@@ -107,21 +110,29 @@ class Optimizer:
         return state
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict` of the same kind of optimiser over the same parameters.
+        """Go on from a `state_dict` of the same kind of optimiser over the same parameters, with its settings.
 
         Raises ValueError that lists every entry that is missing, unexpected, of a wrong shape or no array of
         numbers; then nothing has been changed.
         """
         shapes = {f"{name}.{i}": self.params[i].shape for name in self.slots for i in range(len(self.params))}
         shapes |= {"step_counts": (len(self.params),), "lr": ()}
+        shapes |= {name: np.shape(getattr(self, name)) for name in self.hyper_names}
+        needed = ["lr", *self.hyper_names, "step_counts"]
+        if not misfit(state.get("step_counts", 0), shapes["step_counts"]):
+            needed += [f"{name}.{i}" for name in self.slots for i, count in enumerate(state["step_counts"]) if count]
         problems = [f"  {name}: unexpected" for name in state if name not in shapes]
-        problems += [f"  {name}: missing" for name in ("lr", "step_counts") if name not in state]
+        problems += [f"  {name}: missing" for name in needed if name not in state]
         problems += [f"  {name}: expected {problem}" for name, value in state.items()
                      if name in shapes and (problem := misfit(value, shapes[name]))]
         if problems:
             raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__} over "
                              f"{len(self.params)} parameters:\n" + "\n".join(problems))
         self.lr = float(state["lr"])
+        for name in self.hyper_names:
+            value = np.asarray(state[name]).tolist()
+            is_choice = isinstance(getattr(self, name), bool)
+            setattr(self, name, bool(value) if is_choice else tuple(value) if isinstance(value, list) else value)
         self.step_counts = [int(count) for count in state["step_counts"]]
         for name, values in self.slots.items():
             for i, parameter in enumerate(self.params):
@@ -167,6 +178,8 @@ class SGD(Optimizer):
     Tensor([0.5], requires_grad=True)
     """
 
+    hyper_names = ("momentum", "nesterov", "weight_decay")
+
     def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0):
         if nesterov and not momentum:
             raise ValueError("SGD: nesterov looks ahead along the momentum; give momentum > 0")
@@ -191,6 +204,7 @@ class RMSprop(Optimizer):
     0.9
     """
     slot_names = ("square",)
+    hyper_names = ("alpha", "eps", "weight_decay")
 
     def __init__(self, params, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0.0):
         super().__init__(params, lr, eps=eps, weight_decay=weight_decay)
@@ -215,6 +229,7 @@ class Adam(Optimizer):
     0.9
     """
     slot_names = ("mean", "square")
+    hyper_names = ("betas", "eps", "weight_decay")
     kernel_name = "adam_step"
 
     def __init__(self, params, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):

@@ -4,6 +4,7 @@ joblib hands the trials out, so whoever has a cluster can bring it: inside `with
 the same `Search.run` computes there. A trial depends on its settings and its fold alone. So the table does not depend on
 how many processes there were or which was quicker, and a search that was broken off makes only the trials that are missing.
 """
+import importlib
 import multiprocessing
 import signal
 import threading
@@ -11,7 +12,7 @@ from dataclasses import asdict, fields, replace
 
 import numpy as np
 
-from nanoemo import data
+from nanoemo import data, models
 from nanoemo.files import read_json, write_csv, write_file, write_json
 from nanoemo.training import listening
 from nanoemo.training.experiment import Experiment
@@ -62,6 +63,7 @@ class Search:
         changes = data.parse_changes(settings.augment) if settings.listens else []
         if splits is None:
             splits = listening.load_features_for_folds(settings, changes) if settings.listens else load_splits(settings)
+        self.modules = {models.module_of(self.settings_of(number).model) for number in range(len(self.candidates))}
         self.trials = [(number, fold) for number in range(len(self.candidates)) for fold in range(folds)]
         self.fingerprint = fingerprint(splits)
         self.divided = _divided(splits, folds, settings.seed, len(changes))
@@ -182,6 +184,8 @@ class Search:
 
 def run_trial(search, candidate, fold):
     """Train one candidate on all but one fold; its best epoch on that fold, as plain data. None in it: it diverged."""
+    for module in search.modules:               # another process has not imported what registers one's own model
+        importlib.import_module(module)
     if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C reaches all processes; the first one ends the others
     with _one_at_a_time:

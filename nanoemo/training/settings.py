@@ -145,5 +145,7 @@ class Settings:
             raise ValueError(f"{path.parent} is one stage of the run {path.parent.parent}; give that folder")
         try:
             return cls(**config["settings"])
+        except models.UnknownModel as error:
+            raise ValueError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not the settings of a run of this version ({error})") from None
