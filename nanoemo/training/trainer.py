@@ -278,7 +278,9 @@ class Trainer:
             return {name[len(prefix):]: array for name, array in arrays.items() if name.startswith(prefix)}
 
         self.model.load_state_dict(part("model."))
-        self.optimizer.load_state_dict(part("optimizer."))
+        own = self.optimizer.state_dict()       # its settings are in no checkpoint of nanoemo before November 22nd, 2026
+        settings = {name: own[name] for name in self.optimizer.hyper_names}
+        self.optimizer.load_state_dict({**settings, **part("optimizer.")})
         if self.schedule is not None:
             self.schedule.load_state_dict(meta["schedule"])
         self.epoch, self.step = meta["epoch"], meta["step"]
