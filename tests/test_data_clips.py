@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nanoemo import data
-from nanoemo.data import recordings
+from nanoemo.data import changes, recordings
 from nanoemo.data.speech import SCHEMES, find_scheme
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
@@ -393,3 +393,35 @@ def test_savee_and_both(data_dir):
     assert sum(map(len, splits.values())) == 480 + 535
     speakers = [set(part.groups["subject"]) for part in splits.values()]
     assert sum(map(len, speakers)) == len(set.union(*speakers)) == 14
+
+
+# ---- changes, each to both sides of where it was
+
+
+def impulse(length=1000):
+    wave = np.zeros(length, np.float32)
+    wave[length // 2] = 1
+    return wave
+
+
+def test_a_shift_goes_either_way_and_no_farther(rng):
+    moved = [int(changes.shift(impulse(), 0.2, rng).argmax()) - 500 for _ in range(200)]
+    assert -200 <= min(moved) < -100 and 100 < max(moved) <= 200
+
+
+def test_stretch_and_pitch_go_either_way_at_the_clips_rate(rng, monkeypatch):
+    effects = pytest.importorskip("librosa.effects", reason="librosa is not installed: no changes of voices")
+    rates, steps = [], []
+    monkeypatch.setattr(effects, "time_stretch", lambda wave, rate: rates.append(rate) or wave)
+    monkeypatch.setattr(effects, "pitch_shift", lambda wave, sr, n_steps: steps.append((sr, n_steps)) or wave)
+    for _ in range(200):
+        changes.changed(impulse(), "stretch=0.2+pitch=3", rng)          # both of them, one after the other
+    assert 0.8 <= min(rates) < 0.9 and 1.1 < max(rates) <= 1.2
+    sizes = [size for _, size in steps]
+    assert -3 <= min(sizes) < -1.5 and 1.5 < max(sizes) <= 3 and {rate for rate, _ in steps} == {data.clipset.RATE}
+
+
+def test_copies_stay_in_the_sequence_that_a_clip_is_of():
+    clips = data.drawn_voices(4)
+    clips = replace(clips, groups={**clips.groups, "sequence": np.array(["a", "a", "b", "b"])})
+    assert data.with_copies(clips, ["noise=0.1"]).groups["sequence"].tolist() == ["a", "a", "b", "b"] * 2

@@ -93,3 +93,14 @@ def test_held_out_is_a_tenth_of_each_class_and_always_the_same():
     assert np.bincount(labels[chosen], minlength=4).tolist() == [20, 3, 1, 0]
     np.testing.assert_array_equal(chosen, held_out(labels))
     assert not held_out(labels[:0]).any()
+
+
+def test_leaving_one_out_divides_the_others_by_the_seed():
+    images = ImageSet(np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1) * np.ones((1, 8, 8, 1), np.uint8), np.arange(60) % 2,
+                      ("a", "b"), groups={"subject": np.repeat(list("uvwxyz"), 10)})
+
+    def validated(seed):
+        return [splits["validation"][:][0][:, 0, 0, 0].tolist() for _, splits in data.leave_one_out({"all": images}, seed=seed)]
+
+    assert validated(0) == validated(0)
+    assert len({str(validated(seed)) for seed in range(5)}) > 1

@@ -207,3 +207,14 @@ def test_another_kind_of_data_set():
 def test_bad_place_is_told_at_once(numbered, epoch, start):
     with pytest.raises(ValueError, match=f"epoch {epoch}, start {start}; expected .* from 0 to 7"):
         DataLoader(numbered, 4).epoch(epoch, start)
+
+
+def test_what_a_transform_draws_hangs_on_the_seed():
+    images = ImageSet(np.zeros((8, 4, 4, 1), np.uint8), np.arange(8) % 2, ("a", "b"))
+
+    def drawn(seed, epoch):
+        loader = DataLoader(images, 4, seed=seed, transform=lambda x, rng: x + np.float32(rng.random()))
+        return [float(batch[0, 0, 0, 0]) for batch, _ in loader.epoch(epoch)]
+
+    assert drawn(0, 0) == drawn(0, 0)
+    assert len({*drawn(0, 0), *drawn(1, 0), *drawn(0, 1)}) == 6         # each seed, epoch and step draws for itself

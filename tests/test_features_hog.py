@@ -44,3 +44,11 @@ def test_shapes_dtype_and_each_image_for_itself(rng):
 def test_what_has_no_block_is_refused(shape):
     with pytest.raises(ValueError, match=r"hog_features: expected images of shape \(N, H, W, C\)"):
         hog_features(np.zeros(shape, np.uint8))
+
+
+def test_it_is_what_scikit_image_makes():
+    from skimage.feature import hog
+
+    faces = drawn_faces(3).images[:] / np.float32(255)
+    expected = [hog(face, 9, (8, 8), (2, 2), channel_axis=-1) for face in faces]
+    np.testing.assert_allclose(hog_features(faces), expected, atol=1e-6)

@@ -1,5 +1,6 @@
 """Features of voices: those of librosa in the paper's order, by formula where that is simple; kept and found again."""
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -219,3 +220,30 @@ def test_standardised_with_the_training_sets_numbers(rng):
     np.testing.assert_allclose(z.mean(axis=(0, 1))[:, 0], 0, atol=1e-5)
     np.testing.assert_allclose(z.std(axis=(0, 1))[:, 0], [1, 0, 1, 1], atol=1e-5)
     assert not np.allclose(shared(train[:5] + 1, None).mean(), 0, atol=0.1)
+
+
+def test_features_keep_what_is_known_of_their_clips():
+    clips = replace(data.drawn_voices(4), groups={"subject": np.array(["a", "b", "b", "a"])})
+    made = features.extract(clips, "mfcc")
+    assert made.groups["subject"].tolist() == ["a", "b", "b", "a"] and made.labels.tolist() == clips.labels.tolist()
+
+
+def test_features_that_are_no_numbers_are_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path))
+    kind = extraction.Kind(lambda *_: np.full((162, 1), np.nan, np.float32), (162, 1), (0,))
+    monkeypatch.setitem(extraction.OF_CLIPS, "vector162", kind)
+    with pytest.raises(ValueError, match="clip 0 has features that are not finite numbers"):
+        features.extract(data.drawn_voices(2), "vector162")
+
+
+def test_the_frames_of_a_clip_share_a_coefficients_mean_and_spread(rng):
+    assert extraction.OF_CLIPS["mfcc"].axes == extraction.OF_CLIPS["log_mel"].axes == (0, 1)
+    frames = rng.normal([[[0.0], [50.0]]], [[[1.0], [9.0]]], (20, 128, 2, 1)).astype(np.float32)
+    z = data.Standardise.fit(frames, (0, 1))(frames, None)
+    np.testing.assert_allclose(z.mean(axis=(0, 1)), 0, atol=1e-4)
+    np.testing.assert_allclose(z.std(axis=(0, 1)), 1, atol=1e-4)
+
+
+def test_a_feature_that_does_not_change_in_training_is_not_blown_up_in_testing():
+    train = np.full((5, 1), 3.0, np.float32)
+    assert abs(data.Standardise.fit(train)(train + np.float32(0.01), None)).max() < 0.011

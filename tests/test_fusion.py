@@ -59,6 +59,27 @@ def test_the_better_one_is_trusted_more_and_noise_hardly(rng):
     assert weight > 0.8 and abs(accuracy(found["learned"]) - accuracy(found["face"])) < 0.02
 
 
+def test_nothing_is_learned_from_the_test_pairs(rng):
+    """On the validation pairs the face is the better one, on the test pairs the voice: weight and stack go by the former."""
+    weight, found = fusion.judge(pairs(rng, 0.95, 0.4), pairs(rng, 0.4, 0.95))
+    assert weight > 0.8
+    assert accuracy(found["learned"]) < 0.6 < accuracy(found["voice"])
+
+
+def test_each_half_of_a_pair_is_of_the_pairs_class(rng):
+    labels = rng.integers(0, 3, 40), rng.integers(-1, 3, 60)
+    faces, voices = (fusion.Sense(np.column_stack([own, np.arange(len(own))]), own) for own in labels)
+    made = fusion.pair(faces, voices, np.random.default_rng(0))
+    assert (made.face[:, 0] == made.truth).all() and (made.voice[:, 0] == made.truth).all()
+    for half in (made.face, made.voice):
+        assert len(set(half[:, 1])) == len(half)
+
+
+def test_each_split_has_pairs_of_its_own_drawing():
+    numbers = {fusion.drawing(seed, split).integers(2**62) for seed in (0, 1) for split in ("validation", "test", "train")}
+    assert len(numbers) == 6
+
+
 # ---- nanoemo fuse
 
 
@@ -153,3 +174,11 @@ def test_bad_input_is_one_clear_error(runs, tmp_path, monkeypatch, capsys, args,
     assert main(["fuse", *(runs.get(arg, arg) for arg in args)]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_the_networks_have_their_best_weights(runs):
+    folders = runs["FACE"], runs["VOICE"]
+    for run, member in zip(folders, fusion.load_senses(*folders)):
+        kept, _ = checkpoint.load(RunFolder.open(run).best_path)
+        for name, array in member.experiment.trainer.model.state_dict().items():
+            np.testing.assert_array_equal(array, kept[f"model.{name}"])

@@ -199,3 +199,19 @@ def test_errors_say_what_was_wrong(call, message):
 def test_integers_are_refused():
     with pytest.raises(TypeError, match="max_pool2d: x must be of a floating-point type, got int64"):
         pool.max_pool2d_forward(np.zeros((1, 2, 2, 1), np.int64), 2)
+
+
+@pytest.mark.parametrize("size", [9, 10])
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_cells_that_no_window_reaches_get_no_gradient(rng, monkeypatch, name, size):
+    """Windows that tile from the padding on leave the last rows out; their memory may hold anything."""
+    x = rng.standard_normal((2, size, size, 3))
+    forward, backward = (getattr(pool, f"{name}_{way}") for way in ("forward", "backward"))
+    y, cache = forward(x, 3, None, 1)
+    expected = getattr(pool, f"{name}_backward_plain")(np.ones_like(y), getattr(pool, f"{name}_forward_plain")(x, 3, None, 1)[1])
+    empty = np.empty
+    monkeypatch.setattr(np, "empty", lambda shape, dtype=float: np.full(shape, 7, dtype))
+    monkeypatch.setattr(np, "empty_like", lambda a: np.full(a.shape, 7, a.dtype))
+    found = backward(np.ones_like(y), cache)
+    monkeypatch.setattr(np, "empty", empty)
+    np.testing.assert_array_equal(found, expected)

@@ -156,3 +156,23 @@ def test_parameters_start_on_the_default_device(device):
         assert {t.device for t in nn.Sequential(nn.Conv2d(1, 2, 3), nn.LSTM(2, 2)).parameters()} == {device}
     finally:
         nanoemo.set_default_device("cpu")
+
+
+def test_batch_norm_goes_by_its_own_momentum_and_eps(rng):
+    layer = nn.BatchNorm2d(3, momentum=0.5, eps=0.3).to(dtype="float64")
+    x = rng.normal(2, 1, (4, 5, 5, 3))
+    y = layer(Tensor(x))
+    mean, variance = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
+    np.testing.assert_allclose(y.numpy(), (x - mean) / np.sqrt(variance + 0.3), rtol=1e-10)
+    np.testing.assert_allclose(layer.running_mean.numpy(), 0.5 * mean, rtol=1e-10)
+
+
+def test_the_loss_module_smooths_labels():
+    z, labels = Tensor(np.array([[2.0, 0.0, 1.0]])), np.array([0])
+    smoothed = nn.CrossEntropyLoss(label_smoothing=0.3)(z, labels).item()
+    assert smoothed == ops.cross_entropy(z, labels, label_smoothing=0.3).item() != ops.cross_entropy(z, labels).item()
+
+
+def test_the_recurrent_weights_of_an_lstm_start_orthogonal():
+    weight = nn.LSTM(3, 8).recurrent_weight.numpy()
+    np.testing.assert_allclose(weight @ weight.T, np.eye(8), atol=1e-5)

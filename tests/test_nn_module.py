@@ -379,3 +379,12 @@ def test_watch_ends_with_its_block(net):
         net(batch(4, 4))
     net(batch(4, 4))
     assert calls == ["Linear", "BatchNorm1d", "Dropout", "Sequential", "Linear", "Net"]
+
+
+def test_freezing_forgets_gradients_and_ends_training_mode(net):
+    net.train()
+    for parameter in net.parameters():
+        parameter.grad = Tensor(np.ones_like(parameter.numpy()))
+    assert net.encoder.freeze() is net.encoder
+    assert not net.encoder.training and all(parameter.grad is None for parameter in net.encoder.parameters())
+    assert net.training and all(parameter.grad is not None for parameter in net.head.parameters())

@@ -439,3 +439,21 @@ def test_an_array_of_another_library_is_told_by_its_full_name():
 def test_a_list_takes_the_precision_of_what_it_meets():
     for x in (Tensor(np.zeros(2)), Tensor(np.zeros(2, np.float32))):
         assert (x + [1.0, 2.0]).dtype == x.dtype and (x == [0.0, 1.0]).numpy().tolist() == [True, False]
+
+
+def test_a_view_shares_the_protection_of_its_memory():
+    x = leaf(np.ones((2, 2)))
+    flat = x.reshape(4)
+    loss = (flat * flat).sum()
+    with pytest.raises(ValueError, match="read-only"):
+        x.data[0, 0] = 5
+    loss.backward()
+    x.data[0, 0] = 5
+    assert flat.numpy()[0] == 5
+
+
+def test_the_gradient_given_to_backward_stays_the_callers():
+    x, given = leaf(np.ones(3)), np.ones(3)
+    x.backward(given)
+    given[0] = 9
+    assert x.grad.numpy().tolist() == [1, 1, 1]

@@ -249,3 +249,21 @@ def test_plain_cross_entropy_is_the_loss_where_nothing_is_asked():
     experiment = Experiment(settings())
     scores, labels = nanoemo.Tensor(np.eye(7, dtype=np.float32)), np.arange(7)
     assert experiment.trainer.loss_fn(scores, labels).item() == ops.cross_entropy(scores, labels).item()
+
+
+def test_a_training_that_ended_early_has_ended_when_it_is_taken_up_again():
+    class Never(EarlyStopping):
+        def is_over(self, history):
+            return bool(history)
+
+    def trainer():
+        nanoemo.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        images = data.ImageSet(np.zeros((8, 4, 4, 1), np.uint8), np.arange(8) % 2, ("a", "b"))
+        loader = data.DataLoader(images, 4)
+        return Trainer(model, optim.SGD(model.parameters(), lr=0.1), ops.cross_entropy, loader, loader, callbacks=[Never(1)])
+
+    first, second = trainer(), trainer()
+    assert len(first.fit(5)) == 1
+    second.restore(*first.state())
+    assert len(second.fit(5)) == 1

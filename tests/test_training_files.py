@@ -179,3 +179,38 @@ def test_history_files(tmp_path):
     del row["waiting"]                          # as in runs from before it was measured
     RunFolder(tmp_path).write_history([row])
     assert "1.5,100.0,,0.001" in (tmp_path / "history.csv").read_text()
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    files.write_file(path, "before")
+
+    def fails(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="a.json"):
+        files.write_file(path, "after")
+    assert path.read_text() == "before" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_checkpoint_with_numbers_that_are_none_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    with monkeypatch.context() as patch:                # as another program might write it
+        patch.setattr(checkpoint, "first_not_finite", lambda arrays: "")
+        checkpoint.save(path, {"model.w": np.array([1.0, np.nan])}, {"epoch": 1})
+    with pytest.raises(checkpoint.CheckpointError, match="a.safetensors: .*training cannot go on from it"):
+        checkpoint.load(path)
+
+
+def test_a_checkpoint_whose_arrays_changed_names_is_refused(tmp_path):
+    import safetensors.numpy
+
+    path = tmp_path / "a.safetensors"
+    checkpoint.save(path, {"model.a": np.zeros(3), "model.b": np.ones(3)}, {"epoch": 1})
+    with safetensors.safe_open(path, "numpy") as file:
+        metadata, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    renamed = {"model.c": arrays["model.a"], "model.d": arrays["model.b"]}
+    safetensors.numpy.save_file(renamed, path, metadata)
+    with pytest.raises(checkpoint.CheckpointError, match="checksum"):
+        checkpoint.load(path)

@@ -448,3 +448,22 @@ def test_paper_settings_are_the_defaults():
     drawn = Settings.from_recipe("njoku.cnn")
     assert (drawn.epochs, drawn.augment, drawn.data) == (5, "", None)
     assert Settings.from_recipe("alizadeh.shallow", data="x").subtract_mean
+
+
+def test_each_epoch_trains_in_training_mode_and_in_an_order_of_its_own():
+    class Watching(Callback):
+        def __init__(self):
+            self.modes = []
+
+        def step_end(self, trainer):
+            self.modes.append((trainer.epoch, trainer.model.training))
+
+    watching = Watching()
+    trainer = make_trainer(callbacks=[watching])
+    epochs, epoch = [], trainer.train_loader.epoch
+    trainer.train_loader.epoch = lambda number, start=0: epochs.append((number, start)) or epoch(number, start)
+    trainer.fit(epochs=3)
+    assert set(watching.modes) == {(0, True), (1, True), (2, True)}     # validation between them is in eval mode
+    assert epochs == [(0, 0), (1, 0), (2, 0)]
+    first, second = ([labels.tolist() for _, labels in epoch(number)] for number in (0, 1))
+    assert first != second
