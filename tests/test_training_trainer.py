@@ -460,6 +460,7 @@ def test_each_epoch_trains_in_training_mode_and_in_an_order_of_its_own():
 
     watching = Watching()
     trainer = make_trainer(callbacks=[watching])
+    trainer.model.eval()                    # as somebody may have left it
     epochs, epoch = [], trainer.train_loader.epoch
     trainer.train_loader.epoch = lambda number, start=0: epochs.append((number, start)) or epoch(number, start)
     trainer.fit(epochs=3)
