@@ -113,7 +113,7 @@ def tile_size(images, outputs, window):
         return points * (tiles + WEIGHTS_COST) * (1.1 if max(tile) > USUAL_TILE else 1)
 
     sizes = [range(1, min(largest, len(POINTS) + 2 - r) + 1) if r > 1 else [1] for r in taps]
-    return min(itertools.product(*sizes), key=cost)           # the smallest of equals, which rounds the least
+    return min(itertools.product(*sizes), key=cost)         # the smallest of equals, which rounds the least
 
 
 @lru_cache(maxsize=64)

@@ -166,6 +166,24 @@ def test_the_state_holds_all_that_steps_depend_on(make, options):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+def test_an_optimiser_of_ones_own_has_the_settings_that_it_names():
+    class Plain(optim.Optimizer):
+        def update(self, device, params, grads, slots, step, lr):
+            for p, g in zip(params, grads):
+                p -= lr * g
+
+    class Shrinking(Plain):
+        hyper_names = ("shrink",)
+
+        def __init__(self, params, lr, shrink=0.5):
+            super().__init__(params, lr, shrink=shrink)
+
+    assert list(Plain(parameters("cpu"), 0.1).state_dict()) == ["lr", "step_counts"]
+    other = Shrinking(parameters("cpu"), 0.1)
+    other.load_state_dict(Shrinking(parameters("cpu"), 0.2, shrink=0.25).state_dict())
+    assert (other.lr, other.shrink) == (0.2, 0.25)
+
+
 def test_a_state_that_does_not_fit_is_refused_whole():
     params = parameters("cpu")
     give_gradients(params, 0)

@@ -28,7 +28,7 @@ class Optimizer:
     hyper-parameter out of range, TypeError for what is no list of tensors.
     """
     slot_names = ()
-    hyper_names = ("weight_decay",)         # what else a step depends on; saved with the state
+    hyper_names = ()            # attributes that a step depends on, beside lr: numbers, pairs, choices; saved with the state
 
     def __init__(self, params, lr, **hyper):
         self.params = _checked_params(type(self).__name__, params)
