@@ -166,3 +166,14 @@ def test_in_one_go_each_gradient_alone(rng, monkeypatch, pool, bias):
             assert (gradient is not None) == (need and expected is not None)
             if gradient is not None:
                 np.testing.assert_allclose(gradient, expected, atol=1e-10)
+
+
+def test_overlapping_pools_after_a_convolution_are_computed_with_their_stride():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2))
+    x = Tensor(np.random.default_rng(0).random((2, 9, 9, 1)))
+    model.to(dtype="float64")
+    expected = x
+    for layer in model:
+        expected = layer(expected)
+    assert expected.shape == (2, 3, 3, 2)
+    np.testing.assert_allclose(model(x).numpy(), expected.numpy(), rtol=1e-12)

@@ -468,3 +468,11 @@ def test_each_epoch_trains_in_training_mode_and_in_an_order_of_its_own():
     assert epochs == [(0, 0), (1, 0), (2, 0)]
     first, second = ([labels.tolist() for _, labels in epoch(number)] for number in (0, 1))
     assert first != second
+
+
+def test_validation_is_in_eval_mode_and_teaches_nothing():
+    trainer = make_trainer()                    # with batch norm and dropout
+    row, = trainer.fit(1)
+    found = predict(trainer.model, trainer.validation_loader, ops.cross_entropy)
+    assert row["val_loss"] == pytest.approx(found.loss, rel=1e-6)
+    assert row["val_accuracy"] == (found.truth == found.predicted).mean()
