@@ -17,6 +17,8 @@ Backward through time: from the last step to the first, with dh and dc what late
 
 and over all steps  dw = Σ x_tᵀ dz_t,  du = Σ h_{t−1}ᵀ dz_t,  db = Σ dz_t,  dx_t = dz_t wᵀ.
 """
+from threading import Lock
+
 import numpy as np
 
 from nanoemo.kernels.memory import aligned
@@ -106,10 +108,11 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 #    stand in the order output, input, forget, cell: the first three are sigmoids, the last three take their
 #    gradient from dc. Every elementwise result goes into a buffer that is there already, and a step's gates are
 #    worked on in one that stays in the level-1 and level-2 cache, and put away at the end.
-# 3. Forward, blocks of sequences go through time independently of each other, each on one thread. They are of
-#    about 4096 states, not less: threads that make short calls wait for each other at the interpreter's lock, and
-#    with 128 units one thread with 32 sequences is faster than two with 16. Backward there are large products as
-#    well: one thread walks through time, and the others sum up the parts of it that it has passed.
+# 3. Forward, blocks of sequences go through time independently of each other, each on one thread. Threads that make
+#    short calls wait for each other at the interpreter's lock, at every call. So they take turns: one has the
+#    elementwise part of its step while another is in its product. And blocks are of about 4096 states, not less:
+#    with 128 units one thread with 32 sequences is still faster than two with 16. Backward there are large products
+#    as well: one thread walks through time, and the others sum up the parts of it that it has passed.
 # 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
 #    for large products, takes half as long as the product. Under 100³ multiplications OpenBLAS does not copy
 #    where the processor has AVX-512, so u is laid out once in pieces of 64 columns, a product each, which begin at
@@ -194,7 +197,7 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     cells[0] = 0 if c0 is None else c0
     h_last = aligned((batch, units), x.dtype)
     h_last[:] = 0 if h0 is None else h0
-    h0 = h_last.copy()
+    h0, turn = h_last.copy(), Lock()
 
     def run(rows):
         hidden = h_last[rows]
@@ -203,15 +206,16 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
         each_step = zip(gates[:, :, rows].swapaxes(0, 1), cells[:, rows], cells[1:, rows], h[rows].swapaxes(0, 1))
         for gates_t, c_before, c, h_t in each_step:
             np.matmul(hidden, u_gates, out=pieces)
-            z += gates_t
-            np.tanh(z, out=z)
-            sigmoids *= 0.5
-            sigmoids += 0.5
-            gates_t[...] = z
-            np.multiply(f, c_before, out=c)
-            c += np.multiply(i, g, out=scratch)
-            np.multiply(o, np.tanh(c, out=scratch), out=hidden)
-            h_t[...] = hidden
+            with turn:
+                z += gates_t
+                np.tanh(z, out=z)
+                sigmoids *= 0.5
+                sigmoids += 0.5
+                gates_t[...] = z
+                np.multiply(f, c_before, out=c)
+                c += np.multiply(i, g, out=scratch)
+                np.multiply(o, np.tanh(c, out=scratch), out=hidden)
+                h_t[...] = hidden
 
     parallel(run, row_blocks(batch, 1, max(1, BLOCK_STATES // units)))
     return (h, h_last, cells[-1].copy()), (x, w, u, h, h0, cells, gates)
