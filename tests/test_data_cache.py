@@ -92,6 +92,15 @@ def test_changed_file_is_read_anew_even_with_its_size_and_time_kept(folder, sour
     assert builder.calls == 2
 
 
+def test_a_file_of_another_size_is_read_anew_though_its_time_is_the_same(folder, source):
+    """As `cp -p`, `tar` and `rsync -t` leave it."""
+    builder = Builder()
+    for numbers in ([1, 2, 3], [1, 2, 3, 4]):
+        source.write_text(" ".join(map(str, numbers)))
+        os.utime(source, (1, 1))
+        assert builder.remember(source)[0]["numbers"].tolist() == numbers
+
+
 def test_folder_is_known_by_names_and_contents(folder, tmp_path):
     root = tmp_path / "images"
     root.mkdir()
@@ -110,6 +119,9 @@ def test_folder_is_known_by_names_and_contents(folder, tmp_path):
     (root / "b").rename(root / "c")
     remember(root)
     assert len(calls) == 2
+    (root / "c").write_bytes(b"3")
+    remember(root)
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("damage", [
@@ -128,6 +140,7 @@ def test_damaged_entry_is_rebuilt(folder, source, damage):
     damage(entry_of(folder))
     assert builder.remember(source)[0]["numbers"].tolist() == [1, 2, 3]
     assert builder.calls == 2
+    assert sorted(os.listdir(entry_of(folder))) == ["entry.json", "numbers.npy"]
     builder.remember(source)
     assert builder.calls == 2 and not leftovers(folder)
 

@@ -6,7 +6,7 @@ import traceback
 import numpy as np
 import pytest
 
-from nanoemo.data import Compose, DataLoader, ImageSet, drawn_voices, parse_augment
+from nanoemo.data import Compose, DataLoader, FeatureSet, ImageSet, drawn_voices, parse_augment
 
 
 @pytest.fixture
@@ -94,6 +94,14 @@ def test_batches_handed_out_are_never_written_again(numbered):
     for (images, _), copy in zip(batches, kept):
         np.testing.assert_array_equal(images, copy)
     assert not any(np.shares_memory(a[0], b[0]) for a, b in zip(batches, batches[1:]))
+
+
+@pytest.mark.parametrize("prefetch", [0, 1])
+def test_a_batch_of_features_may_be_written_to(prefetch):
+    vectors = FeatureSet(np.zeros((4, 3), np.float32), np.zeros(4, np.int64), ("a",))
+    for features, _ in DataLoader(vectors, 4, prefetch=prefetch):
+        features += 1
+    assert not vectors.features.any()
 
 
 def test_next_batch_is_made_while_this_one_is_used(numbered):

@@ -148,9 +148,18 @@ def test_targets_are_not_broadcast(name):
         forward(np.zeros((0, 2)), np.zeros((0, 2)))
 
 
-@pytest.mark.parametrize("name, target", [
-    ("cross_entropy", np.array([0, 1])), ("cross_entropy", np.full((2, 3), 1 / 3)),
-    ("mse_loss", np.zeros((2, 3))), ("binary_cross_entropy", np.ones((2, 3)))])
+TARGETS = [("cross_entropy", np.array([0, 1])), ("cross_entropy", np.full((2, 3), 1 / 3)),
+           ("mse_loss", np.zeros((2, 3))), ("binary_cross_entropy", np.ones((2, 3)))]
+
+
+@pytest.mark.parametrize("name, target", TARGETS)
+def test_backward_leaves_what_forward_kept_as_it_was(name, target):
+    _, cache = getattr(kernels, f"{name}_forward")(np.full((2, 3), 0.3), target)
+    first, second = (getattr(kernels, f"{name}_backward")(1.0, cache) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name, target", TARGETS)
 def test_float32_stays_float32_whatever_the_target(name, target):
     first = np.full((2, 3), 0.3, np.float32)
     loss, cache = getattr(kernels, f"{name}_forward")(first, target)

@@ -1,5 +1,6 @@
 """Tensor and the graph: what backward adds up, and what it refuses."""
 import gc
+import itertools
 import pickle
 import re
 import sys
@@ -119,6 +120,26 @@ def test_two_leaves_never_share_one_gradient_array():
     a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     (a + b).sum().backward()
     assert not np.shares_memory(a.grad.numpy(), b.grad.numpy())
+
+
+def test_leaves_of_nested_sums_never_share_one_gradient_array():
+    leaves = [leaf([1.0, 2.0]) for _ in range(3)]
+    (leaves[2] + (leaves[0] + leaves[1])).backward(np.array([3.0, 4.0], np.float32))
+    for one, other in itertools.combinations(leaves, 2):
+        assert not np.shares_memory(one.grad.array, other.grad.array)
+
+
+def test_one_array_that_backward_gives_for_two_inputs_becomes_two_gradients():
+    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    Tensor.from_op("add", a.array + b.array, (a, b), lambda dy: (both := 1 * dy, both)).backward(np.ones(2, np.float32))
+    assert not np.shares_memory(a.grad.array, b.grad.array)
+
+
+def test_np_array_of_a_tensor_is_a_copy_and_np_asarray_is_none():
+    x = leaf([1.0, 2.0])
+    copy, same = np.array(x), np.asarray(x)
+    x.data[0] = 9
+    assert copy.tolist() == [1, 2] and same.tolist() == [9, 2]
 
 
 def test_a_gradient_is_writable_and_not_the_callers_array():

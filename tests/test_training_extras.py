@@ -1,6 +1,7 @@
 """Class weights, smoothed labels, schedules, clipping, early stopping and transfer: alone, and in a run that is resumed."""
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -191,6 +192,18 @@ def with_everything(device):
     validation = data.DataLoader(faces, 8, transform=data.Scale())
     return Trainer(model, optimizer, loss, loader, validation, device=device, clip_norm=0.05, callbacks=[EarlyStopping(3)],
                    schedule=optim.build_schedule("warmup=2,cosine", optimizer, 4))
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_schedule_is_told_the_loss_of_the_validation_set_where_there_is_one(validated):
+    """On the training images the loss goes on falling, long after what a plateau looks for."""
+    trainer, told = with_everything("cpu"), []
+    trainer.schedule = SimpleNamespace(step=told.append, state_dict=dict)
+    if not validated:
+        trainer.validation_loader, trainer.callbacks = None, []
+    history = trainer.fit(2)
+    assert told == [row["val_loss" if validated else "loss"] for row in history]
+    assert all(row["loss"] != row["val_loss"] for row in history)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 8])

@@ -54,6 +54,16 @@ def test_checkpoint_gives_back_every_bit(tmp_path):
         assert array.tobytes() == ARRAYS[name].tobytes()
 
 
+def test_an_array_that_is_a_view_of_another_one_comes_back_as_it_looks(tmp_path):
+    """safetensors writes the bytes as they lie in memory; so they must lie in order."""
+    transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    views = {"w": transposed, "every_other": transposed[:, ::2], "reversed": transposed[::-1]}
+    checkpoint.save(tmp_path / "c.safetensors", views, META)
+    arrays, _ = checkpoint.load(tmp_path / "c.safetensors")
+    for name, view in views.items():
+        np.testing.assert_array_equal(arrays[name], view)
+
+
 def damage_cut(data):
     return data[:-5]
 
@@ -192,6 +202,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="a.json"):
         files.write_file(path, "after")
     assert path.read_text() == "before" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_what_is_forced_to_the_disk_is_all_of_it(tmp_path, monkeypatch):
+    forced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: forced.append(os.fstat(descriptor).st_size))
+    files.write_file(tmp_path / "a.json", "12345")
+    assert forced == [5]
 
 
 def test_a_checkpoint_with_numbers_that_are_none_is_refused(tmp_path, monkeypatch):

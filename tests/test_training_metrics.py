@@ -82,6 +82,11 @@ def test_bad_input(truth, predicted, message):
         metrics.confusion_matrix(np.array(truth, dtype=int), np.array(predicted), 3)
 
 
+def test_labels_of_one_byte_are_counted_right():
+    labels = np.arange(20, dtype=np.uint8)          # 20 · 20 cells are more than a byte can number
+    assert np.trace(metrics.confusion_matrix(labels, labels, 20)) == 20
+
+
 def test_two_classes_of_one_name():
     with pytest.raises(ValueError, match="one name"):
         metrics.classification_report([0], [0], ["a", "a"])
