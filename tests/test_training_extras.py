@@ -194,6 +194,18 @@ def with_everything(device):
                    schedule=optim.build_schedule("warmup=2,cosine", optimizer, 4))
 
 
+def test_the_best_weights_are_taken_up_and_the_history_stays(tmp_path):
+    experiment, folder = Experiment(settings()), RunFolder.create(tmp_path / "run")
+    experiment.trainer.fit(1)
+    best = {name: array.copy() for name, array in experiment.model.state_dict().items()}
+    folder.best_path.parent.mkdir()
+    checkpoint.save(folder.best_path, *experiment.trainer.state())
+    experiment.trainer.fit(2)
+    assert experiment.load_best(folder) == 1
+    assert all((array == best[name]).all() for name, array in experiment.model.state_dict().items())
+    assert [row["epoch"] for row in experiment.trainer.history] == [1, 2]
+
+
 @pytest.mark.parametrize("validated", [True, False])
 def test_a_schedule_is_told_the_loss_of_the_validation_set_where_there_is_one(validated):
     """On the training images the loss goes on falling, long after what a plateau looks for."""

@@ -1,6 +1,9 @@
 """The series paper's procedure: its recipe, what frozen parts cost, and that a run broken off ends with the same bits."""
 import json
+import re
 import tracemalloc
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from nanoemo import Tensor, backend, data, models, ops
 from nanoemo.cli import main
 from nanoemo.kernels import threads
-from nanoemo.training import Callback, RunFolder, Settings, StagedExperiment, checkpoint
+from nanoemo.training import Callback, RunFolder, Settings, StagedExperiment, checkpoint, staged
 from nanoemo.training.stages import PAPER, REVERSED, build_stage
 
 ARCHITECTURES = ("series.architecture1", "series.architecture2", "series.speech")
@@ -240,8 +243,6 @@ def test_stopped_while_it_measures_the_features_it_ends_with_the_same_bits(whole
 
 def test_broken_off_while_it_writes_it_ends_with_the_same_bits(whole_run, tmp_path, monkeypatch):
     """An exception in place of a kill: when a stage is judged, and before another has saved anything."""
-    from nanoemo.training import staged
-
     with monkeypatch.context() as broken:
         broken.setattr(staged.AutoEncoderStage, "_draw_reconstructions", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -261,6 +262,41 @@ def test_the_ablation_trains_the_auto_encoder_first(tmp_path, name):
     arrays, _ = checkpoint.load(tmp_path / "run" / "checkpoints" / "best.safetensors")
     assert [k for k in arrays if k.startswith("model.")] == sorted(f"model.{k}" for k in model.state_dict())
     assert (tmp_path / "run" / "1-auto-encoder" / "reconstructions.png").exists()
+
+
+def test_a_procedure_of_ones_own(tmp_path, monkeypatch, capsys):
+    """The one in docs/series.md, which SGD fine-tunes: in the folder, and after a break from the command line."""
+    page = (Path(__file__).parent.parent / "docs" / "series.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(from dataclasses.*?)```", page, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(staged.AutoEncoderStage, "_draw_reconstructions", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            exec(code, {})
+    assert main(["train", "--resume", "runs/mine"]) == 0
+    assert "Frozen: nothing; sgd, learning rate 0.001" in capsys.readouterr().out
+    settings = [json.loads(path.read_text())["settings"] for path in sorted(Path("runs/mine").glob("*/config.json"))]
+    assert [(each["optimizer"], each["lr"]) for each in settings] == [("adam", 1e-3)] * 2 + [
+        ("sgd", 1e-3), ("adam", 1e-3), ("sgd", 1e-3)]
+
+
+@pytest.mark.parametrize("stages, message", [
+    (PAPER[1:], "stage 'auto-encoder' keeps 'extractor'; expected one of nothing"),
+    ((PAPER[0], replace(PAPER[1], frozen=("classifier",))), "'auto-encoder' freezes 'classifier'; expected one of extractor"),
+    ((replace(PAPER[0], adds="cnn1"),), "stage 'cnn' adds 'cnn1'; expected one of cnn, auto-encoder, perceptron"),
+    (PAPER[:3], "the last stage, 'auto-encoder-tuned', does not end in series.architecture2: .* parameters differ"),
+    ((*PAPER[:4], replace(PAPER[4], optimizer="sdg")), "optimizer is 'sdg'; expected one of sgd, "),
+    ((*PAPER[:4], replace(PAPER[4], lr=0.0)), "the learning rate, is 0.0; expected a positive number"),
+])
+def test_a_procedure_that_cannot_work_is_refused_before_it_begins(stages, message):
+    whole = experiment()
+    with pytest.raises(ValueError, match=message):
+        StagedExperiment(whole.settings, whole.splits, stages=stages)
+
+
+def test_a_stage_must_have_a_name_that_a_folder_can_have():
+    with pytest.raises(ValueError, match="a stage called 'a/b': its name is that of a folder"):
+        replace(PAPER[0], name="a/b")
 
 
 def test_all_stages_on_the_card(tmp_path, card):

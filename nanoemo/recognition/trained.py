@@ -1,6 +1,6 @@
 """What recognising faces and voices have in common: a run's network with the weights of its best epoch."""
 from nanoemo import Tensor, models, no_grad, ops
-from nanoemo.training import CheckpointError, RunFolder, Settings, checkpoint
+from nanoemo.training import RunFolder, Settings, checkpoint
 
 __all__ = ["Trained", "listens"]
 
@@ -26,7 +26,7 @@ class Trained:
         self.title = f"{settings.model}, trained on {about['name']}"
         self.device = device
         self.model = models.build(settings.model, len(self.classes), self._prepare_for(folder, settings), **settings.options)
-        self._load(best)
+        checkpoint.load_weights(best, self.model)
         self.model.to(device).eval()
 
     def _check(self, folder, settings):
@@ -37,14 +37,6 @@ class Trained:
     def _prepare_for(self, folder, settings):
         """Get ready to make inputs as the run's validation did; returns their shape, for the model."""
         raise NotImplementedError
-
-    def _load(self, path):
-        arrays, _ = checkpoint.load(path)
-        try:
-            self.model.load_state_dict({name.removeprefix("model."): array for name, array in arrays.items()
-                                        if name.startswith("model.")})
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(f"{path}: the weights do not fit the run's settings: {error}") from error
 
     def _ask(self, *inputs):
         """float32 (N, K), the softmax of the network's scores, for its inputs, each (N, ...)."""

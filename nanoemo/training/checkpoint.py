@@ -71,6 +71,28 @@ def load(path):
     return arrays, meta
 
 
+def load_weights(path, model):
+    """Write the model's part of a checkpoint into `model`; returns the checkpoint's meta.
+
+    Raises what `load` raises, CheckpointError also where the weights are those of another network; then none is written.
+    """
+    arrays, meta = load(path)
+    try:
+        model.load_state_dict(part(arrays, "model."))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: the weights do not fit the run's settings: {error}") from error
+    return meta
+
+
+def part(arrays, prefix):
+    """Those arrays whose names begin with `prefix`, under what follows it.
+
+    >>> part({"model.0.weight": 1, "optimizer.step": 2}, "model.")
+    {'0.weight': 1}
+    """
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def _checksum(arrays, meta):
     value = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for name in sorted(arrays):

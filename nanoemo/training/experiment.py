@@ -206,7 +206,11 @@ class Experiment:
         """
         self.check_same_data(folder)
         if folder.last_path.exists():
-            self._restore(folder.last_path)
+            arrays, meta = checkpoint.load(folder.last_path)
+            try:
+                self.trainer.restore(arrays, meta)
+            except checkpoint.CheckpointError as error:
+                raise checkpoint.CheckpointError(f"{folder.last_path}: {error}") from error
         begun = self.trainer.epoch + (self.trainer.step > 0)
         if self.settings.epochs < begun:
             raise ValueError(f"{folder.path} is in epoch {begun} already, so it cannot end after "
@@ -222,15 +226,6 @@ class Experiment:
         if before["fingerprint"] != now["fingerprint"]:
             raise ValueError(f"{folder.path} began on other data ({before['name']}, {before['images']}) than "
                              f"this ({now['name']}, {now['images']}); give the same data, or begin a new run")
-
-    def _restore(self, path):
-        """Take up the state in a checkpoint; returns its plain data. CheckpointError names the file."""
-        arrays, meta = checkpoint.load(path)
-        try:
-            self.trainer.restore(arrays, meta)
-        except checkpoint.CheckpointError as error:
-            raise checkpoint.CheckpointError(f"{path}: {error}") from error
-        return meta
 
     def run(self, folder, display, stop=None, save_every=60.0, say=print):
         """Check, train, judge, report, all into `folder` (a `RunFolder`, locked). True where all was done.
@@ -286,7 +281,7 @@ class Experiment:
 
     def load_best(self, folder):
         """Take up the weights of the best epoch of the run in `folder`; returns that epoch's number."""
-        meta = self._restore(folder.best_path)
+        meta = checkpoint.load_weights(folder.best_path, self.model)
         if self.mean_image is not None:
             self.mean_image = folder.mean_image()
         if self.standardise is not None:

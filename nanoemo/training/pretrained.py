@@ -11,7 +11,7 @@ def best_weights(run):
     """{name: array} of the best epoch of the run in the folder `run`. Raises RunFolderError or
     CheckpointError where there are none."""
     arrays, _ = checkpoint.load(RunFolder.open(run).finished_best_path())
-    return {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
+    return checkpoint.part(arrays, "model.")
 
 
 def layers(state):

@@ -14,7 +14,7 @@ from nanoemo.training.autoencoder import AutoEncoderExperiment
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.progress import counted
 from nanoemo.training.runfolder import RunFolderError
-from nanoemo.training.stages import PAPER, REVERSED, build_stage
+from nanoemo.training.stages import PAPER, REVERSED, build_stage, stages_of
 
 __all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
 
@@ -36,16 +36,35 @@ class StagedExperiment(Experiment):
 
     settings: with `stages`; the option `reverse` puts the auto-encoder before the CNN
     splits: the data, where it has been loaded already
-    Raises ValueError like `Experiment`.
+    stages: a procedure of one's own, `Stage`s; None for the paper's. A run goes on with the one that it was begun with
+    Raises ValueError like `Experiment`, and for stages that do not build on each other or do not end in the architecture.
     """
 
-    def __init__(self, settings, splits=None):
+    def __init__(self, settings, splits=None, stages=None):
         for name in ("start_from", "freeze"):
             if getattr(settings, name):
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(settings, name)}: a staged training has its own order of "
                                  "what is taken over and frozen; leave it out, or train all at once with --no-stages")
         super().__init__(settings, splits)
-        self.stages = REVERSED if settings.options.get("reverse") else PAPER
+        self.stages = tuple(stages or (REVERSED if settings.options.get("reverse") else PAPER))
+        for stage in self.stages:
+            self.settings_of(stage)
+        last = self.build(len(self.stages)).state_dict()
+        shapes, wanted = ({name: array.shape for name, array in state.items()} for state in (last, self.model.state_dict()))
+        if shapes != wanted:
+            raise ValueError(f"the last stage, {self.stages[-1].name!r}, does not end in {settings.model}: "
+                             f"{counted(len(shapes.items() ^ wanted.items()), 'parameter')} differ")
+
+    def settings_of(self, stage):
+        """The settings that one stage is trained with."""
+        share = self.settings.fine_tuning if stage.fine_tunes else 1
+        return replace(self.settings, lr=self.settings.lr * share if stage.lr is None else stage.lr,
+                       optimizer=stage.optimizer or self.settings.optimizer)
+
+    def build(self, number):
+        """The untrained network of stage `number`, from 1."""
+        return build_stage(self.stages, number, self.settings.model, len(self.classes), self.input_shape,
+                           self.settings.options.get("cnn", "cnn2"))
 
     def config(self):
         return {**super().config(), "stages": [asdict(stage) for stage in self.stages]}
@@ -57,6 +76,7 @@ class StagedExperiment(Experiment):
         if self.settings.epochs != epochs:
             raise ValueError(f"{folder.path} was begun with {counted(epochs, 'epoch')} a stage. Later stages are built on "
                              "earlier ones, so that cannot change; leave --epochs out, or begin a new run")
+        self.stages = stages_of(folder.config()["stages"])
         done = [place for place in self._places(folder) if place.is_finished]
         for place in done:
             try:
@@ -97,22 +117,17 @@ class StageExperiment:
         self.whole, self.number, self.folder = whole, number, folder
         self.stage = whole.stages[number - 1]
         self.about_data = whole.about_data              # its fingerprint takes time
-        rate = whole.settings.fine_tuning if self.stage.fine_tunes else 1
-        super().__init__(replace(whole.settings, lr=whole.settings.lr * rate), whole.splits)
+        super().__init__(whole.settings_of(self.stage), whole.splits)
         self.title = f"{self.settings.model}, stage {number}"
 
     def make_model(self):
         """The network of this stage, with the weights that it keeps from the stage before."""
-        settings = self.settings
-        model = build_stage(self.whole.stages, self.number, settings.model, len(self.classes), self.input_shape,
-                            settings.options.get("cnn", "cnn2"))
+        model = self.whole.build(self.number)
         if self.stage.keeps:
             path = self.folder.stage(self.number - 1, self.whole.stages[self.number - 2].name).best_path
             arrays, _ = checkpoint.load(path)
             for name in self.stage.keeps:
-                prefix = f"model.{name}."
-                getattr(model, name).load_state_dict({key.removeprefix(prefix): array for key, array in arrays.items()
-                                                      if key.startswith(prefix)})
+                getattr(model, name).load_state_dict(checkpoint.part(arrays, f"model.{name}."))
         return model
 
     def describe(self):

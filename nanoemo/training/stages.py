@@ -15,12 +15,12 @@ from nanoemo.models import series
 from nanoemo.nn import output_shape
 from nanoemo.training.reconstruction import Cascade
 
-__all__ = ["PAPER", "REVERSED", "Stage", "build_stage"]
+__all__ = ["PAPER", "REVERSED", "Stage", "build_stage", "stages_of"]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One training of the procedure. Each begins its optimiser anew; which one, and for how many epochs, the settings say.
+    """One training of the procedure. Each begins its optimiser anew; for how many epochs, the settings say.
 
     name: of its folder
     steps: of section 4 that it carries out
@@ -30,6 +30,14 @@ class Stage:
         (encoder, decoder), "perceptron" (classifier) or "" for none
     frozen: those of the kept parts that do not learn
     fine_tunes: whether it goes on with what has learned already, at a share of the learning rate (`Settings.fine_tuning`)
+    optimizer, lr: its own; "" and None for those of the settings, as in the paper's procedure, which names none
+
+    A procedure of one's own is a tuple of them, given to `StagedExperiment`. Here SGD does the fine-tuning:
+
+    >>> from dataclasses import replace
+    >>> mine = tuple(replace(stage, optimizer="sgd", lr=1e-3) if stage.fine_tunes else stage for stage in PAPER)
+    >>> [stage.optimizer or "as the settings say" for stage in mine[:3]]
+    ['as the settings say', 'as the settings say', 'sgd']
     """
     name: str
     steps: str
@@ -38,6 +46,12 @@ class Stage:
     adds: str = ""
     frozen: tuple = ()
     fine_tunes: bool = False
+    optimizer: str = ""
+    lr: float | None = None
+
+    def __post_init__(self):
+        if not self.name or set(self.name) & set("/\\\0"):
+            raise ValueError(f"a stage called {self.name!r}: its name is that of a folder; give it letters, digits and dashes")
 
     @property
     def reconstructs(self):
@@ -82,6 +96,8 @@ def build_stage(stages, number, architecture, num_classes, input_shape, cnn="cnn
 
     architecture: "series.architecture1", "series.architecture2" or "series.speech"; it decides the auto-encoder
     cnn: "cnn2" or "cnn1"
+    Raises ValueError where a stage keeps what the one before does not have, freezes what it does not keep, or adds what
+    there is not.
 
     >>> stage4 = build_stage(PAPER, 4, "series.architecture1", num_classes=7, input_shape=(48, 48, 1))
     >>> [(name, part.frozen) for name, part in stage4.children()]
@@ -94,6 +110,11 @@ def build_stage(stages, number, architecture, num_classes, input_shape, cnn="cnn
     }
     parts = {}
     for stage in stages[:number]:
+        for does, names, among in (("keeps", stage.keeps, parts), ("freezes", stage.frozen, stage.keeps),
+                                   ("adds", filter(None, [stage.adds]), make)):
+            for name in names:
+                if name not in among:
+                    raise ValueError(f"stage {stage.name!r} {does} {name!r}; expected one of {', '.join(among) or 'nothing'}")
         parts = {name: parts[name] for name in stage.keeps}
         if stage.adds:
             reached = output_shape(series.Parts(**parts), input_shape)
@@ -104,3 +125,8 @@ def build_stage(stages, number, architecture, num_classes, input_shape, cnn="cnn
         return series.Parts(**parts)
     front = {name: part for name, part in parts.items() if name not in ("encoder", "decoder")}
     return Cascade(output_shape(series.Parts(**front), input_shape)[-1], **parts)
+
+
+def stages_of(config):
+    """The stages that a run's configuration names: a list of dictionaries, as JSON keeps them."""
+    return tuple(Stage(**{**stage, "keeps": tuple(stage["keeps"]), "frozen": tuple(stage["frozen"])}) for stage in config)

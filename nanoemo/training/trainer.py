@@ -16,7 +16,7 @@ from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
 from nanoemo.data.labelled import Labelled
 from nanoemo.nn.trace import undisturbed
-from nanoemo.training.checkpoint import CheckpointError
+from nanoemo.training.checkpoint import CheckpointError, part
 from nanoemo.training.transfer import Results, on_device
 
 __all__ = ["Trainer", "Tally", "TrainingDiverged", "Predictions", "predict"]
@@ -274,13 +274,10 @@ class Trainer:
             raise CheckpointError(f"the checkpoint does not fit this run: {error}") from error
 
     def _put_back(self, arrays, meta):
-        def part(prefix):
-            return {name[len(prefix):]: array for name, array in arrays.items() if name.startswith(prefix)}
-
-        self.model.load_state_dict(part("model."))
+        self.model.load_state_dict(part(arrays, "model."))
         own = self.optimizer.state_dict()       # its settings are in no checkpoint of nanoemo before November 22nd, 2026
         settings = {name: own[name] for name in self.optimizer.hyper_names}
-        self.optimizer.load_state_dict({**settings, **part("optimizer.")})
+        self.optimizer.load_state_dict({**settings, **part(arrays, "optimizer.")})
         if self.schedule is not None:
             self.schedule.load_state_dict(meta["schedule"])
         self.epoch, self.step = meta["epoch"], meta["step"]
