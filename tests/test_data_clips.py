@@ -273,6 +273,36 @@ def test_clipped_and_very_long_recordings_are_used_and_said(tmp_path):
     assert "1 longer than 60 s: of those the first 60 s are used." in clips.note and "1 clipped" in clips.note
 
 
+@pytest.mark.parametrize("rate", [8000, 96000])
+def test_how_short_is_too_short_does_not_depend_on_the_rate(rate, tmp_path):
+    read(write(tmp_path / "a.wav", tone(0.15, rate), rate))
+    with pytest.raises(recordings.Unusable, match="shorter than 0.1 s"):
+        read(write(tmp_path / "b.wav", tone(0.05, rate), rate))
+
+
+def test_what_is_louder_than_full_scale_stays_there():
+    assert recordings.as_samples(np.float32([1, 1.2, -1, -1.2])).tolist() == [32767, 32767, -32768, -32768]
+
+
+def test_one_side_of_a_wave_may_be_clipped(tmp_path):
+    assert read(write(tmp_path / "a.wav", np.clip(tone(loudness=3), -1, 0.5))).clipped
+    assert not read(write(tmp_path / "a.wav", tone())).clipped
+
+
+def test_channels_that_are_nearly_silent_are_silent(tmp_path):
+    wave = tone(loudness=5e-4)
+    with pytest.raises(recordings.Silent):
+        read(write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), subtype="FLOAT"))
+
+
+def test_a_wave_of_a_big_endian_machine(tmp_path):
+    assert len(read(write(tmp_path / "a.wav", tone(0.25), endian="BIG")).samples) > 0.24 * data.clipset.RATE
+
+
+def test_every_form_is_known_by_its_suffix():
+    assert recordings.SUFFIXES == set(FORMS) and recordings.is_recording("A.OPUS")
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="permissions do not bind this user")
 def test_a_file_that_may_not_be_read_is_named(tmp_path):
     write(tmp_path / "KL_a01.wav").chmod(0)
@@ -330,6 +360,58 @@ def test_combining_brings_classes_to_common_names():
     assert (both.wave(5) * 32768).tolist() == list(range(110, 120))
     with pytest.raises(ValueError, match="no class calmness; there are angry"):
         data.combine(two_sets(), {"calmness": None})
+
+
+def many(folder, count=12):
+    for emotion in ("happy", "sad"):
+        for number in range(count):
+            write(folder / emotion / f"{number}.wav", tone(0.2 + 0.01 * number, pitch=200 + 10 * number))
+    return folder
+
+
+def lengths(clips):
+    return clips.seconds.round(3).tolist()
+
+
+def test_the_seed_decides_on_drawing_dividing_and_keeping(tmp_path):
+    path = many(tmp_path / "mine")
+    drawn = [data.load_clips(limit=7, seed=seed)["train"] for seed in (0, 1)]
+    assert not np.array_equal(drawn[0].wave(0), drawn[1].wave(0))
+    divided = [lengths(data.load_clips(path, seed=seed)["test"]) for seed in (0, 1)]
+    assert divided[0] != divided[1]
+    with pytest.warns(UserWarning, match="on both sides"):
+        copied = [lengths(data.load_clips(path, split_by="copies", changes=["noise"], seed=seed)["test"]) for seed in (0, 1)]
+    assert copied[0] != copied[1]
+    few = data.load_clips(path, limit=4, seed=1)["train"]
+    assert lengths(few) == lengths(data.load_clips(path, seed=1)["train"].take(4, 1)) != lengths(
+        data.load_clips(path, seed=1)["train"].take(4, 0))
+
+
+def test_two_folders_of_one_name_are_two_sets(tmp_path):
+    one, other = many(tmp_path / "a" / "mine", 2), many(tmp_path / "b" / "mine", 3)
+    assert {name: len(clips) for name, clips in data.clips.read_sets(f"{one}+{other}").items()} == {str(one): 4, str(other): 6}
+
+
+def test_the_folder_one_is_in_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(many(tmp_path / "mine", 1))
+    assert data.read_clips(".").name == "mine"
+
+
+def test_what_was_said_of_a_set_is_said_of_the_combination(tmp_path):
+    write(tmp_path / "set" / "DC_a01.wav", tone(rate=8000), 8000)
+    one = data.read_clips(tmp_path / "set")
+    assert "SAVEE: 1 clips. Recorded at 8,000 Hz mono" in data.combine([one, two_sets()[0]]).note
+
+
+def test_a_folder_may_have_a_plus_in_its_name_and_hold_other_files(tmp_path):
+    folder = many(tmp_path / "mine+yours", 2)
+    (folder / "notes.txt").write_text("none of them")
+    assert list(data.clips.read_sets(folder)) == ["mine+yours"] and data.clips.holds_recordings(folder)
+
+
+def test_where_one_set_does_not_tell_the_speakers_their_combination_does_not():
+    one, other = two_sets()
+    assert data.combine([one, replace(other, groups={})]).groups == {}
 
 
 def test_copies_of_a_clip_stay_on_its_side():

@@ -12,7 +12,7 @@ from nanoemo import Tensor, features, no_grad, ops, viz
 from nanoemo.cli import main
 from nanoemo.data import windows as windowing
 from nanoemo.data.clipset import RATE
-from nanoemo.data.recordings import Unusable
+from nanoemo.data.recordings import Silent, Unusable
 from nanoemo.recognition import Listener, Recognizer
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
@@ -72,6 +72,25 @@ def test_silence_in_a_long_recording_is_no_emotion(voice_run, tmp_path):
     assert heard.spans[silent].tolist() == [[5, 8], [6, 9], [7, 10]] and not np.isnan(heard.rows[~silent]).any()
     assert sum(heard.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert heard.as_json()["windows"][5] == {"start": 5.0, "end": 8.0, "silent": True}
+
+
+def test_behind_silence_each_window_has_its_own_answer(voice_run, tmp_path):
+    wave = talk(14)
+    wave[5 * RATE:10 * RATE] = 0
+    soundfile.write(tmp_path / "pause.wav", wave, RATE)
+    listener = Listener(voice_run)
+    rows = listener(tmp_path / "pause.wav").rows
+    for piece, row in zip(pieces_of(tmp_path / "pause.wav"), rows):
+        if piece.wave.any():
+            np.testing.assert_allclose(row, listener.probabilities([piece.wave])[0], atol=1e-6)
+
+
+def test_what_counts_as_silence_is_up_to_the_caller(voice_run, tmp_path):
+    soundfile.write(tmp_path / "hum.wav", 0.01 * np.sin(np.arange(2 * RATE) / 10), RATE)
+    listener = Listener(voice_run)
+    assert listener(tmp_path / "hum.wav").label
+    with pytest.raises(Silent):
+        listener(tmp_path / "hum.wav", quiet=0.02)
 
 
 def test_runs_that_see_and_runs_that_listen_are_told_apart(voice_run, tiny_run):

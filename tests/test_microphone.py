@@ -74,6 +74,7 @@ def test_silence_is_no_emotion(server, speech):
     assert listen(server, audio(room), "?microphone") == (200, {"silent": True, "seconds": 3})
     assert "label" in listen(server, audio(room))[1]
     assert "label" in listen(server, audio(speech[:RATE], rate=48000), "?microphone")[1]
+    assert "label" in listen(server, audio(0.1 * speech[:RATE] / np.abs(speech[:RATE]).max()), "?microphone")[1]
     assert listen(server, audio(np.zeros(11 * RATE))) == (200, {"silent": True, "seconds": 11})
 
 

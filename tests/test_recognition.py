@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from nanoemo import Tensor, no_grad, ops, viz
+from nanoemo import Tensor, data, no_grad, ops, viz
 from nanoemo.cli import main
 from nanoemo.data import drawn_faces
+from nanoemo.data.photo import gray as to_gray
 from nanoemo.recognition import Recognizer
 from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
 
@@ -63,6 +64,29 @@ def test_a_picture_that_is_a_face_already(tiny_run):
     recognizer = Recognizer(tiny_run)
     found, = recognizer(image.repeat(3, axis=2), whole=True)
     np.testing.assert_allclose(list(found.probabilities.values()), recognizer.probabilities(image[None])[0], atol=1e-6)
+
+
+def test_each_face_has_its_own_answer(tiny_run, monkeypatch):
+    images = drawn_faces(2).images
+    faces = [data.Face(72, 24, 48.0, 0.0), data.Face(24, 24, 48.0, 0.0)]
+    monkeypatch.setattr(data, "find_faces", lambda picture: faces)
+    recognizer = Recognizer(tiny_run)
+    found = recognizer(np.concatenate(list(images), axis=1).repeat(3, axis=2))
+    assert [one.face for one in found] == faces
+    rows = recognizer.probabilities(images[::-1])
+    np.testing.assert_allclose([list(one.probabilities.values()) for one in found], rows, atol=1e-6)
+    assert np.abs(rows[0] - rows[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("height, width", [(30, 60), (60, 30)])
+def test_of_a_whole_picture_the_square_about_its_centre_is_taken(tiny_run, height, width):
+    found, = Recognizer(tiny_run)(astronaut()[:height, :width], whole=True)
+    assert found.face[:4] == (width / 2, height / 2, 30, 0)
+
+
+def test_a_network_for_gray_pictures_is_shown_the_gray_of_all_colours(tiny_run):
+    recognizer, photo = Recognizer(tiny_run), astronaut()
+    assert recognizer(photo, whole=True) == recognizer(to_gray(photo), whole=True) != recognizer(photo[..., 0], whole=True)
 
 
 def test_a_gray_array_is_answered_as_one_in_colour(tiny_run):

@@ -55,6 +55,31 @@ def test_a_member_that_is_sure_and_wrong_costs_no_infinity():
     assert told.predicted.tolist() == [0, 1] and told.loss == pytest.approx(-np.log(ensemble.FLOOR) / 2)
 
 
+def test_stacking_of_members_that_are_sure_is_a_number():
+    truth = np.arange(6) % 3
+    sure, wrong = np.eye(3)[truth], np.eye(3)[(truth + 1) % 3]
+    together = ensemble.stack(np.stack([sure, sure, wrong]), truth)(np.stack([sure, sure, wrong]))
+    assert (together.argmax(axis=1) == truth).all() and np.isfinite(together).all()
+
+
+def test_decay_pulls_towards_plain_averaging(rng):
+    truth = rng.integers(0, 3, 60)
+    members = np.stack([member(rng, truth, share) for share in (0.9, 0.3)])
+    mean = ensemble.stack(members, truth, steps=0)(members)
+    free, usual, pulled = (np.abs(ensemble.stack(members, truth, weight_decay=decay)(members) - mean).max()
+                           for decay in (0, 0.01, 10))
+    assert pulled < usual / 2 < usual < free
+
+
+def test_stacking_learns_from_the_validation_set_alone_and_each_member_is_told_for_itself(monkeypatch):
+    truth = np.arange(40) % 2
+    right, wrong = np.eye(2)[truth] * 0.8 + 0.1, np.eye(2)[1 - truth] * 0.8 + 0.1
+    told = {("a", "validation"): right, ("b", "validation"): wrong, ("a", "test"): wrong, ("b", "test"): right}
+    monkeypatch.setattr(ensemble, "probabilities", lambda member, split: (told[member.path, split], truth))
+    judged = ensemble.judge([ensemble.Member("a", None), ensemble.Member("b", None)], stacking=True)
+    assert [(name, accuracy) for _, name, accuracy, _ in judged.table] == [("a", 0), ("b", 1), ("stacking", 0)]
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Two runs on small bright bands, of two models, one of which subtracts the mean image."""
@@ -116,3 +141,15 @@ def test_what_cannot_be_judged_together(runs, tmp_path, capsys, monkeypatch):
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_one_run_by_two_names_and_data_that_have_changed(runs, tmp_path, capsys):
+    for name in ("a", "b"):
+        shutil.copytree(runs / name, tmp_path / name)
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        config["data"]["fingerprint"] = "0"
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    for second, message in ((tmp_path / "b", "a was trained on any more; its images have changed"),
+                            (tmp_path / "b" / ".." / "a", "two different runs")):
+        assert main(["ensemble", str(tmp_path / "a"), str(second), "--out", str(tmp_path / "out")]) == 2
+        assert message in capsys.readouterr().err

@@ -16,7 +16,9 @@ import pytest
 import nanoemo
 from nanoemo import data, viz
 from nanoemo.cli import main
-from nanoemo.training import RunFolder, Search, Settings
+from nanoemo.training import Experiment, RunFolder, Search, Settings
+from nanoemo.training import search as search_module
+from nanoemo.training.recorder import best_epoch
 from nanoemo.training.search import run_trial
 from nanoemo.training.space import candidates, parse_values
 from small_data import write_bands
@@ -49,6 +51,48 @@ def folder_of(path):
 
 
 # ---- folds and combinations -------------------------------------------------------------------------------
+
+
+def test_a_film_falls_into_one_fold_and_copies_are_not_measured(splits):
+    films = {name: replace(part, groups={"sequence": np.array([f"{name}{n // 7}" for n in range(len(part))])})
+             for name, part in splits.items()}
+    copied = {name: part.joined([part, part]) for name, part in films.items()}
+    search = search_of(splits)
+    search.divided = search_module._divided(copied, 2, 0, copies=1)
+    for number in range(2):
+        part = search.fold(number)
+        assert not set(part["train"].groups["sequence"]) & set(part["validation"].groups["sequence"])
+    assert sum(len(search.fold(number)["validation"]) for number in range(2)) == sum(map(len, splits.values()))
+
+
+def trial(candidate, fold, accuracy=0.5, loss=1.0):
+    return {"candidate": candidate, "fold": fold, "accuracy": accuracy, "loss": loss, "epoch": 1, "seconds": 1.0}
+
+
+def test_of_equals_the_lower_loss_is_first_and_what_is_not_done_is_not_told(splits):
+    search = search_of(splits)
+    rows = search.results([trial(0, 0, loss=2.0), trial(0, 1), trial(1, 0), trial(1, 1)])
+    assert [row["candidate"] for row in rows] == [1, 0]
+    assert [row["candidate"] for row in search.results([trial(0, 0), trial(0, 1), trial(1, 0, 0.9)])] == [0]
+
+
+def test_a_trial_begins_and_ends_as_a_training_does(splits, monkeypatch):
+    begun, epochs, start = [], [], Experiment.start
+    monkeypatch.setattr(Experiment, "start", lambda self, say: begun.append(start(self, say)))
+    monkeypatch.setattr(search_module, "best_epoch", lambda history: epochs.append(len(history)) or best_epoch(history))
+    settings = search_of(splits, epochs=6, patience=1).settings
+    told = search_module.run_trial(Search(settings, {"lr": [1e-30]}, 1, splits=splits), 0, 0)
+    assert len(begun) == 1 and epochs == [told["epoch"] + 1] and epochs[0] < 6
+
+
+def test_a_search_of_drawn_combinations_goes_on_with_them(splits, tmp_path, monkeypatch):
+    settings = search_of(splits).settings
+    drawn = [Search(replace(settings, seed=seed), {"lr": "1e-4:1e-2"}, 2, 3, splits) for seed in (0, 1)]
+    assert drawn[0].candidates != drawn[1].candidates
+    folder = folder_of(tmp_path / "s")
+    drawn[1].begin(folder)
+    monkeypatch.setattr(search_module, "load_splits", lambda settings: splits)
+    assert Search.resume(folder.path).candidates == drawn[1].candidates
 
 
 @pytest.mark.parametrize("k", [2, 3, 10])

@@ -1,6 +1,7 @@
 """The series paper's procedure: its recipe, what frozen parts cost, and that a run broken off ends with the same bits."""
 import json
 import re
+import shutil
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -211,6 +212,35 @@ def test_frozen_weights_are_those_of_the_stage_before(whole_run):
     for name in ("extractor", "encoder"):
         assert part("3-auto-encoder-tuned", name) == part("4-classifier", name, "last")
         assert part("4-classifier", name) != part("5-classifier-tuned", name)
+
+
+def test_each_stage_begins_with_the_best_weights_of_all_that_it_keeps(whole_run):
+    folder = RunFolder(whole_run[0])
+    for number, stage in enumerate(PAPER[1:], start=2):
+        kind = staged.AutoEncoderStage if stage.reconstructs else staged.ClassifierStage
+        model = kind(experiment(), number, folder).make_model()
+        before, _ = checkpoint.load(folder.stage(number - 1, PAPER[number - 2].name).best_path)
+        for name, array in model.state_dict().items():
+            if name.split(".")[0] in stage.keeps:
+                assert array.tobytes() == before[f"model.{name}"].tobytes(), (number, name)
+
+
+def test_the_architecture_has_the_best_weights_of_the_last_stage(whole_run, tmp_path):
+    """Which need not be the last ones, as they are in that run."""
+    path = tmp_path / "run"
+    shutil.copytree(whole_run[0], path)
+    last = path / "5-classifier-tuned" / "checkpoints" / "best.safetensors"
+    arrays, meta = checkpoint.load(last)
+    checkpoint.save(last, {name: 2 * array if name.startswith("model.") else array for name, array in arrays.items()}, meta)
+    assert carry_out(path)
+    assert (path / "checkpoints" / "best.safetensors").read_bytes() == last.read_bytes()
+
+
+def test_other_data_is_refused_when_a_run_goes_on(whole_run):
+    other = experiment()
+    other.splits["train"] = other.splits["train"].take(11)
+    with pytest.raises(ValueError, match="began on other data"):
+        StagedExperiment(other.settings, other.splits).resume(RunFolder(whole_run[0]))
 
 
 def test_what_is_left_is_a_run_of_the_architecture(whole_run):

@@ -3,6 +3,7 @@ import io
 import re
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -476,3 +477,29 @@ def test_validation_is_in_eval_mode_and_teaches_nothing():
     found = predict(trainer.model, trainer.validation_loader, ops.cross_entropy)
     assert row["val_loss"] == pytest.approx(found.loss, rel=1e-6)
     assert row["val_accuracy"] == (found.truth == found.predicted).mean()
+
+
+def test_it_saves_every_so_many_seconds_and_the_best_before_the_last(tmp_path, monkeypatch):
+    """Eight steps of 20 seconds."""
+    class Clock(Callback):
+        now = 0
+
+        def step_end(self, trainer):
+            self.now += 20
+
+    clock, written = Clock(), []
+    monkeypatch.setattr("nanoemo.training.recorder.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(checkpoint, "save", lambda path, arrays, meta: written.append((path.stem, meta["epoch"], meta["step"])))
+    make_trainer(callbacks=[clock, Recorder(RunFolder(tmp_path))]).fit(1)
+    assert written == [("last", 0, 0), ("last", 0, 3), ("last", 0, 6), ("best", 1, 0), ("last", 1, 0)]
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(tmp_path):
+    class Judged(Callback):
+        def epoch_end(self, trainer):
+            trainer.history[-1]["val_accuracy"] = (0.5, 0.9, 0.7)[trainer.epoch - 1]
+
+    folder = RunFolder(tmp_path)
+    folder.write_config({})
+    make_trainer(callbacks=[Judged(), Recorder(folder)]).fit(3)
+    assert [checkpoint.load(path)[1]["epoch"] for path in (folder.best_path, folder.last_path)] == [2, 3]

@@ -1,4 +1,5 @@
 """The page of `nanoemo webcam`: what the server refuses, and the page in a headless browser with a fake camera."""
+import contextlib
 import io
 import json
 import re
@@ -6,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +18,7 @@ from PIL import Image
 
 from nanoemo.cli import main
 from nanoemo.recognition import FacesPage, Recognizer
-from nanoemo.recognition.server import Server
+from nanoemo.recognition.server import Handler, Server
 
 
 ORANGE = 0xD5, 0x5E, 0x00       # of the squares
@@ -121,6 +124,60 @@ def test_a_browser_that_goes_away_is_no_event(server, portrait_jpeg, capsys):
                            % server.server_address[1])
     assert request(server, "POST", "/recognize", portrait_jpeg)[0] == 200
     assert capsys.readouterr().err == ""
+
+
+class SlowPage:
+    """Answers slowly, and notes how many it answers at a time."""
+    FILES, DEVICE, PATH, THINGS, MOST_BYTES = FacesPage.FILES, "camera", "/recognize", "pictures", 1000
+    trained = SimpleNamespace(title="", classes=(), drawn=False)
+    at_once = most = 0
+
+    def answer(self, content, options):
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        time.sleep(0.05)
+        self.at_once -= 1
+        return {}
+
+
+@pytest.fixture
+def slow():
+    with serving(SlowPage()) as server:
+        yield server
+
+
+def test_one_answer_at_a_time(slow):
+    asking = [threading.Thread(target=request, args=(slow, "POST", "/recognize", b"x")) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert slow.page.most == 1
+
+
+def test_nothing_is_kept_by_the_browser(slow):
+    for answer in (request(slow, "GET", "/"), request(slow, "POST", "/recognize", b"x")):
+        assert answer[1]["Cache-Control"] == "no-store"
+
+
+def all_answers(server, sent):
+    with socket.create_connection(server.server_address, timeout=10) as connection, connection.makefile("rb") as answers:
+        connection.sendall(sent)
+        return answers.read()
+
+
+def test_the_body_of_what_is_refused_is_no_request(slow):
+    port = slow.server_address[1]
+    hidden = b"GET /about HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % port
+    refused = b"POST /recognize HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nOrigin: http://evil.example\r\nContent-Length: %d\r\n\r\n"
+    with contextlib.suppress(ConnectionError):
+        answers = all_answers(slow, refused % (port, len(hidden)) + hidden)
+        assert answers.count(b"HTTP/1.1 ") == 1 and answers.startswith(b"HTTP/1.1 403")
+
+
+def test_a_request_that_never_ends_is_given_up(slow, monkeypatch):
+    monkeypatch.setattr(Handler, "timeout", Handler.timeout and 0.2)
+    assert all_answers(slow, b"POST /recognize HTTP/1.1\r\n") == b""
 
 
 def test_port_that_is_taken(server, tiny_run, capsys):
