@@ -7,9 +7,8 @@ launched as a whole. It is the same kernels with the same arguments in the same 
 import contextlib
 import functools
 
-from nanoemo import backend, kernels
+from nanoemo import backend, kernels, live
 from nanoemo.graph_memory import graph_memory
-from nanoemo.live import LiveNumbers
 from nanoemo.modes import anomalies_are_detected
 from nanoemo.tensor import Tensor
 
@@ -44,8 +43,12 @@ class capture:
     CPU, while anomalies are being detected and while modules are watched (`nn.watch`), `step` is simply called.
 
     Learning rate, number of the step and dropout's seeds are worked out anew for each launch, as they would be without
-    capturing. All else in Python is not: a layer frozen later, `eval()`, an `if` of your own are as they were in the
-    second call; let `depends_on` return them. Raises RuntimeError where a step cannot be recorded.
+    capturing, and each launch gives the parameters its gradients. Where parameters or an optimiser get other arrays
+    (`model.to`, `p.data = …`, `optimizer.load_state_dict`) all begins anew. All else in Python is not looked at again: a
+    layer frozen later, `eval()`, an `if` of your own are as they were in the second call; let `depends_on` return them.
+
+    Raises RuntimeError where a step cannot be recorded, TypeError for arguments that are no tensors, ValueError for one that
+    asks for a gradient, which would be its copy's.
 
     >>> import nanoemo
     >>> from nanoemo import Tensor
@@ -58,15 +61,22 @@ class capture:
         functools.update_wrapper(self, step)
         self.step, self.depends_on = step, depends_on
         self.graphs = {}            # what a record is good for -> Graph, or None after the first call
+        self.moves = live.moves()   # after how many moves of arrays they were recorded
 
     def __call__(self, *tensors):
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
                 raise TypeError(f"capture: {getattr(self, '__name__', 'the step')} takes tensors alone, got "
                                 f"{type(tensor).__name__}; what else it needs it may take from around it")
+            if tensor.requires_grad:
+                raise ValueError(f"capture: {getattr(self, '__name__', 'the step')} was given a tensor that asks for a gradient, "
+                                 "but it works on a copy; give it x.detach(), and inside set x.requires_grad and return x.grad")
         on_card = bool(tensors) and all(tensor.device == "cuda" for tensor in tensors)
         if not on_card or _uncaptured or anomalies_are_detected():
             return self.step(*tensors)
+        if self.moves != live.moves():
+            self.graphs.clear()
+            self.moves = live.moves()
         key = tuple((tensor.shape, tensor.dtype) for tensor in tensors), kernels.overridden(), self.depends_on()
         if key not in self.graphs:
             self.graphs[key] = None
@@ -85,7 +95,7 @@ class Graph:
         memory.enter()              # now: the last other graph may be collected during the recording, and would empty the pool
         self.memory = memory
         self.inputs = [xp.empty_like(example.array) for example in examples]
-        self.numbers = LiveNumbers(xp)
+        self.numbers = live.LiveNumbers(xp)
         with self.numbers, xp.cuda.using_allocator(memory.pool.malloc), memory.stream as stream:
             stream.begin_capture()
             try:
@@ -100,11 +110,12 @@ class Graph:
                     f"capture: {name} cannot be recorded: {error}. Inside it nothing may be read back from the card "
                     f"(.item(), print, if) and nothing sent there; without capture it runs as it is") from error
             self.graph = stream.end_capture()
+        self.gradients = [(leaf, leaf.grad) for leaf in self.numbers.leaves.values()]
         self.is_tuple = isinstance(outputs, tuple)
         self.outputs = outputs if self.is_tuple else (outputs,)
 
     def __del__(self):
-        self.graph = self.outputs = None            # before its memory
+        self.graph = self.outputs = self.gradients = None       # before its memory
         if hasattr(self, "memory"):
             self.memory.leave()
 
@@ -114,5 +125,7 @@ class Graph:
             buffer[...] = tensor.array
         self.numbers.refresh(stream)
         self.graph.launch(stream)
+        for leaf, gradient in self.gradients:
+            leaf.grad = gradient
         results = tuple(Tensor(output.array.copy()) for output in self.outputs)
         return results if self.is_tuple else results[0]

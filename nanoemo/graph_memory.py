@@ -5,7 +5,8 @@ is although Python has let go of it, for as long as the graph may be launched: i
 from, and nothing goes back to the card while there is a graph.
 
 All graphs share the pool. They are launched one after the other, each begins with its inputs and has its results copied out,
-so one may write where another one worked: a batch of another size hardly takes more memory.
+so one may write where another one worked: a batch of another size takes hardly more memory than its gradients, which each
+graph keeps.
 """
 from nanoemo import backend
 

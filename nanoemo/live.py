@@ -1,8 +1,14 @@
-"""Numbers that the host works out anew for every step: a learning rate, a seed, the number of the step.
+"""What a captured step must not take as it was when it was captured.
 
-A step that was captured in a CUDA graph runs no Python when it is launched again, and would use the numbers of the
-first time for ever. So while a step is being captured, each such number gets a place in the card's memory, and before
-every launch the places are filled with what `produce` gives then. Where nothing is captured, the number is just produced.
+A step that was captured in a CUDA graph runs no Python when it is launched again, and would use the numbers and the arrays
+of the first time for ever. Three things are seen to here:
+
+- numbers that the host works out anew for every step, a learning rate, a seed, the number of the step: while a step is being
+  captured each gets a place in the card's memory (`number`), and before every launch the places are filled anew. Where
+  nothing is captured, the number is just produced.
+- arrays that take the place of others, as where a model goes to the CPU and comes back (`moved`): what was captured before
+  knows the old ones' addresses, and is captured anew.
+- gradients: every captured step writes them into arrays of its own, so each launch gives them to their tensors (`got_gradient`).
 """
 from collections import deque
 
@@ -10,12 +16,13 @@ import numpy as np
 
 from nanoemo.page_locked import page_locked
 
-__all__ = ["LiveNumbers", "capturing", "number"]
+__all__ = ["LiveNumbers", "capturing", "got_gradient", "moved", "moves", "number"]
 
 PLACES = 4096           # of eight bytes; a step needs one for each dropout layer and three for an optimiser
 AHEAD = 4               # launches whose numbers may be on their way
 
 _current = None
+_moves = 0
 
 
 def capturing():
@@ -34,13 +41,39 @@ def number(produce, dtype=np.float64):
     return produce() if _current is None else _current.place(produce, dtype)
 
 
+def moved():
+    """Say that a tensor or an optimiser has another array, or other settings, than before. RuntimeError during a capture."""
+    global _moves
+    if _current is not None:
+        raise RuntimeError("the step gives a tensor another array, as `p.data = …` does; write into the one it has, "
+                           "`p.data[...] = …`")
+    _moves += 1
+
+
+def moves():
+    """How often something has `moved`."""
+    return _moves
+
+
+def got_gradient(leaf, first):
+    """Say that `leaf` gets a gradient in `backward`; first: it has none yet. RuntimeError where a captured step would add
+    to one from before the step."""
+    if _current is not None:
+        if not first and id(leaf) not in _current.leaves:
+            raise RuntimeError("the step would add to gradients of an earlier one; let it begin with zero_grad()")
+        _current.leaves[id(leaf)] = leaf
+
+
 class LiveNumbers:
-    """The places of one captured step. A context: inside, `number` gives places."""
+    """The places of one captured step. A context: inside, `number` gives places.
+
+    leaves: the tensors that got a gradient inside, by id
+    """
 
     def __init__(self, array_module):
         self.on_card = array_module.zeros(PLACES, np.uint64)
         self.on_host = deque(_Sender(array_module) for _ in range(AHEAD))
-        self.producers = []
+        self.producers, self.leaves = [], {}
 
     def __enter__(self):
         global _current

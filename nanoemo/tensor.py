@@ -11,7 +11,7 @@ import operator
 
 import numpy as np
 
-from nanoemo import backend
+from nanoemo import backend, live
 from nanoemo.modes import anomalies_are_detected, call_site, check_finite, is_grad_enabled
 
 __all__ = ["Tensor"]
@@ -157,6 +157,7 @@ class Tensor:
                                f"'{backend.device_of(value)}'; move one of them first, with .to('cpu') or .to('cuda')")
         if self.guard.savers:
             self.changed_in_place()     # backward functions look the values up when they run
+        live.moved()
         self.array = value
 
     @property
@@ -305,6 +306,7 @@ class Tensor:
                 tensor.node.release()
 
     def _accumulate(self, gradient):
+        live.got_gradient(self, first=self.grad is None)
         if self.grad is None:
             self.grad = Tensor(gradient)
         else:

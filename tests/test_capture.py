@@ -137,6 +137,124 @@ def test_what_a_step_depends_on_besides_its_tensors(card):
     assert results == [2, 2, 3, 3, 3, 2]
 
 
+def learning(device, optimizer_class=optim.Adam, **options):
+    """A model, its optimiser, and a step of forward and backward alone."""
+    nanoemo.manual_seed(3)
+    model = small_model().to(device)
+    optimizer = optimizer_class(model.parameters(), lr=0.05, **options)
+
+    def step(x, labels):
+        loss = ops.cross_entropy(model(x), labels)
+        loss.backward()
+        return loss
+
+    return model, optimizer, step
+
+
+def test_gradients_are_those_of_the_step_that_was_launched(card, rng):
+    data, gradients = batches(rng, [8, 8, 8, 5, 8, 8, 5, 5, 8]), []
+    for captured in (False, True):
+        model, optimizer, step = learning("cuda")
+        run, of_each = nanoemo.capture(step) if captured else step, []
+        for x, labels in data:
+            optimizer.zero_grad()
+            run(Tensor(x, device="cuda"), Tensor(labels, device="cuda"))
+            of_each.append([parameter.grad.cpu().numpy().tobytes() for parameter in model.parameters()])
+            optimizer.step()
+        gradients.append(of_each)
+    assert gradients[0] == gradients[1]
+
+
+def go_back(model, optimizer, state):
+    model.load_state_dict(state[0])
+    optimizer.load_state_dict(state[1])
+
+
+def away_and_back(model, optimizer, state):
+    model.to("cpu")
+    model.to("cuda")
+
+
+def other_arrays(model, optimizer, state):
+    for parameter in model.parameters():
+        parameter.data = parameter.data * 0.5
+
+
+@pytest.mark.parametrize("move", [go_back, away_and_back, other_arrays])
+@pytest.mark.parametrize("optimizer_class, options", [(optim.Adam, {}), (optim.SGD, {"momentum": 0.9})])
+def test_what_gets_other_arrays_is_recorded_anew(card, rng, move, optimizer_class, options):
+    ends, data = [], batches(rng, [8] * 10)
+    for captured in (False, True):
+        model, optimizer, step = learning("cuda", optimizer_class, **options)
+
+        def learn(x, labels):
+            optimizer.zero_grad()
+            loss = step(x, labels)
+            optimizer.step()
+            return loss
+
+        run = nanoemo.capture(learn) if captured else learn
+        for number, (x, labels) in enumerate(data):
+            if number == 3:
+                state = model.state_dict(), optimizer.state_dict()
+            if number == 6:
+                move(model, optimizer, state)
+            run(Tensor(x, device="cuda"), Tensor(labels, device="cuda"))
+        ends.append({**model.state_dict(), **optimizer.state_dict()})
+    for name in ends[0]:
+        np.testing.assert_array_equal(ends[0][name], ends[1][name], err_msg=name)
+
+
+def test_a_step_that_gives_other_arrays_itself_is_not_recorded(card):
+    p, x = nn.Parameter([1.0]).to("cuda").detach(), Tensor([1.0], device="cuda")
+
+    def double(x):
+        p.data = p.data * 2
+        return p * x
+
+    run = nanoemo.capture(double)
+    assert [run(x).item() for _ in range(4)] == [2, 4, 8, 16]
+
+
+def test_what_a_record_cannot_follow_is_said(card):
+    model, x, moves = nn.Linear(2, 1).to("cuda"), Tensor([[1.0, 2.0]], device="cuda"), []
+
+    def adds_up(x):
+        loss = model(x).sum()
+        loss.backward()
+        return loss
+
+    def moves_later(x):
+        if moves:
+            model.weight.data = model.weight.data * 2
+        moves.append(True)
+        return model(x)
+
+    for step, message in ((adds_up, "begin with zero_grad"), (moves_later, "gives a tensor another array")):
+        run = nanoemo.capture(step)
+        run(x)
+        with pytest.raises(RuntimeError, match=f"capture: {step.__name__} cannot be recorded: .*{message}"):
+            run(x)
+
+
+def test_a_gradient_of_an_argument_is_taken_inside(device):
+    model = nn.Linear(2, 1).to(device)
+
+    def saliency(x):
+        x = x.detach()
+        x.requires_grad = True
+        model.zero_grad()
+        model(x).sum().backward()
+        return x.grad
+
+    x, run = Tensor([[1.0, 2.0]], device=device), nanoemo.capture(saliency)
+    for _ in range(3):
+        np.testing.assert_array_equal(run(x).cpu().numpy(), model.weight.cpu().numpy().T)
+    x.requires_grad = True
+    with pytest.raises(ValueError, match="capture: saliency was given a tensor that asks for a gradient"):
+        run(x)
+
+
 def test_a_step_without_tensors_is_simply_called():
     assert [nanoemo.capture(lambda: 5)() for _ in range(3)] == [5, 5, 5]
 
@@ -231,7 +349,8 @@ def run_trainer(device, rng, epochs=3):
     model = nn.Sequential(nn.Flatten(), small_model()).to(device)
     loader = DataLoader(faces(rng, 44), batch_size=8, shuffle=True, transform=lambda images, rng: images / 255)
     # SGD: Adam would turn the rounding noise of a gradient that is 0, of the bias before batch norm, into whole steps.
-    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.1), ops.cross_entropy, loader, loader, device=device)
+    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.1, momentum=0.9), ops.cross_entropy, loader, loader,
+                      device=device)
     return trainer, trainer.fit(epochs)
 
 
@@ -248,6 +367,18 @@ class Nothing:
     def train_end(self, trainer): pass
     def epoch_end(self, trainer): pass
     def step_end(self, trainer): pass
+
+
+def test_a_trainer_that_goes_back_learns_the_same_again(device):
+    trainer, _ = run_trainer(device, np.random.default_rng(0), epochs=2)
+    state = trainer.state()
+    ends = []
+    for _ in range(2):
+        trainer.fit(4)
+        ends.append(trainer.model.state_dict())
+        trainer.restore(*state)
+    for name in ends[0]:
+        np.testing.assert_array_equal(ends[0][name], ends[1][name], err_msg=name)
 
 
 def test_a_layer_frozen_between_steps_stays_as_it_is(device, rng):

@@ -6,7 +6,7 @@ the state dictionary is the path of attributes that leads there: "0.weight", "en
 """
 import numpy as np
 
-from nanoemo import backend
+from nanoemo import backend, live
 from nanoemo.nn import trace
 from nanoemo.nn.checks import misfit
 from nanoemo.tensor import Tensor
@@ -170,8 +170,11 @@ class Module:
             for part in (tensor, tensor.grad):
                 if part is not None:
                     array = backend.to_device(part.array, device or part.device)
-                    part.array = array if dtype is None or array.dtype.kind != "f" else array.astype(dtype, copy=False)
-                    part.changed_in_place()
+                    array = array if dtype is None or array.dtype.kind != "f" else array.astype(dtype, copy=False)
+                    if array is not part.array:
+                        live.moved()
+                        part.array = array
+                        part.changed_in_place()
         return self
 
     # ---- modes; each of these methods returns self --------------------------------------------------

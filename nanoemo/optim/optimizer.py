@@ -128,6 +128,7 @@ class Optimizer:
         if problems:
             raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__} over "
                              f"{len(self.params)} parameters:\n" + "\n".join(problems))
+        live.moved()
         self.lr = float(state["lr"])
         for name in self.hyper_names:
             value = np.asarray(state[name]).tolist()
