@@ -1,7 +1,7 @@
 // What the CUDA files share: names of types, numbers that live on the card, sums over a warp and over a block.
 //
-// Arrays are indexed by `int`, which is twice as fast on a card as 64 bits; the launcher refuses a number of elements
-// that does not fit.
+// Arrays are indexed by `int`, which is twice as fast on a card as 64 bits; the launcher (cuda.py) refuses more threads, and
+// conv_cupy.py more columns, than an int can number.
 
 #pragma once
 
@@ -34,7 +34,7 @@ struct LiveSeed {
 // This thread's number in the whole grid: with each(n) in Python, the element it works on.
 __device__ inline int element() { return blockIdx.x * blockDim.x + threadIdx.x; }
 
-// Over a warp by shuffles: after the step with distance d, each lane holds the sum of 2d lanes. All lanes get the result.
+// Over a warp by shuffles: after the step with distance d, each lane holds the sum of 32 / d lanes. All lanes get the result.
 template <typename T>
 __device__ inline T warp_sum(T value) {
     for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(0xffffffffu, value, distance);

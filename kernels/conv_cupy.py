@@ -7,7 +7,7 @@ import numpy as np
 
 from nanoemo.kernels.blas_cupy import matmul
 from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
-from nanoemo.kernels.cuda import CudaFile, each, in_order
+from nanoemo.kernels.cuda import LARGEST_INT, CudaFile, each, in_order
 from nanoemo.kernels.dense_cupy import add_bias, column_sums
 
 __all__ = ["conv1d_backward", "conv1d_forward", "conv2d_backward", "conv2d_forward"]
@@ -130,6 +130,9 @@ def _are_columns(x_shape, w_shape, strides, pads):
 def _chunks(shape, size, itemsize):
     """Slices of images that fill COLUMN_BYTES with `size` numbers for each position of y or dy (N, H', W', O)."""
     images, height, width, _ = shape
+    if height * width * size > LARGEST_INT:
+        raise ValueError(f"convolution: {height} × {width} windows of {size} numbers, for one image, are more than an int can "
+                         "number; use smaller images or a larger stride")
     step = max(1, COLUMN_BYTES // (height * width * size * itemsize))
     return [slice(start, min(start + step, images)) for start in range(0, images, step)]
 

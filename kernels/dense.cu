@@ -6,7 +6,8 @@
 // column_sums: sums over the rows of (rows, columns), read once: 4 bytes a number, one addition. A warp reads 32
 // neighbouring columns, so its reads are whole lines of memory; eight such warps of a block take every eighth row of
 // their part of the rows, and add up in shared memory. One block a part and 32 columns: with few columns it is the parts
-// that fill the card. A second launch adds up the parts. The order of additions is fixed, hence so are the bits.
+// that fill the card. A second launch adds up the parts, a third their sums where there are many. The order of additions is
+// fixed, hence so are the bits.
 
 #include "common.cuh"
 

@@ -77,7 +77,7 @@ extern "C" __global__ void cross_entropy_backward(const real* dloss, const real*
 
 extern "C" __global__ void mse_loss_forward(const real* prediction, const real* target, real* partial, int n) {
     real sum = 0;
-    for (int i = element(); i < n; i += gridDim.x * blockDim.x) {
+    for (unsigned i = element(); i < unsigned(n); i += gridDim.x * blockDim.x) {
         real difference = prediction[i] - target[i];
         sum += difference * difference;
     }
@@ -96,7 +96,7 @@ __device__ inline real at_least(real floor, real value) { return value < floor ?
 extern "C" __global__ void binary_cross_entropy_forward(const real* p, const real* target, real log_floor,
                                                         real* partial, int n) {
     real sum = 0;
-    for (int i = element(); i < n; i += gridDim.x * blockDim.x) {
+    for (unsigned i = element(); i < unsigned(n); i += gridDim.x * blockDim.x) {
         real t = target[i];
         if (!(t >= 0 && t <= 1)) t = nan("");       // p outside 0 … 1 has no logarithm, and is NaN by itself
         sum -= t * at_least(log_floor, log(p[i])) + (1 - t) * at_least(log_floor, log1p(-p[i]));

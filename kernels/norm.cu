@@ -21,7 +21,7 @@ struct Column {
     bool exists;
     __device__ Column(int n, int channels, int chunk)
         : channel(blockIdx.y * blockDim.x + threadIdx.x), first(blockIdx.x * chunk + threadIdx.y), step(blockDim.y) {
-        int rows = n / channels, after = (blockIdx.x + 1) * chunk;
+        unsigned rows = n / channels, after = (blockIdx.x + 1) * chunk;
         exists = channel < channels;
         end = exists ? min(rows, after) : 0;            // a thread without a column still takes part in the sums
     }

@@ -14,6 +14,8 @@ from nanoemo.kernels.threads import get_num_threads, set_num_threads
 __all__ = ["add_at", "array_module", "card_module", "device_of", "is_array", "to_device", "kernel", "check_device", "why_no_cuda",
            "set_default_device", "default_device", "get_num_threads", "quiet", "set_num_threads", "synchronize"]
 
+CUDA_13_BEGINS = 75     # compute capability 7.5: Turing, 2018
+
 _default_device = "cpu"
 _cupy = None
 
@@ -34,6 +36,10 @@ def why_no_cuda():
         cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"CuPy is installed, but there is no usable CUDA device ({error})"
+    capability = cupy.cuda.Device().compute_capability
+    if int(capability) < CUDA_13_BEGINS and cupy.cuda.runtime.runtimeGetVersion() >= 13000:
+        return (f"CuPy is installed for CUDA 13, which does not know this card, of compute capability {capability[:-1]}."
+                f"{capability[-1]}: pip uninstall cupy-cuda13x, then pip install 'nanoemo[cuda12]'")
     try:
         from cupy_backends.cuda.libs import cublas  # noqa: F401  As an attribute: CuPy then looks for the library wherever it is.
     except ImportError as error:

@@ -51,6 +51,17 @@ def test_conv1d(card, rng, shape, window, stride, padding):
     check_pair("conv1d", *make(rng, shape, window), stride, padding)
 
 
+def test_more_columns_than_an_int_can_number_are_refused(card, monkeypatch):
+    from nanoemo.kernels import conv_cupy
+
+    monkeypatch.setattr(conv_cupy, "LARGEST_INT", 8 * 8 * 25 * 3 - 1)
+    x, w = card.zeros((2, 12, 12, 3)), card.zeros((5, 5, 3, 1))
+    with pytest.raises(ValueError, match="8 × 8 windows of 75 numbers, for one image, are more than an int can number"):
+        conv_cupy.conv2d_forward(x, w, None, 1, "valid")
+    monkeypatch.setattr(conv_cupy, "LARGEST_INT", 8 * 8 * 25 * 3)
+    assert conv_cupy.conv2d_forward(x, w, None, 1, "valid")[0].shape == (2, 8, 8, 1)
+
+
 @pytest.mark.parametrize("shape", [(5, 4, 4, 8), (5, 4, 4, 2)], ids=["columns", "direct"])
 def test_a_batch_cut_into_chunks(card, rng, monkeypatch, shape):
     """Two images a chunk in float64, four in float32; in the end one is left."""

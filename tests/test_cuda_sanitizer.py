@@ -11,21 +11,21 @@ FOLDER = Path(__file__).parent
 OPTIONS = {"memcheck": ["--report-api-errors", "no"], "racecheck": []}
 SECONDS = 540
 NOT_KERNELS = {"sanitizer", "on_host", "compile", "contract", "curves", "models", "cli", "devices"}
+FILES = [path for path in sorted(FOLDER.glob("test_cuda_*.py")) if path.stem.removeprefix("test_cuda_") not in NOT_KERNELS]
 
 # Without CuPy's pool, in which an access beyond an array lands in a neighbour instead of being noticed.
 RUN = "import cupy, pytest, sys; cupy.cuda.set_allocator(None); sys.exit(pytest.main(sys.argv[1:]))"
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 @pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
-def test_sanitizer_finds_nothing(card, tool):
+def test_sanitizer_finds_nothing(card, tool, file):
     if hasattr(card, "_device"):
         pytest.skip("compute-sanitizer looks at a card; here the kernels run on the host, under g++'s sanitizers")
     if shutil.which("compute-sanitizer") is None:
         pytest.skip("compute-sanitizer is not installed (it comes with the CUDA toolkit)")
-    files = [str(path) for path in sorted(FOLDER.glob("test_cuda_*.py"))
-             if path.stem.removeprefix("test_cuda_") not in NOT_KERNELS]
     done = subprocess.run(["compute-sanitizer", "--tool", tool, *OPTIONS[tool], "--error-exitcode", "9", sys.executable, "-c",
-                           RUN, "-q", "-x", "-m", "gpu", "-p", "no:cacheprovider", *files], cwd=FOLDER.parent,
+                           RUN, "-q", "-x", "-m", "gpu", "-p", "no:cacheprovider", str(file)], cwd=FOLDER.parent,
                           capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

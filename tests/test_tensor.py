@@ -39,9 +39,12 @@ CARD = """
 from types import SimpleNamespace
 class CUDARuntimeError(Exception): pass
 def getDeviceCount(): {}
-cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=getDeviceCount, CUDARuntimeError=CUDARuntimeError))
+def runtimeGetVersion(): return 13000
+cuda = SimpleNamespace(Device=lambda: SimpleNamespace(compute_capability="{}"), runtime=SimpleNamespace(
+    getDeviceCount=getDeviceCount, runtimeGetVersion=runtimeGetVersion, CUDARuntimeError=CUDARuntimeError))
 """
-WITHOUT_CARD, WITH_CARD = CARD.format("raise CUDARuntimeError('no driver')"), CARD.format("return 1")
+WITHOUT_CARD, WITH_CARD = CARD.format("raise CUDARuntimeError('no driver')", ""), CARD.format("return 1", "75")
+WITH_V100 = CARD.format("return 1", "70")
 
 
 @pytest.mark.parametrize("call, error, message", [
@@ -75,9 +78,10 @@ def test_a_device_that_is_missing_says_what_to_install():
     ({"cupy": None}, "needs CuPy, which is not installed: pip install 'nanoemo.cuda12.'"),
     ({"cupy": "raise ImportError('libcudart is\\nmissing')"}, r"cannot be loaded \(libcudart is missing\): pip install"),
     ({"cupy": WITHOUT_CARD}, r"no usable CUDA device \(no driver\)"),
+    ({"cupy": WITH_V100}, "for CUDA 13, which does not know this card, of compute capability 7.0: pip uninstall .*cuda12"),
     ({"cupy": WITH_CARD, "cupy_backends": "raise ImportError('no libcublas')"},
      r"not the CUDA libraries .*\(no libcublas\): pip"),
-], ids=["no CuPy", "broken CuPy", "no card", "no libraries"])
+], ids=["no CuPy", "broken CuPy", "no card", "old card", "no libraries"])
 def test_what_is_missing_for_the_gpu(modules, message, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(nanoemo.backend, "_cupy", None)

@@ -3,7 +3,9 @@
 #
 #     docs/benchmarks/measure_on_card.sh [tests|train|bench|sanitizer]... [fer2013.csv]
 #
-# Without a part, all four. PYTHON names another python3. With pytest-xdist the tests share the cores. Writes docs/benchmarks/DATE-CARD.json, the table in README.md beside it, and DATE-CARD.log.
+# Without a part, all four. PYTHON names another python3. With pytest-xdist four processes share the tests, no more, as each
+# takes some half a gigabyte of the card for itself. Writes docs/benchmarks/DATE-CARD.json, the table in README.md beside it, and
+# DATE-CARD.log.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,7 +20,7 @@ done
 
 python=${PYTHON:-python3}
 share=()
-"$python" -c 'import xdist' 2> /dev/null && share=(-n "$(nproc)")
+"$python" -c 'import xdist' 2> /dev/null && share=(-n 4)
 card=$("$python" -c 'import cupy; print(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())') || exit 2
 name="docs/benchmarks/$(date +%F)-$(tr ' [:upper:]' '-[:lower:]' <<< "$card")"
 export NANOEMO_REQUIRE_GPU=1
