@@ -55,6 +55,13 @@ def test_at_random_films_are_torn_apart_and_that_is_said(films):
     assert f"Of {len(splits['test'])} test images {known} are of a sequence that is also trained on" in splits["test"].note
 
 
+def test_at_random_equal_images_stay_together():
+    pixels = np.arange(40, dtype=np.uint8).repeat(3)[np.random.default_rng(0).permutation(120)]
+    images = data.ImageSet(pixels.reshape(-1, 1, 1, 1), pixels.astype(np.int64) % 2, ("even", "odd"))
+    splits = [set(split.images.ravel().tolist()) for split in data.divide(images, "random").values()]
+    assert sum(map(len, splits)) == len(set.union(*splits)) == 40 and all(splits)
+
+
 def test_at_random_without_groups_there_is_nothing_to_say(films):
     bare = ImageSet(films.images, films.labels, films.class_names)
     with warnings.catch_warnings():

@@ -157,6 +157,15 @@ def test_a_person_falls_into_one_fold(splits):
     assert not set(part["train"].groups["subject"]) & set(part["validation"].groups["subject"])
 
 
+def test_equal_images_fall_into_one_fold(splits):
+    twice = {name: part.joined([part, part]) for name, part in splits.items()}
+    search = search_of(twice, folds=3)
+    for number in range(3):
+        fold = search.fold(number)
+        train, validation = ({image.tobytes() for image in fold[split].images} for split in ("train", "validation"))
+        assert train and validation and not train & validation
+
+
 def test_hold_out_is_the_validation_set(splits):
     part = search_of(splits, folds=1).fold(0)
     assert (part["train"].images == splits["train"].images).all()

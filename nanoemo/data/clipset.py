@@ -72,6 +72,10 @@ class ClipSet(Labelled):
         """Each recording in turn, int16 (samples,)."""
         return (self.samples[start:stop] for start, stop in self.spans)
 
+    def digests(self):
+        """As of other sets; a copy that is to be changed is not equal to its clip."""
+        return [digest + change.encode() for digest, change in zip(super().digests(), self.changes.tolist())]
+
     @property
     def seconds(self):
         """How long each recording is, (N,)."""

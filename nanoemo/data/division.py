@@ -23,7 +23,7 @@ def divide(images, split_by="", seed=0):
     """The splits of an ImageSet, `SHARES` of the images of each class as nearly as can be; or of a ClipSet, of the clips.
 
     split_by:
-        "random", each image on its own;
+        "random", each image on its own, but equal ones together;
         "sequence" or "subject", a key of `images.groups`: images of one group fall to one split;
         "subject=KA": subject KA is the test set, the others are divided by subject into training and validation;
         "": by subject, where the set does not tell that by sequence, where not that either at random
@@ -38,7 +38,7 @@ def divide(images, split_by="", seed=0):
     {'train': (20, ['C', 'D']), 'validation': (10, ['A']), 'test': (10, ['B'])}
     """
     group, one_out, name = _parsed(split_by, images)
-    units = np.arange(len(images)) if group == "random" else images.groups[group]
+    units = images.originals() if group == "random" else images.groups[group]
     if one_out and name not in units:
         names = sorted(set(units.tolist()))
         raise DataError(f"there is no {group} {name!r}; there are {len(names)}, such as {', '.join(names[:5])}")

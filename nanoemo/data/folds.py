@@ -18,7 +18,7 @@ def k_folds(labels, k, seed=0, groups=None):
     labels = np.asarray(labels)
     names, unit_of = np.unique(np.arange(len(labels)) if groups is None else groups, return_inverse=True)
     if not 2 <= k <= len(names):
-        what = "images" if groups is None else "groups"
+        what = "images" if len(names) == len(labels) else "groups"
         raise ValueError(f"k_folds: {len(names)} {what} cannot be divided into {k} folds; expected 2 to {len(names)}")
     counts = np.zeros((len(names), labels.max() + 1))
     np.add.at(counts, (unit_of, labels), 1)                             # images of each class in each group

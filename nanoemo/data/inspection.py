@@ -3,7 +3,6 @@
 An image that stands in training and test is a question whose answer was given away, and one that stands there twice
 with two labels has no right answer. FER2013 has both.
 """
-import hashlib
 from collections import defaultdict
 from itertools import combinations
 
@@ -46,8 +45,7 @@ def inspect(splits, sets=None):
     [['train', 0, 'sad'], ['test', 1, 'sad']]
     """
     first = next(iter(splits.values()))
-    hashes = {split: [hashlib.blake2b(thing, digest_size=16).digest() for thing in images.things()]
-              for split, images in splits.items()}
+    hashes = {split: images.digests() for split, images in splits.items()}
     places = defaultdict(list)
     for split, images in splits.items():
         for index, (digest, label) in enumerate(zip(hashes[split], images.labels.tolist())):

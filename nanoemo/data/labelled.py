@@ -1,4 +1,5 @@
 """What all labelled sets share, whatever is labelled: counting classes, choosing some, keeping groups in step."""
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +71,21 @@ class Labelled:
     def things(self):
         """Each labelled thing in turn, as an array."""
         return iter(getattr(self, self.ARRAYS[0]))
+
+    def digests(self):
+        """A hash of each labelled thing: equal things have equal ones."""
+        return [hashlib.blake2b(np.ascontiguousarray(thing), digest_size=16).digest() for thing in self.things()]
+
+    def originals(self):
+        """For each labelled thing the index of the first that is equal to it, int64 (N,).
+
+        >>> from nanoemo.data import ImageSet
+        >>> grays = np.array([5, 7, 5, 9], np.uint8).reshape(4, 1, 1, 1)
+        >>> ImageSet(grays, np.array([0, 1, 0, 1]), ("sad", "happy")).originals()
+        array([0, 1, 0, 3])
+        """
+        first = {}
+        return np.array([first.setdefault(digest, index) for index, digest in enumerate(self.digests())], np.int64)
 
     def counts(self):
         """How many there are of each class, by name, in the order of the labels."""

@@ -211,14 +211,17 @@ def _outcome(trial):
 def _divided(splits, folds, seed, copies=0):
     """(images of training and validation set, fold of each, which are copies); with one fold that is the validation set.
 
-    All images of a person, or else of a film, fall into one fold, where the data tells them. So do a clip and its copies.
+    All images of a person, or else of a film, fall into one fold, where the data tells them. So do a clip and its copies, and
+    images that are equal.
     copies: how many of each clip follow the clips themselves, in both sets
     """
     parts = [splits["train"], splits["validation"]]
     images = parts[0].joined(parts)
     is_copy = np.concatenate([np.arange(len(part)) >= len(part) // (1 + copies) for part in parts])
-    fold_of = (np.repeat([1, 0], [len(part) for part in parts]) if folds == 1 else
-               data.k_folds(images.labels, folds, seed, images.groups.get("subject", images.groups.get("sequence"))))
+    if folds == 1:
+        return images, np.repeat([1, 0], [len(part) for part in parts]), is_copy
+    known = [images.groups[group] for group in ("subject", "sequence") if group in images.groups]
+    fold_of = data.k_folds(images.labels, folds, seed, known[0] if known else images.originals())
     return images, fold_of, is_copy
 
 
