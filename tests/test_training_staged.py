@@ -317,16 +317,20 @@ def test_a_procedure_of_ones_own(tmp_path, monkeypatch, capsys):
     (PAPER[:3], "the last stage, 'auto-encoder-tuned', does not end in series.architecture2: .* parameters differ"),
     ((*PAPER[:4], replace(PAPER[4], optimizer="sdg")), "optimizer is 'sdg'; expected one of sgd, "),
     ((*PAPER[:4], replace(PAPER[4], lr=0.0)), "the learning rate, is 0.0; expected a positive number"),
+    ([], r"expected one Stage or more, got \[\]"),
+    ("paper", "expected one Stage or more, got 'paper'"),
 ])
 def test_a_procedure_that_cannot_work_is_refused_before_it_begins(stages, message):
     whole = experiment()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         StagedExperiment(whole.settings, whole.splits, stages=stages)
 
 
 def test_a_stage_must_have_a_name_that_a_folder_can_have():
     with pytest.raises(ValueError, match="a stage called 'a/b': its name is that of a folder"):
         replace(PAPER[0], name="a/b")
+    with pytest.raises(TypeError, match=r"stage 'classifier': expected a tuple of parts, got 'encoder'; write \('encoder',\)"):
+        replace(PAPER[3], frozen="encoder")
 
 
 def test_all_stages_on_the_card(tmp_path, card):

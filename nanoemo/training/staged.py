@@ -14,7 +14,7 @@ from nanoemo.training.autoencoder import AutoEncoderExperiment
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.progress import counted
 from nanoemo.training.runfolder import RunFolderError
-from nanoemo.training.stages import PAPER, REVERSED, build_stage, stages_of
+from nanoemo.training.stages import PAPER, REVERSED, Stage, build_stage, stages_of
 
 __all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
 
@@ -46,7 +46,11 @@ class StagedExperiment(Experiment):
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(settings, name)}: a staged training has its own order of "
                                  "what is taken over and frozen; leave it out, or train all at once with --no-stages")
         super().__init__(settings, splits)
-        self.stages = tuple(stages or (REVERSED if settings.options.get("reverse") else PAPER))
+        if stages is None:
+            stages = REVERSED if settings.options.get("reverse") else PAPER
+        self.stages = tuple(stages)
+        if not self.stages or not all(isinstance(stage, Stage) for stage in self.stages):
+            raise TypeError(f"StagedExperiment: stages: expected one Stage or more, got {stages!r}")
         for stage in self.stages:
             self.settings_of(stage)
         last = self.build(len(self.stages)).state_dict()

@@ -52,6 +52,9 @@ class Stage:
     def __post_init__(self):
         if not self.name or set(self.name) & set("/\\\0"):
             raise ValueError(f"a stage called {self.name!r}: its name is that of a folder; give it letters, digits and dashes")
+        for names in (self.keeps, self.frozen):
+            if isinstance(names, str):
+                raise TypeError(f"stage {self.name!r}: expected a tuple of parts, got {names!r}; write ({names!r},)")
 
     @property
     def reconstructs(self):
