@@ -6,6 +6,7 @@ launched as a whole. It is the same kernels with the same arguments in the same 
 """
 import contextlib
 import functools
+import weakref
 
 from nanoemo import backend, kernels, live
 from nanoemo.graph_memory import graph_memory
@@ -43,9 +44,10 @@ class capture:
     CPU, while anomalies are being detected and while modules are watched (`nn.watch`), `step` is simply called.
 
     Learning rate, number of the step and dropout's seeds are worked out anew for each launch, as they would be without
-    capturing, and each launch gives the parameters its gradients. Where parameters or an optimiser get other arrays
-    (`model.to`, `p.data = …`, `optimizer.load_state_dict`) all begins anew. All else in Python is not looked at again: a
-    layer frozen later, `eval()`, an `if` of your own are as they were in the second call; let `depends_on` return them.
+    capturing, and each launch gives the parameters its gradients, good until the next. Where a parameter or an optimiser
+    on the card gets another array (`model.to`, `p.data = …`, `optimizer.load_state_dict`) all begins anew. All else in
+    Python is not looked at again: a layer frozen later, `eval()`, an `if` of your own are as they were in the second
+    call; let `depends_on` return them.
 
     Raises RuntimeError where a step cannot be recorded, TypeError for arguments that are no tensors, ValueError for one that
     asks for a gradient, which would be its copy's.
@@ -110,9 +112,17 @@ class Graph:
                     f"capture: {name} cannot be recorded: {error}. Inside it nothing may be read back from the card "
                     f"(.item(), print, if) and nothing sent there; without capture it runs as it is") from error
             self.graph = stream.end_capture()
-        self.gradients = [(leaf, leaf.grad) for leaf in self.numbers.leaves.values()]
+        self.gradients = self._gradients_of(self.numbers.leaves)
         self.is_tuple = isinstance(outputs, tuple)
         self.outputs = outputs if self.is_tuple else (outputs,)
+
+    def _gradients_of(self, leaves):
+        """(tensor, its gradient in the record, whether the step first forgets what it has), for tensors that live on."""
+        gradients = [(weakref.ref(leaf), leaf.grad, forgets) for leaf, forgets in leaves.values()]
+        for leaf, _ in leaves.values():
+            leaf.grad = None                        # nothing is computed yet
+        leaves.clear()
+        return gradients
 
     def __del__(self):
         self.graph = self.outputs = self.gradients = None       # before its memory
@@ -120,12 +130,15 @@ class Graph:
             self.memory.leave()
 
     def launch(self, tensors):
+        gradients = [(leaf(), gradient, forgets) for leaf, gradient, forgets in self.gradients if leaf() is not None]
+        if any(leaf.grad is not None and not forgets for leaf, _, forgets in gradients):
+            raise RuntimeError(f"capture: {live.ADDS_UP}")
         stream = backend.array_module(self.inputs[0]).cuda.get_current_stream()
         for buffer, tensor in zip(self.inputs, tensors):
             buffer[...] = tensor.array
         self.numbers.refresh(stream)
         self.graph.launch(stream)
-        for leaf, gradient in self.gradients:
+        for leaf, gradient, _ in gradients:
             leaf.grad = gradient
         results = tuple(Tensor(output.array.copy()) for output in self.outputs)
         return results if self.is_tuple else results[0]

@@ -8,7 +8,8 @@ of the first time for ever. Three things are seen to here:
   nothing is captured, the number is just produced.
 - arrays that take the place of others, as where a model goes to the CPU and comes back (`moved`): what was captured before
   knows the old ones' addresses, and is captured anew.
-- gradients: every captured step writes them into arrays of its own, so each launch gives them to their tensors (`got_gradient`).
+- gradients: every captured step writes them into arrays of its own, so each launch gives them to their tensors, and takes away
+  those that the step forgets (`touches_gradient`).
 """
 from collections import deque
 
@@ -16,10 +17,11 @@ import numpy as np
 
 from nanoemo.page_locked import page_locked
 
-__all__ = ["LiveNumbers", "capturing", "got_gradient", "moved", "moves", "number"]
+__all__ = ["LiveNumbers", "capturing", "moved", "moves", "number", "touches_gradient"]
 
 PLACES = 4096           # of eight bytes; a step needs one for each dropout layer and three for an optimiser
 AHEAD = 4               # launches whose numbers may be on their way
+ADDS_UP = "the step would add to gradients of an earlier one; let it begin with zero_grad()"
 
 _current = None
 _moves = 0
@@ -55,19 +57,19 @@ def moves():
     return _moves
 
 
-def got_gradient(leaf, first):
-    """Say that `leaf` gets a gradient in `backward`; first: it has none yet. RuntimeError where a captured step would add
-    to one from before the step."""
-    if _current is not None:
-        if not first and id(leaf) not in _current.leaves:
-            raise RuntimeError("the step would add to gradients of an earlier one; let it begin with zero_grad()")
-        _current.leaves[id(leaf)] = leaf
+def touches_gradient(leaf, forgets=False):
+    """Say that `backward` adds to the gradient of `leaf`, or that it is forgotten. RuntimeError where a captured step would
+    add to a gradient from before it."""
+    if _current is not None and id(leaf) not in _current.leaves:
+        if not forgets and leaf.grad is not None:
+            raise RuntimeError(ADDS_UP)
+        _current.leaves[id(leaf)] = leaf, forgets
 
 
 class LiveNumbers:
     """The places of one captured step. A context: inside, `number` gives places.
 
-    leaves: the tensors that got a gradient inside, by id
+    leaves: {id: (tensor, whether what it had was forgotten first)} of the tensors whose gradients changed inside
     """
 
     def __init__(self, array_module):

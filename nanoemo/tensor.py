@@ -157,7 +157,8 @@ class Tensor:
                                f"'{backend.device_of(value)}'; move one of them first, with .to('cpu') or .to('cuda')")
         if self.guard.savers:
             self.changed_in_place()     # backward functions look the values up when they run
-        live.moved()
+        if value is not self.array and self.device == "cuda":
+            live.moved()
         self.array = value
 
     @property
@@ -275,6 +276,7 @@ class Tensor:
         return self.to("cuda")
 
     def zero_grad(self):
+        live.touches_gradient(self, forgets=True)
         self.grad = None
 
     # ---- backward ---------------------------------------------------------------------------------------------
@@ -306,7 +308,7 @@ class Tensor:
                 tensor.node.release()
 
     def _accumulate(self, gradient):
-        live.got_gradient(self, first=self.grad is None)
+        live.touches_gradient(self)
         if self.grad is None:
             self.grad = Tensor(gradient)
         else:

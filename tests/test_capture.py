@@ -165,6 +165,57 @@ def test_gradients_are_those_of_the_step_that_was_launched(card, rng):
     assert gradients[0] == gradients[1]
 
 
+def test_gradients_that_a_step_forgets_are_forgotten(card, rng):
+    """Two captured steps, each of one head of a network; the optimiser, outside, moves what has a gradient."""
+    ends, data = [], batches(rng, [8] * 4)
+    for captured in (False, True):
+        nanoemo.manual_seed(3)
+        body, heads = nn.Linear(6, 4).to("cuda"), [nn.Linear(4, 3).to("cuda") for _ in range(2)]
+        parameters = [*body.parameters(), *heads[0].parameters(), *heads[1].parameters()]
+        optimizer = optim.SGD(parameters, lr=0.1)
+
+        def of(head):
+            def step(x, labels):
+                optimizer.zero_grad()
+                ops.cross_entropy(head(body(x)), labels).backward()
+                return labels
+            return nanoemo.capture(step) if captured else step
+
+        steps = [of(head) for head in heads]
+        for x, labels in data:
+            for step in steps:
+                step(Tensor(x, device="cuda"), Tensor(labels, device="cuda"))
+                optimizer.step()
+        ends.append([parameter.cpu().numpy() for parameter in parameters])
+    for plain, recorded in zip(*ends):
+        np.testing.assert_array_equal(plain, recorded)
+
+
+def test_gradients_are_not_added_up_over_captured_steps(card, rng):
+    (x, labels), = batches(rng, [8])
+    model, optimizer, step = learning("cuda")
+    run = nanoemo.capture(step)
+    for _ in range(3):
+        optimizer.zero_grad()
+        run(Tensor(x, device="cuda"), Tensor(labels, device="cuda"))
+    with pytest.raises(RuntimeError, match="capture: the step would add to gradients of an earlier one"):
+        run(Tensor(x, device="cuda"), Tensor(labels, device="cuda"))
+
+
+def test_what_is_written_into_the_same_array_is_not_recorded_anew(card):
+    p, x, calls = nn.Parameter([1.0]).to("cuda").detach(), Tensor([1.0], device="cuda"), []
+
+    def step(x):
+        calls.append(x)
+        return p * x
+
+    run, results = nanoemo.capture(step), []
+    for _ in range(4):
+        results.append(run(x).item())
+        p.data *= 2
+    assert results == [1, 2, 4, 8] and len(calls) == 2
+
+
 def go_back(model, optimizer, state):
     model.load_state_dict(state[0])
     optimizer.load_state_dict(state[1])

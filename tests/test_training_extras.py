@@ -9,7 +9,7 @@ import pytest
 import nanoemo
 from nanoemo import data, models, nn, ops, optim
 from nanoemo.cli import main
-from nanoemo.training import (EarlyStopping, Experiment, RunFolder, Settings, Trainer, checkpoint, class_weights,
+from nanoemo.training import (Callback, EarlyStopping, Experiment, RunFolder, Settings, Trainer, checkpoint, class_weights,
                               pretrained)
 from nanoemo.training.recorder import Recorder
 from training_runs import StopAfter, everything
@@ -204,6 +204,26 @@ def test_the_best_weights_are_taken_up_and_the_history_stays(tmp_path):
     assert experiment.load_best(folder) == 1
     assert all((array == best[name]).all() for name, array in experiment.model.state_dict().items())
     assert [row["epoch"] for row in experiment.trainer.history] == [1, 2]
+
+
+def test_a_run_that_is_run_again_keeps_its_last_state(tmp_path):
+    """It ends with the best weights, those of the first epoch here; what is saved to go on from is the last epoch's."""
+    class FirstIsBest(Callback):
+        def epoch_end(self, trainer):
+            trainer.history[-1]["val_accuracy"] = 1 / trainer.epoch
+
+    experiment, folder = Experiment(settings(epochs=2)), RunFolder.create(tmp_path / "run")
+    experiment.trainer.callbacks = [FirstIsBest()]
+    with folder:
+        experiment.begin(folder)
+        states = []
+        for _ in range(2):
+            assert experiment.run(folder, Callback(), say=lambda line: None)
+            states.append(checkpoint.load(folder.last_path)[0])
+            best = checkpoint.load(folder.best_path)[0]
+            assert all((array == best[f"model.{name}"]).all() for name, array in experiment.model.state_dict().items())
+    assert states[0].keys() == states[1].keys() and all((states[0][name] == states[1][name]).all() for name in states[0])
+    assert any((states[0][name] != best[name]).any() for name in best)
 
 
 @pytest.mark.parametrize("validated", [True, False])

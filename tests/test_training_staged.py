@@ -12,7 +12,7 @@ import pytest
 from nanoemo import Tensor, backend, data, models, ops
 from nanoemo.cli import main
 from nanoemo.kernels import threads
-from nanoemo.training import Callback, RunFolder, Settings, StagedExperiment, checkpoint, staged
+from nanoemo.training import Callback, RunFolder, RunFolderError, Settings, StagedExperiment, checkpoint, staged
 from nanoemo.training.stages import PAPER, REVERSED, build_stage
 
 ARCHITECTURES = ("series.architecture1", "series.architecture2", "series.speech")
@@ -236,6 +236,24 @@ def test_the_architecture_has_the_best_weights_of_the_last_stage(whole_run, tmp_
     assert (path / "checkpoints" / "best.safetensors").read_bytes() == last.read_bytes()
 
 
+def test_settings_that_do_not_speak_of_stages_are_of_a_training_in_stages_all_the_same():
+    whole = experiment()
+    again = StagedExperiment(replace(whole.settings, stages=False), whole.splits)
+    assert again.config()["settings"] == whole.config()["settings"]
+
+
+@pytest.mark.parametrize("damage", [lambda stages: stages[0].update(colour="red"), lambda stages: stages[1].pop("keeps"),
+                                    lambda stages: stages[2].update(name="")])
+def test_stages_in_a_damaged_folder_are_one_clear_error(whole_run, tmp_path, damage):
+    path = tmp_path / "run"
+    shutil.copytree(whole_run[0], path)
+    config = json.loads((path / "config.json").read_text())
+    damage(config["stages"])
+    (path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunFolderError, match="config.json: its 'stages' are not those of a run"):
+        experiment().resume(RunFolder(path))
+
+
 def test_other_data_is_refused_when_a_run_goes_on(whole_run):
     other = experiment()
     other.splits["train"] = other.splits["train"].take(11)
@@ -317,6 +335,7 @@ def test_a_procedure_of_ones_own(tmp_path, monkeypatch, capsys):
     (PAPER[:3], "the last stage, 'auto-encoder-tuned', does not end in series.architecture2: .* parameters differ"),
     ((*PAPER[:4], replace(PAPER[4], optimizer="sdg")), "optimizer is 'sdg'; expected one of sgd, "),
     ((*PAPER[:4], replace(PAPER[4], lr=0.0)), "the learning rate, is 0.0; expected a positive number"),
+    ((*PAPER[:4], replace(PAPER[4], frozen=PAPER[4].keeps)), "stage 'classifier-tuned' freezes all that could learn"),
     ([], r"expected one Stage or more, got \[\]"),
     ("paper", "expected one Stage or more, got 'paper'"),
 ])
@@ -329,6 +348,8 @@ def test_a_procedure_that_cannot_work_is_refused_before_it_begins(stages, messag
 def test_a_stage_must_have_a_name_that_a_folder_can_have():
     with pytest.raises(ValueError, match="a stage called 'a/b': its name is that of a folder"):
         replace(PAPER[0], name="a/b")
+    with pytest.raises(ValueError, match="its name is that of a folder"):
+        replace(PAPER[0], name="a" * 300)
     with pytest.raises(TypeError, match=r"stage 'classifier': expected a tuple of parts, got 'encoder'; write \('encoder',\)"):
         replace(PAPER[3], frozen="encoder")
 

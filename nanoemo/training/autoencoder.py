@@ -6,7 +6,6 @@ no confusion matrix, and nothing to check against chance. What it makes of some 
 from nanoemo import Tensor, models, ops, viz
 from nanoemo.files import write_file
 from nanoemo.nn import undisturbed
-from nanoemo.training import checkpoint
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.reconstruction import Cascade, Reconstructor
 from nanoemo.training.recorder import best_epoch
@@ -41,7 +40,7 @@ class AutoEncoderExperiment(Experiment):
 
     def judge(self, folder, splits, place=None, stop=None, say=print):
         """Tell how near the best weights come on the validation set, and draw reconstructions."""
-        history = checkpoint.load_weights(folder.best_path, self.model)["history"]
+        history = self._take_best(folder)["history"]
         epoch = best_epoch(history)
         say(f"validation set: {self.loss_unit} {epoch['val_loss']:.4f} (weights of epoch {epoch['epoch']})")
         write_file(folder.path / "reconstructions.png", viz.to_png(self._draw_reconstructions()))

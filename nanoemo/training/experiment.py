@@ -74,6 +74,7 @@ class Experiment:
                                           schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
         self.ending = [] if settings.patience is None else [EarlyStopping(settings.patience)]
         self.in_charge = []                                     # callbacks of the run itself
+        self.holds_best = False                                 # the model, and not what the trainer was at
 
     trainer_class, loss_unit = Trainer, "cross-entropy, nats"
 
@@ -211,6 +212,7 @@ class Experiment:
                 self.trainer.restore(arrays, meta)
             except checkpoint.CheckpointError as error:
                 raise checkpoint.CheckpointError(f"{folder.last_path}: {error}") from error
+            self.holds_best = False
         begun = self.trainer.epoch + (self.trainer.step > 0)
         if self.settings.epochs < begun:
             raise ValueError(f"{folder.path} is in epoch {begun} already, so it cannot end after "
@@ -234,6 +236,8 @@ class Experiment:
         everything saved; say: prints a line.
         """
         check_splits(self.splits, "train", "validation", "test")
+        if self.holds_best:
+            self.resume(folder)
         trainer = self.trainer
         recorder = Recorder(folder, save_every)
         # Snapshots first: a kill between the two repeats the end of the epoch, and keeps the same weights again.
@@ -280,13 +284,20 @@ class Experiment:
             write_file(folder.path / "accuracy.png", viz.to_png(accuracy))
 
     def load_best(self, folder):
-        """Take up the weights of the best epoch of the run in `folder`; returns that epoch's number."""
-        meta = checkpoint.load_weights(folder.best_path, self.model)
+        """Take up the weights of the best epoch of the run in `folder`; returns that epoch's number.
+
+        The optimiser and the rest stay as they were; `run` goes on from the run's last state.
+        """
+        meta = self._take_best(folder)
         if self.mean_image is not None:
             self.mean_image = folder.mean_image()
         if self.standardise is not None:
             self.standardise = folder.standardisation()
         return best_epoch(meta["history"])["epoch"]
+
+    def _take_best(self, folder):
+        self.holds_best = True
+        return checkpoint.load_weights(folder.best_path, self.model)
 
     def judge(self, folder, splits, place=None, stop=None, say=print):
         """Measure the best weights in `folder` on `splits` of this data; False where asked to stop.

@@ -34,7 +34,7 @@ def experiment_for(settings):
 class StagedExperiment(Experiment):
     """Trains an architecture of the series paper stage by stage; what is left at the end is a run of the architecture.
 
-    settings: with `stages`; the option `reverse` puts the auto-encoder before the CNN
+    settings: the option `reverse` puts the auto-encoder before the CNN
     splits: the data, where it has been loaded already
     stages: a procedure of one's own, `Stage`s; None for the paper's. A run goes on with the one that it was begun with
     Raises ValueError like `Experiment`, and for stages that do not build on each other or do not end in the architecture.
@@ -45,7 +45,7 @@ class StagedExperiment(Experiment):
             if getattr(settings, name):
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(settings, name)}: a staged training has its own order of "
                                  "what is taken over and frozen; leave it out, or train all at once with --no-stages")
-        super().__init__(settings, splits)
+        super().__init__(replace(settings, stages=True), splits)
         if stages is None:
             stages = REVERSED if settings.options.get("reverse") else PAPER
         self.stages = tuple(stages)
@@ -53,8 +53,11 @@ class StagedExperiment(Experiment):
             raise TypeError(f"StagedExperiment: stages: expected one Stage or more, got {stages!r}")
         for stage in self.stages:
             self.settings_of(stage)
-        last = self.build(len(self.stages)).state_dict()
-        shapes, wanted = ({name: array.shape for name, array in state.items()} for state in (last, self.model.state_dict()))
+        for number, stage in enumerate(self.stages, start=1):
+            last = self.build(number)
+            if not any(parameter.requires_grad for parameter in last.parameters()):
+                raise ValueError(f"stage {stage.name!r} freezes all that could learn; leave a part out of `frozen`, or add one")
+        shapes, wanted = ({name: array.shape for name, array in model.state_dict().items()} for model in (last, self.model))
         if shapes != wanted:
             raise ValueError(f"the last stage, {self.stages[-1].name!r}, does not end in {settings.model}: "
                              f"{counted(len(shapes.items() ^ wanted.items()), 'parameter')} differ")
@@ -80,7 +83,10 @@ class StagedExperiment(Experiment):
         if self.settings.epochs != epochs:
             raise ValueError(f"{folder.path} was begun with {counted(epochs, 'epoch')} a stage. Later stages are built on "
                              "earlier ones, so that cannot change; leave --epochs out, or begin a new run")
-        self.stages = stages_of(folder.config()["stages"])
+        try:
+            self.stages = stages_of(folder.config()["stages"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(f"{folder.config_path}: its 'stages' are not those of a run ({error})") from None
         done = [place for place in self._places(folder) if place.is_finished]
         for place in done:
             try:

@@ -9,6 +9,7 @@ The text leaves open what a fine-tuning step changes (here: everything, nothing 
 whether the auto-encoder is trained to make its own input again or to classify (its input, as its decoder is part of the
 model until step 11).
 """
+import re
 from dataclasses import dataclass
 
 from nanoemo.models import series
@@ -50,7 +51,7 @@ class Stage:
     lr: float | None = None
 
     def __post_init__(self):
-        if not self.name or set(self.name) & set("/\\\0"):
+        if not re.fullmatch(r"[\w.-]{1,100}", self.name):
             raise ValueError(f"a stage called {self.name!r}: its name is that of a folder; give it letters, digits and dashes")
         for names in (self.keeps, self.frozen):
             if isinstance(names, str):
