@@ -103,6 +103,7 @@ class Graph:
             try:
                 outputs = step(*(Tensor(buffer) for buffer in self.inputs))
             except BaseException as error:              # Ctrl-C among them
+                self._gradients_of(self.numbers.leaves)
                 with contextlib.suppress(Exception):
                     stream.end_capture()                # it fails as well, but the stream can be used again
                 if isinstance(error, MemoryError) or not isinstance(error, Exception):
@@ -117,7 +118,7 @@ class Graph:
         self.outputs = outputs if self.is_tuple else (outputs,)
 
     def _gradients_of(self, leaves):
-        """(tensor, its gradient in the record, whether the step first forgets what it has), for tensors that live on."""
+        """(tensor, its gradient in the record, whether the step first forgets what it has); takes the gradients away."""
         gradients = [(weakref.ref(leaf), leaf.grad, forgets) for leaf, forgets in leaves.values()]
         for leaf, _ in leaves.values():
             leaf.grad = None                        # nothing is computed yet

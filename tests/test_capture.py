@@ -288,6 +288,22 @@ def test_what_a_record_cannot_follow_is_said(card):
             run(x)
 
 
+def test_a_step_that_cannot_be_recorded_leaves_no_gradients_that_were_never_computed(card):
+    model, x = nn.Linear(2, 1).to("cuda"), Tensor([[1.0, 2.0]], device="cuda")
+
+    def step(x):
+        model.zero_grad()
+        loss = model(x).sum()
+        loss.backward()
+        return Tensor(loss.item(), device="cuda")
+
+    run = nanoemo.capture(step)
+    run(x)
+    with pytest.raises(RuntimeError, match="cannot be recorded"):
+        run(x)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_a_gradient_of_an_argument_is_taken_inside(device):
     model = nn.Linear(2, 1).to(device)
 

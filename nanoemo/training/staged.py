@@ -52,7 +52,7 @@ class StagedExperiment(Experiment):
         if not self.stages or not all(isinstance(stage, Stage) for stage in self.stages):
             raise TypeError(f"StagedExperiment: stages: expected one Stage or more, got {stages!r}")
         for stage in self.stages:
-            self.settings_of(stage)
+            self.settings_of(stage)                 # raises for what is no optimiser or no rate, hours before its turn
         for number, stage in enumerate(self.stages, start=1):
             last = self.build(number)
             if not any(parameter.requires_grad for parameter in last.parameters()):
