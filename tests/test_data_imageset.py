@@ -128,6 +128,14 @@ def test_expressions_name_only_numbers_that_exist():
         assert set(added) <= set(faces.NEUTRAL)
 
 
+def test_drawn_splits_are_drawn_once_and_cannot_be_written_to():
+    first, again, other = (data.load(seed=seed)["test"] for seed in (0, 0, 1))
+    assert again.images is first.images and (other.images != first.images).any()
+    for array in (first.images, first.labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
 def test_drawn_splits_share_no_face():
     splits = data.load()
     kept = [set(map(bytes, split.images)) for split in splits.values()]

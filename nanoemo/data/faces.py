@@ -6,6 +6,7 @@ expression does follows the facial action coding system (Ekman and Friesen 1978)
 named beside the numbers. They stand in for real faces in examples and tests: results on them are to be
 labelled as drawn.
 """
+from functools import lru_cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,17 @@ def _numbers(labels, rngs):
 
 
 def drawn_splits(seed=0):
-    """The drawn data set: 4,200 faces to train on, 700 for validation, 700 for testing, of three seeds."""
+    """The drawn data set: 4,200 faces to train on, 700 for validation, 700 for testing, of three seeds.
+
+    It takes seconds to draw, so the last one is kept, 13 MB, and read-only as data from a file are.
+    """
+    return dict(_drawn_splits(seed))
+
+
+@lru_cache(maxsize=1)
+def _drawn_splits(seed):
     sizes = {"train": 4200, "validation": 700, "test": 700}
-    return {split: drawn_faces(n, seed=3 * seed + place) for place, (split, n) in enumerate(sizes.items())}
+    splits = {split: drawn_faces(n, seed=3 * seed + place) for place, (split, n) in enumerate(sizes.items())}
+    for faces in splits.values():
+        faces.images.flags.writeable = faces.labels.flags.writeable = False
+    return splits
