@@ -11,6 +11,8 @@ import os
 
 import cupy as cp
 
+from nanoemo.kernels.cuda import LARGEST_INT
+
 __all__ = ["CublasError", "allow_tf32", "matmul"]
 
 WORKSPACE_BYTES = 32 << 20      # what NVIDIA advises for Hopper; older cards are content with 4 MiB
@@ -19,7 +21,6 @@ _GEMM = {"float32": ("cublasSgemm_v2", "cublasSgemmStridedBatched", ctypes.c_flo
          "float64": ("cublasDgemm_v2", "cublasDgemmStridedBatched", ctypes.c_double)}
 _STATUS = {1: "not initialised", 3: "allocation failed: the card is out of memory", 7: "invalid value",
            8: "the card is too old", 13: "execution failed", 14: "internal error", 15: "not supported"}
-LARGEST_INT = 2**31 - 1
 
 _cublas = None
 

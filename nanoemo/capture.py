@@ -103,7 +103,6 @@ class Graph:
             try:
                 outputs = step(*(Tensor(buffer) for buffer in self.inputs))
             except BaseException as error:              # Ctrl-C among them
-                self._gradients_of(self.numbers.leaves)
                 with contextlib.suppress(Exception):
                     stream.end_capture()                # it fails as well, but the stream can be used again
                 if isinstance(error, MemoryError) or not isinstance(error, Exception):
@@ -112,18 +111,21 @@ class Graph:
                 raise RuntimeError(
                     f"capture: {name} cannot be recorded: {error}. Inside it nothing may be read back from the card "
                     f"(.item(), print, if) and nothing sent there; without capture it runs as it is") from error
+            finally:
+                self.gradients = self._take_gradients()     # nothing is computed yet
             self.graph = stream.end_capture()
-        self.gradients = self._gradients_of(self.numbers.leaves)
         self.is_tuple = isinstance(outputs, tuple)
         self.outputs = outputs if self.is_tuple else (outputs,)
 
-    def _gradients_of(self, leaves):
-        """(tensor, its gradient in the record, whether the step first forgets what it has); takes the gradients away."""
-        gradients = [(weakref.ref(leaf), leaf.grad, forgets) for leaf, forgets in leaves.values()]
-        for leaf, _ in leaves.values():
-            leaf.grad = None                        # nothing is computed yet
-        leaves.clear()
-        return gradients
+    def _take_gradients(self):
+        """Take the gradients of the record away from their tensors: a list of (tensor, its gradient, whether the step first
+        forgets what it has)."""
+        taken = []
+        for leaf, forgets in self.numbers.leaves.values():
+            taken.append((weakref.ref(leaf), leaf.grad, forgets))
+            leaf.grad = None
+        self.numbers.leaves.clear()
+        return taken
 
     def __del__(self):
         self.graph = self.outputs = self.gradients = None       # before its memory

@@ -13,6 +13,7 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 
 from nanoemo import data, models
+from nanoemo.data.division import GROUPS
 from nanoemo.files import read_json, write_csv, write_file, write_json
 from nanoemo.training import listening
 from nanoemo.training.experiment import Experiment
@@ -220,8 +221,8 @@ def _divided(splits, folds, seed, copies=0):
     is_copy = np.concatenate([np.arange(len(part)) >= len(part) // (1 + copies) for part in parts])
     if folds == 1:
         return images, np.repeat([1, 0], [len(part) for part in parts]), is_copy
-    known = [images.groups[group] for group in ("subject", "sequence") if group in images.groups]
-    fold_of = data.k_folds(images.labels, folds, seed, known[0] if known else images.originals())
+    group = next((group for group in GROUPS if group in images.groups), None)
+    fold_of = data.k_folds(images.labels, folds, seed, images.groups[group] if group else images.originals())
     return images, fold_of, is_copy
 
 

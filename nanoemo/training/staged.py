@@ -47,19 +47,23 @@ class StagedExperiment(Experiment):
                                  "what is taken over and frozen; leave it out, or train all at once with --no-stages")
         super().__init__(replace(settings, stages=True), splits)
         if stages is None:
-            stages = REVERSED if settings.options.get("reverse") else PAPER
-        self.stages = tuple(stages)
-        if not self.stages or not all(isinstance(stage, Stage) for stage in self.stages):
-            raise TypeError(f"StagedExperiment: stages: expected one Stage or more, got {stages!r}")
-        for stage in self.stages:
-            self.settings_of(stage)                 # raises for what is no optimiser or no rate, hours before its turn
+            self.stages = REVERSED if settings.options.get("reverse") else PAPER
+        else:
+            self.stages = tuple(stages)
+            if not self.stages or not all(isinstance(stage, Stage) for stage in self.stages):
+                raise TypeError(f"StagedExperiment: stages: expected one Stage or more, got {stages!r}")
+            self._check_stages()
+
+    def _check_stages(self):
+        """Find now what would be found at a stage's turn, hours later."""
         for number, stage in enumerate(self.stages, start=1):
+            self.settings_of(stage)
             last = self.build(number)
             if not any(parameter.requires_grad for parameter in last.parameters()):
                 raise ValueError(f"stage {stage.name!r} freezes all that could learn; leave a part out of `frozen`, or add one")
         shapes, wanted = ({name: array.shape for name, array in model.state_dict().items()} for model in (last, self.model))
         if shapes != wanted:
-            raise ValueError(f"the last stage, {self.stages[-1].name!r}, does not end in {settings.model}: "
+            raise ValueError(f"the last stage, {self.stages[-1].name!r}, does not end in {self.settings.model}: "
                              f"{counted(len(shapes.items() ^ wanted.items()), 'parameter')} differ")
 
     def settings_of(self, stage):
