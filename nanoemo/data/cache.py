@@ -1,7 +1,8 @@
 """Arrays read once from a slow format and kept as memory-mapped .npy files, found again by content.
 
 A data set of text or of 36,000 small pictures takes seconds to read; its arrays in a .npy file take none,
-because the file is mapped and its pages come in as they are used. Each entry of the cache is a folder
+because the file is mapped and its pages come in as they are used. (Faces and voices made by formula
+take seconds, too; the files they come from are those of the code.) Each entry of the cache is a folder
 
     <reader>-<content hash>/     train-images.npy, …, and entry.json (checksums, and what the reader noted)
 
@@ -68,7 +69,7 @@ def remember(reader, path, files, build):
             _save(entry, arrays, facts)
         except OSError as error:
             warnings.warn(f"the data cannot be cached in {folder} ({error.strerror or error}), so it is read "
-                          "anew each time; set NANOEMO_CACHE to a folder that can be written", stacklevel=2)
+                          "or made anew each time; set NANOEMO_CACHE to a folder that can be written", stacklevel=2)
             return arrays, facts
         kept = _load(entry) or (arrays, facts)
     return kept

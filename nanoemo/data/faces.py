@@ -6,13 +6,14 @@ expression does follows the facial action coding system (Ekman and Friesen 1978)
 named beside the numbers. They stand in for real faces in examples and tests: results on them are to be
 labelled as drawn.
 """
-from functools import lru_cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
+from nanoemo.data import drawing
+from nanoemo.data.cache import remember
 from nanoemo.data.checks import require_whole
-from nanoemo.data.drawing import draw
 from nanoemo.data.fer2013 import CLASS_NAMES
 from nanoemo.data.imageset import ImageSet
 
@@ -103,16 +104,29 @@ def drawn_faces(n, seed=0, size=48):
     """
     require_whole("drawn_faces: n", n, least=1)
     require_whole("drawn_faces: size", size, least=8)
-    labels = np.arange(n) % len(CLASS_NAMES)
+    return _as_set(_draw(n, seed, size))
+
+
+def _draw(n, seed, size):
+    """Pixels (n, size, size, 1), uint8."""
+    labels = _labels(n)
     images = np.empty((n, size, size, 1), np.uint8)
     for start in range(0, n, BLOCK):
         block = slice(start, min(start + BLOCK, n))
         rngs = [np.random.default_rng([seed, index]) for index in range(block.start, block.stop)]
         numbers = _numbers(labels[block], rngs)
         grain = np.stack([rng.standard_normal((size, size), np.float32) for rng in rngs])
-        picture = draw(numbers, size) + numbers.grain * grain
+        picture = drawing.draw(numbers, size) + numbers.grain * grain
         images[block, :, :, 0] = np.clip(np.rint(picture), 0, 255)
-    return ImageSet(images, labels.astype(np.int64), CLASS_NAMES, name="drawn faces", drawn=True,
+    return images
+
+
+def _labels(n):
+    return np.arange(n, dtype=np.int64) % len(CLASS_NAMES)
+
+
+def _as_set(images):
+    return ImageSet(images, _labels(len(images)), CLASS_NAMES, name="drawn faces", drawn=True,
                     note="Faces drawn by formula: they show nobody, and say nothing about real faces.")
 
 
@@ -133,15 +147,10 @@ def _numbers(labels, rngs):
 def drawn_splits(seed=0):
     """The drawn data set: 4,200 faces to train on, 700 for validation, 700 for testing, of three seeds.
 
-    It takes seconds to draw, so the last one is kept, 13 MB, and read-only as data from a file are.
+    Drawing takes seconds, so they are cached as data from files are, 13 MB a seed, and drawn anew when the code changes.
     """
-    return dict(_drawn_splits(seed))
-
-
-@lru_cache(maxsize=1)
-def _drawn_splits(seed):
     sizes = {"train": 4200, "validation": 700, "test": 700}
-    splits = {split: drawn_faces(n, seed=3 * seed + place) for place, (split, n) in enumerate(sizes.items())}
-    for faces in splits.values():
-        faces.images.flags.writeable = faces.labels.flags.writeable = False
-    return splits
+    code = [Path(__file__), Path(drawing.__file__)]
+    images, _ = remember(f"drawn-faces-{seed}-", code[0].parent, code, lambda: (
+        {split: _draw(n, 3 * seed + place, 48) for place, (split, n) in enumerate(sizes.items())}, {}))
+    return {split: _as_set(images[split]) for split in sizes}

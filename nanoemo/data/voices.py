@@ -9,10 +9,12 @@ vowel's formants. What an emotion does to pitch, tempo, loudness and timbre foll
 the simulation of emotion in synthetic speech" (1993). The voices stand in for real ones in examples and tests: results
 on them are to be labelled as made by formula.
 """
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
+from nanoemo.data.cache import remember
 from nanoemo.data.checks import require_whole
 from nanoemo.data.clipset import RATE, ClipSet
 from nanoemo.data.fer2013 import CLASS_NAMES
@@ -62,11 +64,22 @@ def drawn_voices(n, seed=0):
     (7, True, 'happy')
     """
     require_whole("drawn_voices: n", n, least=1)
-    labels = np.arange(n, dtype=np.int64) % len(CLASS_NAMES)
-    waves = [voice(CLASS_NAMES[label], np.random.default_rng([seed, index])) for index, label in enumerate(labels)]
+    return _as_set(*_speak(n, seed))
+
+
+def _speak(n, seed):
+    """Samples and spans of a ClipSet."""
+    waves = [voice(CLASS_NAMES[label], np.random.default_rng([seed, index])) for index, label in enumerate(_labels(n))]
     ends = np.cumsum([0, *map(len, waves)], dtype=np.int64)
-    samples = np.rint(np.concatenate(waves) * 32767).astype(np.int16)
-    return ClipSet(samples, np.stack([ends[:-1], ends[1:]], axis=1), labels, CLASS_NAMES, name="made voices", drawn=True,
+    return np.rint(np.concatenate(waves) * 32767).astype(np.int16), np.stack([ends[:-1], ends[1:]], axis=1)
+
+
+def _labels(n):
+    return np.arange(n, dtype=np.int64) % len(CLASS_NAMES)
+
+
+def _as_set(samples, spans):
+    return ClipSet(samples, spans, _labels(len(spans)), CLASS_NAMES, name="made voices", drawn=True,
                    note="Voices made by formula: they are nobody's, and say nothing about real ones.")
 
 
@@ -116,6 +129,16 @@ def _resonance(frequency, formants):
 
 
 def drawn_voice_splits(seed=0):
-    """The made data set: 350 clips to train on, 105 for validation, 105 for testing, of three seeds."""
+    """The made data set: 350 clips to train on, 105 for validation, 105 for testing, of three seeds.
+
+    Making them takes seconds, so they are cached as data from files are, 37 MB a seed, and made anew when the code changes.
+    """
     sizes = {"train": 350, "validation": 105, "test": 105}
-    return {split: drawn_voices(n, seed=3 * seed + place) for place, (split, n) in enumerate(sizes.items())}
+
+    def make():
+        made = {split: _speak(n, 3 * seed + place) for place, (split, n) in enumerate(sizes.items())}
+        return {f"{split}-{kind}": array for split, pair in made.items() for kind, array in zip(("samples", "spans"), pair)}, {}
+
+    code = Path(__file__)
+    arrays, _ = remember(f"made-voices-{seed}-", code, [code], make)
+    return {split: _as_set(arrays[f"{split}-samples"], arrays[f"{split}-spans"]) for split in sizes}
