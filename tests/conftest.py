@@ -3,10 +3,12 @@
 With NANOEMO_CUDA_ON_HOST=1 the tests of device "cuda" run without a card: on a strict stand-in for CuPy, which runs the
 CUDA kernels on the host (tests/cuda_on_host).
 """
+import io
 import math
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:         # one of several processes, a core each; NumPy reads it when imported
@@ -27,6 +29,10 @@ if os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "gpu: needs CuPy and a CUDA device")
+    if "NANOEMO_CACHE" not in os.environ:       # of the tests' own, for every process that they start, and gone at the end
+        cache = tempfile.TemporaryDirectory(prefix="nanoemo-tests-", ignore_cleanup_errors=True)
+        os.environ["NANOEMO_CACHE"] = cache.name
+        config.add_cleanup(cache.cleanup)
     # A shell has what it starts in the background ignore Ctrl-C, and so would every process that tests start and stop.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -70,6 +76,28 @@ def trains_a_paper(device):
     """For tests with a paper's network at its size: the host is too slow at being a card."""
     if device == "cuda" and os.environ.get("NANOEMO_CUDA_ON_HOST") == "1":
         pytest.skip("a whole network would take the host too long, a CUDA thread after the other")
+
+
+@pytest.fixture(scope="module")
+def blank_pictures():
+    """Figures are made, but drawn blank: drawing takes most of the time of a training that only tests want.
+
+    For modules about training; that pictures show what they should is for tests of commands and of figures to see.
+    """
+    from PIL import Image
+
+    from nanoemo.viz import style
+
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1), 255).save(pixel, "png")
+
+    def blank(figure, kind, dpi):
+        assert kind == "png" and figure.axes
+        return pixel.getvalue()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "_to_bytes", blank)
+        yield
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from nanoemo import load_state, models, save_state, serialization
 from nanoemo.cli import main
 from nanoemo.training import Experiment, RunFolder, RunFolderError, checkpoint
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 MODEL = "chater.dcnn"
 HEADER = "emotion,pixels,Usage"
 FACE = " ".join(["7"] * 2304)
@@ -118,12 +120,8 @@ def trained(tmp_path_factory):
     """A run of one epoch on 21 gray images."""
     place = tmp_path_factory.mktemp("trained")
     csv(HEADER, *rows())(place / "gray.csv")
-    before = dict(os.environ)
-    os.environ["NANOEMO_CACHE"] = str(place / "cache")
     assert main(["train", MODEL, "--data", str(place / "gray.csv"), "--epochs", "1", "--batch-size", "7",
                  "--out", str(place / MODEL)]) == 0
-    os.environ.clear()
-    os.environ.update(before)
     return place
 
 

@@ -18,10 +18,8 @@ MODEL = "chater.dcnn"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NANOEMO_CACHE", str(folder / "cache"))
-        write_bands(folder / "small.csv")
-        yield folder / "small.csv"
+    write_bands(folder / "small.csv")
+    return folder / "small.csv"
 
 
 def train(*args):

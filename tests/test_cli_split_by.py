@@ -11,13 +11,14 @@ from nanoemo.cli import main
 from nanoemo.data import ckplus
 from nanoemo.training import experiment
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 MODEL = "chater.dcnn"
 
 
 @pytest.fixture(autouse=True)
 def films(tmp_path, monkeypatch):
     """Nine people in the form of CK+, a bright band for each class."""
-    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     for subject in range(9):

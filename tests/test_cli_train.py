@@ -24,7 +24,6 @@ def small_data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     write_bands(folder / "small.csv")
     before = dict(os.environ)
-    os.environ["NANOEMO_CACHE"] = str(folder / "cache")
     os.environ["OMP_NUM_THREADS"] = "1"         # for the processes started here: small batches gain nothing
     SMALL[:] = [*SMALL, "--data", str(folder / "small.csv")]
     yield folder / "small.csv"

@@ -16,6 +16,8 @@ from nanoemo.training import Search, Settings, sanity
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
 pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 MODEL = ["series.cnn1", "--features", "mfcc"]              # the quickest
 QUICK = ["--epochs", "1", "--batch-size", "7"]
 CODES = ("a", "d", "f", "h", "sa", "su", "n")
@@ -35,7 +37,6 @@ def clips(tmp_path, monkeypatch):
                 soundfile.write(path, 0.2 * wave + rng.normal(0, 0.01, len(wave)), 8000)
     monkeypatch.setattr(sanity, "check", partial(sanity.check, max_steps=1))     # learning by heart takes long
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
 
 
 def train(*args):

@@ -10,6 +10,8 @@ from nanoemo.cli import main
 from nanoemo.models import registry
 from nanoemo.training import sanity
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
@@ -28,7 +30,6 @@ def tiny(monkeypatch, tmp_path):
     lines = [f"{n % 7},{' '.join(map(str, image.ravel()))},{('Training', 'PublicTest', 'PrivateTest')[n // 21]}"
              for n, image in enumerate(pixels)]
     (tmp_path / "small.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
-    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
     return "tests.tiny", str(tmp_path / "small.csv")
 
 

@@ -58,7 +58,6 @@ def test_fer2013_is_known_for_it(data_dir):
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """A data set of two classes, gray noise, one picture in both of them."""
-    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 10, 48, 48), dtype=np.uint8)
     pixels[1, 0] = pixels[0, 0]

@@ -11,6 +11,8 @@ from nanoemo.cli import main
 from nanoemo.features import hog_features
 from nanoemo.summary import summarize
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 HYBRIDS = ["alizadeh.hybrid_shallow", "alizadeh.hybrid_deep"]
 SMALL = ((16, 16, 1), (36,))
 

@@ -1,6 +1,5 @@
 """Ensembles: the mean and the stacking of made-up members, and of two runs from the command line."""
 import json
-import os
 import shutil
 
 import numpy as np
@@ -8,6 +7,8 @@ import pytest
 
 from nanoemo.cli import main
 from nanoemo.training import ensemble
+
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 RUN = ["--batch-size", "7", "--epochs", "1"]
 
@@ -90,13 +91,10 @@ def runs(tmp_path_factory):
         image[6 * (n % 7):6 * (n % 7) + 8] += 200
         lines.append(f"{n % 7},{' '.join(map(str, image.ravel()))},{('Training', 'PublicTest', 'PrivateTest')[n // 14]}")
     (folder / "small.csv").write_text("\n".join(lines) + "\n")
-    before, os.environ["NANOEMO_CACHE"] = os.environ.get("NANOEMO_CACHE"), str(folder / "cache")
     data = ["--data", str(folder / "small.csv")]
     for name, words in (("a", ["chater.dcnn"]), ("b", ["alizadeh.shallow", "--option", "hidden=8"])):
         assert main(["train", *words, *RUN, *data, "--out", str(folder / name)]) == 0
-    yield folder
-    del os.environ["NANOEMO_CACHE"]
-    os.environ.update({"NANOEMO_CACHE": before} if before else {})
+    return folder
 
 
 def reported(folder, split):

@@ -14,6 +14,8 @@ from nanoemo.training import (Callback, EarlyStopping, Experiment, RunFolder, Se
 from nanoemo.training.recorder import Recorder
 from training_runs import StopAfter, everything
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 SMALL = {"limit": 14, "batch_size": 7, "epochs": 4, "lr": 0.01}
 SHORT = ["--limit", "14", "--batch-size", "7"]
 

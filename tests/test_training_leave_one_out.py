@@ -12,6 +12,8 @@ from nanoemo.cli import main
 from nanoemo.data import jaffe
 from nanoemo.training import LeaveOneOut, RunFolder, Settings, sanity
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 PEOPLE = ("KA", "KL", "YM")
 SMALL = {"batch_size": 7, "epochs": 1}
 
@@ -21,7 +23,6 @@ def portraits(tmp_path, monkeypatch, rng):
     """Three women, two pictures of each expression, in JAFFE's names. Learning by heart and drawing take long: cut short."""
     monkeypatch.setattr(sanity, "check", partial(sanity.check, max_steps=1))
     monkeypatch.setattr(viz, "to_png", lambda figure, dpi=None: b"a picture")
-    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "jaffe").mkdir()
     names = [f"{person}.{code}{take}" for person in PEOPLE for code in jaffe.CODES for take in (1, 2)]

@@ -23,6 +23,8 @@ from nanoemo.training.search import run_trial
 from nanoemo.training.space import candidates, parse_values
 from small_data import write_bands
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 SMALL = ["--batch-size", "7", "--epochs", "1"]
 SPACE = ["--lr", "1e-4,1e-3", "--vary", "dropout=0.25,0.5", "--folds", "2"]
 
@@ -231,7 +233,7 @@ def small_data(tmp_path_factory):
              for image, label in zip(*bands(14)[:])]
     (folder / "small.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
     before = dict(os.environ)
-    os.environ.update(NANOEMO_CACHE=str(folder / "cache"), OMP_NUM_THREADS="1")
+    os.environ["OMP_NUM_THREADS"] = "1"
     SMALL[:] = [*SMALL, "--data", str(folder / "small.csv")]
     yield
     os.environ.clear()

@@ -15,6 +15,8 @@ from nanoemo.kernels import threads
 from nanoemo.training import Callback, RunFolder, RunFolderError, Settings, StagedExperiment, checkpoint, staged
 from nanoemo.training.stages import PAPER, REVERSED, build_stage
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 ARCHITECTURES = ("series.architecture1", "series.architecture2", "series.speech")
 
 

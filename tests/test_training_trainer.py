@@ -18,6 +18,8 @@ from nanoemo.training.recorder import Recorder, best_epoch
 from small_data import write_pictures
 from training_runs import StopAfter, everything
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 CLASSES = ("black", "grey", "white")
 
 
