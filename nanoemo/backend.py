@@ -11,13 +11,17 @@ import numpy as np
 from nanoemo import kernels, live
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
-__all__ = ["add_at", "array_module", "card_module", "device_of", "is_array", "to_device", "kernel", "check_device", "why_no_cuda",
-           "set_default_device", "default_device", "get_num_threads", "quiet", "set_num_threads", "synchronize"]
+__all__ = ["NoCudaError", "add_at", "array_module", "card_module", "device_of", "is_array", "to_device", "kernel", "check_device",
+           "why_no_cuda", "set_default_device", "default_device", "get_num_threads", "quiet", "set_num_threads", "synchronize"]
 
 CUDA_13_BEGINS = 75     # compute capability 7.5: Turing, 2018
 
 _default_device = "cpu"
 _cupy = None
+
+
+class NoCudaError(RuntimeError):
+    """Device "cuda" cannot be used here; the message says what is missing and what to install."""
 
 
 def why_no_cuda():
@@ -53,19 +57,19 @@ def _in_one_line(error):
 
 
 def check_device(device):
-    """Raise ValueError for a word that is no device, RuntimeError for "cuda" where there is none."""
+    """Raise ValueError for a word that is no device, NoCudaError for "cuda" where there is none."""
     if device not in ("cpu", "cuda"):
         remedy = f"; for another dtype make Tensor(x, dtype={device!r})" if str(device) in np.sctypeDict else ""
         raise ValueError(f"device: expected 'cpu' or 'cuda', got {device!r}" + remedy)
     if device == "cuda" and why_no_cuda():
-        raise RuntimeError(why_no_cuda())
+        raise NoCudaError(why_no_cuda())
     return device
 
 
 def set_default_device(device):
     """Device of tensors created from now on: "cpu" or "cuda".
 
-    Raises ValueError for another word, RuntimeError where CuPy or a CUDA device is missing.
+    Raises ValueError for another word, NoCudaError where CuPy or a CUDA device is missing.
 
     >>> import nanoemo
     >>> nanoemo.set_default_device("cpu")
@@ -96,7 +100,7 @@ def array_module(array):
 
 
 def card_module():
-    """CuPy; RuntimeError where it or a CUDA device is missing."""
+    """CuPy; NoCudaError where it or a CUDA device is missing."""
     check_device("cuda")
     return _cupy
 

@@ -1,6 +1,7 @@
 """What tests of the local page need: one that is served, requests to it, and a browser that shows it."""
 import contextlib
 import http.client
+import io
 import re
 import shutil
 import threading
@@ -21,6 +22,16 @@ def serving(page):
         finally:
             server.shutdown()
             thread.join()
+
+
+def portrait(size):
+    """The bytes of a JPEG file: an astronaut, her face at (0.44, 0.23) of the picture, 0.19 of it wide."""
+    from PIL import Image
+    from skimage.data import astronaut
+
+    file = io.BytesIO()
+    Image.fromarray(astronaut()).resize((size, size)).save(file, "jpeg", quality=95)
+    return file.getvalue()
 
 
 def request(server, method, path, body=None, **headers):
@@ -58,6 +69,22 @@ def status_of(driver, pattern, element="status", seconds=60):
         assert time.monotonic() < end, f"waited for {pattern!r}, the page says {text!r}"
         time.sleep(0.1)
     return text
+
+
+def wait_until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def sayings(driver):
+    """A function that returns all that the status line has said since."""
+    driver.execute_script("""
+        window.said = [];
+        const line = document.getElementById("status");
+        new MutationObserver(() => said.push(line.textContent)).observe(line, { childList: true });""")
+    return lambda: driver.execute_script("return said")
 
 
 def button_of(driver, name, seconds=60):

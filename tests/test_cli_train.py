@@ -316,11 +316,12 @@ def test_bad_input_is_one_clear_error(tmp_path, monkeypatch, capsys, args, messa
     assert os.listdir(tmp_path) == [], "nothing may be left behind"
 
 
-def test_a_device_that_is_not_there(capsys):
+def test_a_device_that_is_not_there(capsys, tiny_run):
     reason = nanoemo.backend.why_no_cuda()
     if not reason:
         pytest.skip("there is a CUDA device")
-    assert reason in error_of(capsys, "train", MODEL, "--device", "cuda")
+    for command in (["train", MODEL], ["predict", tiny_run, __file__], ["webcam", tiny_run], ["evaluate", tiny_run]):
+        assert reason in error_of(capsys, *command, "--device", "cuda")
 
 
 def test_folders_that_cannot_be_used(tmp_path, capsys):

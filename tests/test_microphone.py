@@ -81,10 +81,10 @@ def test_silence_is_no_emotion(server, speech):
 def test_what_cannot_be_heard_is_one_sentence(server, speech):
     whole, flac = audio(speech), audio(speech, "flac")
     no_numbers = audio(np.full(RATE, np.nan), subtype="FLOAT")
-    too_long = audio(np.resize(speech, 601 * 1000), rate=1000, subtype="PCM_U8")
+    too_long = audio(np.resize(speech, 600_400), rate=1000, subtype="PCM_U8")
     for content, reason in ((b"", "empty"), (b"Dear Sir", "not readable as audio"), (whole[:5000], "cut short"),
                             (flac[:9000], "cut short|not readable"), (audio(np.ones(1)), "shorter than 0.1 s"),
-                            (no_numbers, "no numbers"), (too_long, "601 s long, but this page hears up to 600 s")):
+                            (no_numbers, "no numbers"), (too_long, "600.4 s long, but this page hears up to 600 s")):
         status, answer = listen(server, content)
         assert status == 422 and re.search(reason, answer["error"]) and "\n" not in answer["error"]
 
@@ -126,11 +126,14 @@ def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypa
     watch_device(driver)
     button = button_of(driver, "microphone")
     button.click()
-    status_of(driver, r"^Listening to the last 3 s, every \d+\.\d s$")
-    names = driver.execute_script(              # at once: the next answer brings new bars
+    status_of(driver, "^Listening: [a-z]+$")
+    status_of(driver, r"^the last 3 s, every \d+\.\d s$", "beside")
+    settings = driver.execute_script("return given.getAudioTracks()[0].getSettings()")
+    assert [settings[name] for name in ("echoCancellation", "noiseSuppression", "autoGainControl")] == [False, True, True]
+    names = driver.execute_script(
         "return [...document.querySelectorAll('.answer meter')].map((meter) => meter.getAttribute('aria-label'))")
     assert names == list(server.page.trained.classes)
-    status_of(driver, ": silence$")
+    status_of(driver, "^Listening: silence$")
     assert driver.find_element("css selector", ".answer h2").text == "silence"
     assert pixels(driver, "timeline", *ORANGE) > 100 and pixels(driver, "timeline", *GREY) > 100
     button.click()
@@ -143,6 +146,50 @@ def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypa
             lengths.append(piece.frames / piece.samplerate)
             assert 44 + 2 * piece.frames == len(content)
     assert lengths[0] >= 0.9 and lengths[-1] == 3 == max(lengths)
+
+
+def test_what_was_not_heard_is_not_drawn(server, open_page):
+    """Each answer is of 3 seconds at most, however long the one before has taken."""
+    driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    driver.execute_script("""
+        const ask = window.fetch, patience = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+        window.fetch = async (...question) => [await ask(...question), await patience(6)][0];""")
+    button_of(driver, "microphone").click()
+    status_of(driver, r"every ([6-9]|\d\d+)\.\d s$", "beside")
+    coloured, = driver.execute_script("""
+        const canvas = document.getElementById("timeline"), { width, height } = canvas;
+        const dots = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+        const isBar = (i) => ["213,94,0", "0,114,178", "187,187,187"].includes(`${dots[i]},${dots[i + 1]},${dots[i + 2]}`);
+        let columns = 0;
+        for (let x = 130; x < width - 36; x++) {
+            let bars = 0;
+            for (let y = 0; y < height - 80; y++) bars += isBar(4 * (y * width + x));
+            columns += bars > 0;
+        }
+        return [columns];""")
+    a_second = (1000 - 130 - 36) / 60
+    assert 3 * a_second < coloured < 6.5 * a_second             # of the first answer, after a second or a little more, and 3 s
+
+
+def test_the_last_seconds_come_in_their_order(server, open_page):
+    driver = open_page(server.url)
+    pieces = driver.execute_async_script("""
+        const done = arguments[arguments.length - 1];
+        let Recorder;
+        Object.assign(window, { sampleRate: 256, AudioWorkletProcessor: class { port = {}; },
+                                registerProcessor: (_, made) => Recorder = made });
+        import("/recorder.js").then(() => {
+            const recorder = new Recorder({ processorOptions: { seconds: 2 } }), pieces = [];
+            for (let block = 0; block < 7; block++) {
+                const channel = Float32Array.from({ length: 128 }, (_, index) => 128 * block + index);
+                recorder.process([[channel, channel.map((value) => value + 2)]]);
+                pieces.push([...recorder.last()]);
+            }
+            done(pieces);
+        });""")
+    for block, piece in enumerate(pieces):
+        end = 128 * (block + 1)
+        assert piece == [sample + 1 for sample in range(max(0, end - 512), end)]
 
 
 def test_microphone_that_is_not_allowed_or_not_there(server, open_page):

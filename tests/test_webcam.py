@@ -1,5 +1,6 @@
-"""The page of `nanoemo webcam`: what the server refuses, and the page in a headless browser with a fake camera."""
+"""The server of `nanoemo webcam`: what it answers, and what it refuses."""
 import contextlib
+import http.client
 import io
 import json
 import re
@@ -11,17 +12,13 @@ import threading
 import time
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from local_page import button_of, device_is_off, pixels, request, serious, serving, status_of, watch_device
+from local_page import portrait, request, serving
 from PIL import Image
 
 from nanoemo.cli import main
 from nanoemo.recognition import FacesPage, Recognizer
 from nanoemo.recognition.server import Handler, Server
-
-
-ORANGE = 0xD5, 0x5E, 0x00       # of the squares
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +29,7 @@ def server(tiny_run):
 
 @pytest.fixture(scope="module")
 def portrait_jpeg():
-    from skimage.data import astronaut
-
-    file = io.BytesIO()
-    Image.fromarray(astronaut()).save(file, "jpeg", quality=95)
-    return file.getvalue()
+    return portrait(512)
 
 
 # ---- the server
@@ -46,7 +39,9 @@ def test_page_loads_nothing_from_elsewhere(server):
     for path in ("/", "/page.css", "/page.js", "/faces.js"):
         status, headers, body = request(server, "GET", path)
         assert status == 200
-        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert set(headers["Content-Security-Policy"].split("; ")) == {
+            "default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src data:",
+            "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"}
         assert headers["Permissions-Policy"] == "camera=(self), microphone=(), geolocation=()"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin" and headers["X-Content-Type-Options"] == "nosniff"
         assert not re.search(rb"https?://|//\w+\.|@import|url\(", body)
@@ -66,6 +61,15 @@ def test_recognizes(server, portrait_jpeg):
         assert sum(face["probabilities"].values()) == pytest.approx(1, abs=0.001)
     face, = json.loads(request(server, "POST", "/recognize?whole", portrait_jpeg)[2])["faces"]
     assert (face["x"], face["y"], face["side"]) == (256, 256, 512)
+
+
+def test_a_frame_of_the_camera_is_searched_quickly(portrait_jpeg):
+    asked = []
+    page = FacesPage(lambda picture, whole, **options: asked.append((picture.shape, whole, options)) or [])
+    for options in (["camera"], [""], ["whole"]):
+        assert page.answer(portrait_jpeg, options) == {"width": 512, "height": 512, "faces": []}
+    shape, frame = (512, 512, 3), {"longest": 320, "tilts": (0,)}
+    assert asked == [(shape, False, frame), (shape, False, {}), (shape, True, {})]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "192.168.1.2:{port}", ""])
@@ -155,6 +159,25 @@ def test_one_answer_at_a_time(slow):
     assert slow.page.most == 1
 
 
+def test_what_nobody_waits_for_any_more_is_not_answered(slow, capsys):
+    go_on, answered = threading.Event(), []
+    slow.page.answer = lambda content, options: answered.append(content) or go_on.wait(30) and {}
+    first = threading.Thread(target=request, args=(slow, "POST", "/recognize", b"1"))
+    first.start()
+    for content in (b"2", b"3"):                # they wait for their turn; the browser takes the second back
+        connection = socket.create_connection(slow.server_address)
+        connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 1\r\n\r\n%s"
+                           % (slow.server_address[1], content))
+        if content == b"2":
+            connection.close()
+    time.sleep(0.2)
+    go_on.set()
+    first.join()
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    connection.close()
+    assert sorted(answered) == [b"1", b"3"] and capsys.readouterr().err == ""
+
+
 def test_nothing_is_kept_by_the_browser(slow):
     for answer in (request(slow, "GET", "/"), request(slow, "POST", "/recognize", b"x")):
         assert answer[1]["Cache-Control"] == "no-store"
@@ -190,75 +213,10 @@ def test_port_that_is_taken(server, tiny_run, capsys):
 def test_ctrl_c_ends_it(tiny_run):
     process = subprocess.Popen([sys.executable, "-m", "nanoemo", "webcam", str(tiny_run), "--port", "0"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert "http://127.0.0.1:" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    port = int(re.search(r"http://127.0.0.1:(\d+)/", process.stdout.readline()).group(1))
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("GET", "/about")
+        connection.getresponse().read()         # a page that is open keeps its connection, which must not keep the program
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=Handler.timeout - 5)
     assert process.returncode == 0 and "ended" in out and err == ""
-
-
-# ---- the page, in a browser
-
-
-@pytest.fixture(scope="module")
-def camera_film(tmp_path_factory):
-    """A film of one frame for the fake camera: a portrait, 640×480, as YUV 4:2:0."""
-    from skimage.data import astronaut
-
-    portrait = Image.fromarray(astronaut()).resize((480, 480))
-    frame = Image.new("RGB", (640, 480), "gray")
-    frame.paste(portrait, (80, 0))
-    planes = np.asarray(frame.convert("YCbCr"))
-    path = tmp_path_factory.mktemp("film") / "portrait.y4m"
-    path.write_bytes(b"YUV4MPEG2 W640 H480 F30:1 Ip A1:1 C420jpeg\nFRAME\n" + planes[..., 0].tobytes()
-                     + planes[::2, ::2, 1].tobytes() + planes[::2, ::2, 2].tobytes())
-    return path
-
-
-def test_camera_in_the_browser(server, open_page, camera_film):
-    """A face before the camera gets a square and bars, several times; stopping turns the camera off."""
-    from selenium.webdriver import Keys
-
-    driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
-                       f"--use-file-for-fake-video-capture={camera_film}")
-    watch_device(driver)
-    button = button_of(driver, "camera")
-    button.send_keys(Keys.ENTER)                    # by the keyboard
-    status_of(driver, r"^1 face; \d+\.\d pictures a second")
-    assert pixels(driver, "picture", *ORANGE) > 500
-    names = driver.execute_script(              # at once: the next frame brings new bars
-        "return [...document.querySelectorAll('.answer meter')].map((meter) => meter.getAttribute('aria-label'))")
-    assert names == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-    assert status_of(driver, "Drawn faces show nobody", "model")            # told by the program, after the page has been shown
-    assert driver.get_screenshot_as_png()[:4] == b"\x89PNG"
-    button.click()
-    assert status_of(driver, "camera is off") and device_is_off(driver)
-    assert serious(driver) == []
-
-
-def test_camera_without_a_face(server, open_page):
-    """Chromium's own fake camera shows a test card."""
-    driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    button_of(driver, "camera").click()
-    status_of(driver, "^no face found")
-    assert pixels(driver, "picture", *ORANGE) == 0
-
-
-def test_camera_that_is_not_allowed_or_not_there(server, open_page):
-    driver = open_page(server.url, "--deny-permission-prompts")
-    button_of(driver, "camera").click()
-    assert "choose a picture" in status_of(driver, "No camera|does not allow") or "Allow it" in status_of(driver, "allow")
-    assert "problem" in driver.find_element("id", "status").get_attribute("class")
-
-
-def test_uploaded_picture(server, open_page, tmp_path, portrait_jpeg):
-    driver = open_page(server.url)
-    for name, content in (("portrait.jpg", portrait_jpeg), ("letter.jpg", b"Dear Sir")):
-        (tmp_path / name).write_bytes(content)
-    chooser = driver.find_element("id", "file")
-    chooser.send_keys(str(tmp_path / "portrait.jpg"))
-    status_of(driver, r"^portrait.jpg: 1 face$")
-    assert pixels(driver, "picture", *ORANGE) > 500
-    driver.find_element("id", "whole").click()
-    status_of(driver, r"^portrait.jpg: 1 face$")
-    chooser.send_keys(str(tmp_path / "letter.jpg"))
-    assert "not a readable image" in status_of(driver, "^letter.jpg: ")

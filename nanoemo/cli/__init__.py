@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 
+from nanoemo.backend import NoCudaError
 from nanoemo.card_memory import CardMemoryError, out_of_memory_explained
 
 __all__ = ["main"]
@@ -63,7 +64,7 @@ def main(argv=None):
     except BrokenPipeError:            # the reader has gone (`nanoemo models | head -1`): nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (ValueError, OSError, ImportError, MemoryError) as error:
+    except (ValueError, OSError, ImportError, MemoryError, NoCudaError) as error:
         if os.environ.get("NANOEMO_TRACEBACK") == "1":
             raise
         print(f"nanoemo {args.command}: error: {_one_line(error)}", file=sys.stderr)

@@ -41,8 +41,7 @@ def run(args):
         raise ValueError(f"--json {args.json}: there is no folder {Path(args.json).parent} to write it to")
     if args.device == "cuda" and args.threads:
         raise ValueError("bench: --threads is for --device cpu; a GPU shares its work out itself")
-    if args.device == "cuda" and backend.why_no_cuda():
-        raise ValueError(backend.why_no_cuda())
+    backend.check_device(args.device)
     torch = _import_torch(args.device) if args.against else None
     threads = args.threads or nanoemo.get_num_threads()
     machine = describe_machine(threads, torch)

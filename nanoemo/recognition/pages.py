@@ -50,7 +50,7 @@ class VoicesPage:
         file = io.BytesIO(content)
         length = seconds(file)
         if length > LONGEST:
-            raise Unusable(f"{length:.0f} s long, but this page hears up to {LONGEST:.0f} s; `nanoemo predict` hears any length")
+            raise Unusable(f"{length:.1f} s long, but this page hears up to {LONGEST:.0f} s; `nanoemo predict` hears any length")
         try:
             return self.trained(file, **(MICROPHONE if "microphone" in options else {})).as_json()
         except Silent:

@@ -13,6 +13,8 @@ not written, and are gone after the answer.
 """
 import errno
 import json
+import select
+import socket
 import socketserver
 import threading
 from http import HTTPStatus
@@ -127,11 +129,18 @@ class Handler(BaseHTTPRequestHandler):
     def _answer_for(self, content, options):
         try:
             with self.server.turn:
+                if self._is_alone():
+                    raise ConnectionAbortedError("the page asks something else by now")
                 answer = self.server.page.answer(content, options)
         except data.DataError as error:
             self._answer_json(422, {"error": str(error)})
         else:
             self._answer_json(200, answer)
+
+    def _is_alone(self):
+        """Whether the browser has closed the connection, so that nobody waits for the answer."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _is_ours(self):
         """Whether the request means this server, and comes from its page; else it is refused."""

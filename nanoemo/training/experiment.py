@@ -336,7 +336,8 @@ class Experiment:
 
 
 def check_can_run(settings):
-    """Raise ValueError where the model does not read what it would get, knows no classes to weigh, or the device is absent."""
+    """Raise ValueError where the model does not read what it would get, knows no classes to weigh, and NoCudaError where
+    the device is absent."""
     recipe = models.recipe(settings.model)
     if settings.stages and not recipe.stages:
         raise ValueError(f"{settings.model} is trained as a whole; its paper knows no stages of training")
@@ -350,5 +351,4 @@ def check_can_run(settings):
         what = f"features {settings.features} of a clip" if settings.listens else "images"
         raise ValueError(f"{settings.model} reads arrays of shape {recipe.input_shape}, but {what} have the shape "
                          f"({', '.join(map(str, given))})")
-    if settings.device == "cuda" and backend.why_no_cuda():
-        raise ValueError(backend.why_no_cuda())
+    backend.check_device(settings.device)

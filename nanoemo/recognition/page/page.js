@@ -6,21 +6,24 @@ export const ORANGE = "#D55E00";
 export const element = (id) => document.getElementById(id);
 export const percent = (value) => `${Math.round(100 * value)} %`;
 
-export function say(text, problem = false) {
-  element("status").textContent = text;
+// What has changed, in the line that screen readers read aloud; `beside` it, what changes all the time, in one that they do not.
+export function say(text, { problem = false, beside = "" } = {}) {
+  if (element("status").textContent !== text) element("status").textContent = text;
   element("status").classList.toggle("problem", problem);
+  element("beside").textContent = beside;
 }
 
 // ---- asking the program
 
-export async function ask(path, body) {
-  let answer;
+// `signal` can take the question back.
+export async function ask(path, body = null, signal = null) {
+  let answer, result;
   try {
-    answer = await fetch(path, body ? { method: "POST", body } : {});
+    answer = await fetch(path, { method: body ? "POST" : "GET", body, signal });
+    result = await answer.json();
   } catch {
     throw new Error("The program does not answer. Is `nanoemo webcam` still running?");
   }
-  const result = await answer.json();
   if (!answer.ok) throw new Error(result.error);
   return result;
 }
@@ -33,7 +36,7 @@ export async function introduce(warning) {
     element("model").classList.toggle("drawn", about.drawn);
     return about;
   } catch (error) {
-    say(error.message, true);
+    say(error.message, { problem: true });
     throw error;
   }
 }
@@ -47,23 +50,37 @@ function make(tag, text = "", parent = null) {
   return made;
 }
 
-// A bar for each of {class: probability}, the best marked, under a title. A probability of null has none: silence.
-export function bars(title, probabilities) {
-  const part = make("div");
+// For each answer a title and a bar for each of its {class: probability}, that of its label marked. A probability of null has
+// none: silence. What is there already is changed, not made anew, so that whoever reads it keeps the place.
+export function showBars(answers) {
+  const place = element("answers");
+  while (place.children.length > answers.length) place.lastChild.remove();
+  answers.forEach(({ title, label, probabilities }, index) => {
+    const classes = Object.keys(probabilities);
+    const [heading, ...rows] = (place.children[index] ?? empty(place, classes)).children;
+    heading.textContent = title;
+    rows.forEach((row, index) => fill(row, probabilities[classes[index]], classes[index] === label));
+  });
+}
+
+function empty(place, classes) {
+  const part = make("div", "", place);
   part.className = "answer";
-  make("h2", title, part);
-  const highest = Math.max(...Object.values(probabilities));
-  for (const [name, value] of Object.entries(probabilities)) {
+  make("h2", "", part);
+  for (const name of classes) {
     const row = make("div", "", part);
-    row.className = value !== null && value === highest ? "bar best" : "bar";
     make("span", name, row);
-    const text = value === null ? "–" : percent(value);
-    const meter = make("meter", text, row);
-    meter.value = value ?? 0;
-    meter.setAttribute("aria-label", name);
-    make("span", text, row);
+    make("meter", "", row).setAttribute("aria-label", name);
+    make("span", "", row);
   }
   return part;
+}
+
+function fill(row, value, best) {
+  const [, meter, number] = row.children;
+  row.className = best ? "bar best" : "bar";
+  meter.value = value ?? 0;
+  meter.textContent = number.textContent = value === null ? "–" : percent(value);
 }
 
 // ---- a camera or a microphone
@@ -85,7 +102,7 @@ export class Device {
       if (!navigator.mediaDevices) throw new Error("this browser gives pages none");
       this.stream = await navigator.mediaDevices.getUserMedia(this.constraints);
     } catch (error) {
-      say(this.reason(error), true);
+      say(this.reason(error), { problem: true });
       return;
     } finally {
       this.waiting = false;
@@ -122,34 +139,56 @@ export class Device {
     this.stream = null;
     this.close();
     this.button.textContent = `Start the ${this.name}`;
-    say(text, problem);
+    say(text, { problem });
   }
 }
 
 // ---- a chosen file
 
-// The function that sends the chosen file to `path()` and says what `show(file, answer)` says of it, unless something else
-// was begun in the meantime. `clear` takes away what was shown before; `doing` is said while one waits.
+// The function that sends the chosen file to `path()` and says what `show(file, answer, signal)` says of it, unless something
+// else was begun in the meantime: then `signal` is aborted. `clear` takes away what was shown before; `doing` is said while one waits.
 export function chooser({ device, about, doing, path, clear, show }) {
   const input = element("file");
+  let file = null, asked = new AbortController();
+
   const send = async () => {
-    const file = input.files[0];
     if (!file) return;
     device.stop();
     clear();
     say(`${doing} ${file.name} …`);
-    const current = () => !device.stream && input.files[0] === file;
+    asked.abort();
+    const { signal } = asked = new AbortController();
+    let text, problem = false;
     try {
-      if (file.size > about.most_bytes) throw new Error(`${size(file.size)}; up to ${size(about.most_bytes)} are read`);
-      const answer = await ask(path(), file);
-      if (current()) say(`${file.name}: ${await show(file, answer)}`);
+      const answer = await ask(path(), await bytes(file, about.most_bytes), signal);
+      text = await show(file, answer, signal);
     } catch (error) {
-      if (current()) say(`${file.name}: ${error.message}`, true);
+      [text, problem] = [error.message, true];
     }
+    if (!signal.aborted) say(`${file.name}: ${text}`, { problem });
   };
-  input.addEventListener("change", send);
-  send();               // one may have been chosen while the page was still asking what it serves
+  const choose = () => {
+    file = input.files[0] ?? null;
+    return send();
+  };
+  input.addEventListener("change", choose);
+  input.addEventListener("click", () => input.value = "");     // else the same file, chosen again, would be no change
+  device.button.addEventListener("click", () => {              // the device takes its place
+    asked.abort();
+    input.value = "";
+    file = null;
+  });
+  choose();             // one may have been chosen while the page was still asking what it serves
   return send;
+}
+
+async function bytes(file, most) {
+  if (file.size > most) throw new Error(`${size(file.size)}; up to ${size(most)} are read`);
+  try {
+    return await file.arrayBuffer();
+  } catch {
+    throw new Error("it cannot be read; if it was changed or moved since it was chosen, choose it again");
+  }
 }
 
 const size = (bytes) => `${Math.round(bytes / 1e6)} MB`;

@@ -8,7 +8,7 @@ const WIDTH = 1000, ROW = 66, GAP = 10, LEFT = 130, RIGHT = 36, BELOW = 80;    /
 const FONT = "25px system-ui, sans-serif";
 const STEPS = [1, 2, 5, 10, 30, 60, 120];       // seconds from tick to tick
 
-// columns: [{start, end, probabilities}] in seconds, probabilities null where it is silent
+// columns: [{start, end, label, probabilities}] in seconds, probabilities null where it is silent
 // from, to: the seconds at the left and the right edge; tick(second): what is written there, axis: below
 export function drawTimeline(canvas, classes, columns, { from, to, tick, axis }) {
   canvas.width = WIDTH;
@@ -20,15 +20,14 @@ export function drawTimeline(canvas, classes, columns, { from, to, tick, axis })
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.font = FONT;
 
-  for (const { start, end, probabilities } of columns) {
+  for (const { start, end, label, probabilities } of columns) {
     const left = Math.max(LEFT, x(start)), width = x(end) - left;
     if (width <= 0) continue;
-    const highest = probabilities && Math.max(...Object.values(probabilities));
     pen.fillStyle = SILENCE;
     if (!probabilities) pen.fillRect(left, 0, width, bottom);
     else classes.forEach((name, row) => {
       const height = Math.max(1, probabilities[name] * (ROW - GAP));
-      pen.fillStyle = probabilities[name] === highest ? ORANGE : BLUE;
+      pen.fillStyle = name === label ? ORANGE : BLUE;
       pen.fillRect(left, (row + 1) * ROW - height, width, height);
     });
   }

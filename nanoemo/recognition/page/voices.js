@@ -1,7 +1,7 @@
 "use strict";
 // Listens to the microphone, or takes a chosen recording; sends it to the program that serves this page; draws what it hears.
 
-import { Device, ask, bars, chooser, element, introduce, percent, say } from "/page.js";
+import { Device, ask, chooser, element, introduce, percent, say, showBars } from "/page.js";
 import { drawTimeline } from "/timeline.js";
 import { wav } from "/wav.js";
 
@@ -13,14 +13,14 @@ const AGO = { tick: (second) => second === 0 ? "now" : String(-second), axis: "s
 // ---- showing the answer
 
 // `answer`: {label, probabilities}, or {silent: true}
-function showBars(title, answer) {
+function showAnswer(title, answer) {
   const none = Object.fromEntries(about.classes.map((name) => [name, null]));
-  element("answers").replaceChildren(bars(title + headline(answer), answer.probabilities ?? none));
+  showBars([{ title: title + headline(answer), label: answer.label, probabilities: answer.probabilities ?? none }]);
 }
 
 // An empty timeline of the microphone.
 function clear() {
-  element("answers").replaceChildren();
+  showBars([]);
   drawColumns([], { from: -SHOWN, to: 0, ...AGO });
 }
 
@@ -34,7 +34,9 @@ function drawColumns(columns, axes) {
 
 class Microphone extends Device {
   constructor() {
-    super("microphone", "recording", { audio: { echoCancellation: false }, video: false });
+    // All three are named: Chromium lets the others follow the first.
+    super("microphone", "recording",
+          { audio: { echoCancellation: false, noiseSuppression: true, autoGainControl: true }, video: false });
   }
 
   async open(stream) {
@@ -66,18 +68,19 @@ class Microphone extends Device {
         recorder.port.postMessage("last");
       });
     }
-    const [start, end] = [this.before, context.currentTime];
+    const end = context.currentTime, since = end - this.before;
     this.before = end;
-    return { start, end, answer: await ask("/listen?microphone", wav(samples, context.sampleRate)) };
+    const start = end - Math.min(since, WINDOW);        // what was before that is not heard
+    return { start, end, since, answer: await ask("/listen?microphone", wav(samples, context.sampleRate)) };
   }
 
-  show({ start, end, answer }) {
+  show({ start, end, since, answer }) {
     this.columns = this.columns.filter((column) => column.end > end - SHOWN);
-    this.columns.push({ start, end, probabilities: answer.probabilities ?? null });
-    showBars("", answer);
+    this.columns.push({ start, end, label: answer.label, probabilities: answer.probabilities ?? null });
+    showAnswer("", answer);
     const ago = this.columns.map((column) => ({ ...column, start: column.start - end, end: column.end - end }));
     drawColumns(ago, { from: -SHOWN, to: 0, ...AGO });
-    say(`Listening to the last ${WINDOW} s, every ${(end - start).toFixed(1)} s${answer.silent ? ": silence" : ""}`);
+    say(`Listening: ${answer.label ?? "silence"}`, { beside: `the last ${WINDOW} s, every ${since.toFixed(1)} s` });
   }
 }
 
@@ -90,10 +93,11 @@ function showFile(_, answer) {
   const columns = pieces.map((piece, index) => ({
     start: index === 0 ? 0 : (middle(pieces[index - 1]) + middle(piece)) / 2,
     end: index === pieces.length - 1 ? answer.seconds : (middle(piece) + middle(pieces[index + 1])) / 2,
+    label: piece.label,
     probabilities: piece.probabilities ?? null,
   }));
   const mean = pieces.length > 1 ? "on average " : "";
-  showBars(mean, answer);
+  showAnswer(mean, answer);
   drawColumns(columns, { from: 0, to: answer.seconds, tick: String, axis: "seconds" });
   return `${answer.seconds.toFixed(1)} s: ${mean}${headline(answer)}`;
 }
