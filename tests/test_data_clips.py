@@ -15,8 +15,8 @@ from sounds import tone, write
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 # ---- names ------------------------------------------------------------------------------------------------

@@ -43,10 +43,10 @@ export async function introduce(warning) {
 
 // ---- bars
 
-function make(tag, text = "", parent = null) {
+function make(tag, text, parent) {
   const made = document.createElement(tag);
   made.textContent = text;
-  if (parent) parent.append(made);
+  parent.append(made);
   return made;
 }
 
