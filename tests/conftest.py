@@ -150,6 +150,13 @@ def voice_run(tmp_path_factory, voices):
     return path
 
 
+@pytest.fixture(scope="session")
+def portrait_jpeg():
+    from local_page import portrait
+
+    return portrait(512)
+
+
 @pytest.fixture
 def open_page(tmp_path):
     """Opens a local page in headless Chromium, with more options; gives the selenium driver."""

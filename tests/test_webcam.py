@@ -13,7 +13,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from local_page import portrait, request, serving
+from local_page import request, serving
 from PIL import Image
 
 from nanoemo.cli import main
@@ -25,11 +25,6 @@ from nanoemo.recognition.server import Handler, Server
 def server(tiny_run):
     with serving(FacesPage(Recognizer(tiny_run))) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def portrait_jpeg():
-    return portrait(512)
 
 
 # ---- the server

@@ -20,11 +20,6 @@ def server(tiny_run):
 
 
 @pytest.fixture(scope="module")
-def portrait_jpeg():
-    return portrait(512)
-
-
-@pytest.fixture(scope="module")
 def camera_film(tmp_path_factory):
     """A film of one frame for the fake camera: a portrait, 640×480, as YUV 4:2:0."""
     from skimage.data import astronaut
