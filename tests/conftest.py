@@ -82,7 +82,8 @@ def trains_a_paper(device):
 def blank_pictures():
     """Figures are made, but drawn blank: drawing takes most of the time of a training that only tests want.
 
-    For modules about training; that pictures show what they should is for tests of commands and of figures to see.
+    For modules about training; that pictures show what they should is for tests of commands and of figures to see. Gives
+    `style._to_bytes` as it is, for a test that wants it back.
     """
     from PIL import Image
 
@@ -96,8 +97,9 @@ def blank_pictures():
         return pixel.getvalue()
 
     with pytest.MonkeyPatch.context() as patch:
+        drawn = style._to_bytes
         patch.setattr(style, "_to_bytes", blank)
-        yield
+        yield drawn
 
 
 @pytest.fixture

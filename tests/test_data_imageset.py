@@ -134,11 +134,18 @@ def test_drawn_splits_are_drawn_once(tmp_path, monkeypatch):
     """For each seed, also by the processes that follow, until the code that draws them is another."""
     monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
     drawn = []
-    monkeypatch.setattr(faces, "_draw", lambda n, seed, size: drawn.append(seed) or np.full((n, size, size, 1), seed, np.uint8))
+
+    def draw(n, seed):
+        drawn.append(seed)
+        return {"images": np.full((n, 48, 48, 1), seed, np.uint8)}
+
+    monkeypatch.setattr(faces, "_draw", draw)
     first, other, again = (data.load(seed=seed) for seed in (0, 1, 0))
     assert drawn == [0, 1, 2, 3, 4, 5]
     assert [splits[split].images.max() for splits in (first, other, again) for split in splits] == [0, 1, 2, 3, 4, 5, 0, 1, 2]
     assert {len(splits["train"]) for splits in (first, other, again)} == {4200} and again["test"].drawn
+    with pytest.raises(ValueError, match="read-only"):
+        again["test"].images[0] = 0
     for name in ("faces.py", "drawing.py"):
         (tmp_path / name).write_text(Path(faces.__file__).with_name(name).read_text())
     monkeypatch.setattr(faces, "__file__", str(tmp_path / "faces.py"))

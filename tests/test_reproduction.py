@@ -15,6 +15,7 @@ from nanoemo.files import read_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
 from nanoemo.reproduction.page import run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
+from nanoemo.viz import style
 from small_data import write_pictures
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
@@ -47,7 +48,8 @@ def test_every_paper_names_models_and_settings_that_exist():
             assert all(0 < value < 1 for value in (*trial.says.values(), *trial.classes.values()))
 
 
-def test_the_page_holds_what_the_runs_hold(small, capsys):
+def test_the_page_holds_what_the_runs_hold(small, capsys, blank_pictures, monkeypatch):
+    monkeypatch.setattr(style, "_to_bytes", blank_pictures)         # this one looks at them
     assert main(["reproduce", "small", "--quick", "--data", str(small.csv), "--only", "plain, first"]) == 0
     page = (small.folder / "README.md").read_text()
     run = small.folder / "runs" / "plain-first"
@@ -58,7 +60,7 @@ def test_the_page_holds_what_the_runs_hold(small, capsys):
     assert "Quick runs" in page and "2 of 40" in page and "What it leaves open." in page
     assert "`nanoemo reproduce small --data small.csv --quick`" in page and str(small.csv.parent) not in page
     for figure in re.findall(r"\]\((figures/.*?)\)", page):
-        assert (small.folder / figure).read_bytes()[:4] == b"\x89PNG"
+        assert (small.folder / figure).stat().st_size > 1000
 
 
 def test_what_is_done_is_kept(small, capsys):

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from nanoemo.data import drawing
-from nanoemo.data.cache import remember
 from nanoemo.data.checks import require_whole
 from nanoemo.data.fer2013 import CLASS_NAMES
 from nanoemo.data.imageset import ImageSet
+from nanoemo.data.made import labels_in_turn, made_splits
 
 __all__ = ["EXPRESSIONS", "drawn_faces", "drawn_splits"]
 
@@ -104,12 +104,12 @@ def drawn_faces(n, seed=0, size=48):
     """
     require_whole("drawn_faces: n", n, least=1)
     require_whole("drawn_faces: size", size, least=8)
-    return _as_set(_draw(n, seed, size))
+    return _as_set(**_draw(n, seed, size))
 
 
-def _draw(n, seed, size):
-    """Pixels (n, size, size, 1), uint8."""
-    labels = _labels(n)
+def _draw(n, seed, size=48):
+    """{"images": uint8 (n, size, size, 1)}."""
+    labels = labels_in_turn(n)
     images = np.empty((n, size, size, 1), np.uint8)
     for start in range(0, n, BLOCK):
         block = slice(start, min(start + BLOCK, n))
@@ -118,15 +118,11 @@ def _draw(n, seed, size):
         grain = np.stack([rng.standard_normal((size, size), np.float32) for rng in rngs])
         picture = drawing.draw(numbers, size) + numbers.grain * grain
         images[block, :, :, 0] = np.clip(np.rint(picture), 0, 255)
-    return images
-
-
-def _labels(n):
-    return np.arange(n, dtype=np.int64) % len(CLASS_NAMES)
+    return {"images": images}
 
 
 def _as_set(images):
-    return ImageSet(images, _labels(len(images)), CLASS_NAMES, name="drawn faces", drawn=True,
+    return ImageSet(images, labels_in_turn(len(images)), CLASS_NAMES, name="drawn faces", drawn=True,
                     note="Faces drawn by formula: they show nobody, and say nothing about real faces.")
 
 
@@ -150,7 +146,5 @@ def drawn_splits(seed=0):
     Drawing takes seconds, so they are cached as data from files are, 13 MB a seed, and drawn anew when the code changes.
     """
     sizes = {"train": 4200, "validation": 700, "test": 700}
-    code = [Path(__file__), Path(drawing.__file__)]
-    images, _ = remember(f"drawn-faces-{seed}-", code[0].parent, code, lambda: (
-        {split: _draw(n, 3 * seed + place, 48) for place, (split, n) in enumerate(sizes.items())}, {}))
-    return {split: _as_set(images[split]) for split in sizes}
+    splits = made_splits("drawn-faces", _draw, sizes, seed, [Path(__file__), Path(drawing.__file__)])
+    return {split: _as_set(**arrays) for split, arrays in splits.items()}

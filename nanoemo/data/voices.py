@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from nanoemo.data.cache import remember
 from nanoemo.data.checks import require_whole
 from nanoemo.data.clipset import RATE, ClipSet
 from nanoemo.data.fer2013 import CLASS_NAMES
+from nanoemo.data.made import labels_in_turn, made_splits
 
 __all__ = ["EMOTIONS", "drawn_voice_splits", "drawn_voices"]
 
@@ -64,22 +64,19 @@ def drawn_voices(n, seed=0):
     (7, True, 'happy')
     """
     require_whole("drawn_voices: n", n, least=1)
-    return _as_set(*_speak(n, seed))
+    return _as_set(**_speak(n, seed))
 
 
 def _speak(n, seed):
-    """Samples and spans of a ClipSet."""
-    waves = [voice(CLASS_NAMES[label], np.random.default_rng([seed, index])) for index, label in enumerate(_labels(n))]
+    """{"samples": …, "spans": …} of a ClipSet."""
+    waves = [voice(CLASS_NAMES[label], np.random.default_rng([seed, index])) for index, label in enumerate(labels_in_turn(n))]
     ends = np.cumsum([0, *map(len, waves)], dtype=np.int64)
-    return np.rint(np.concatenate(waves) * 32767).astype(np.int16), np.stack([ends[:-1], ends[1:]], axis=1)
-
-
-def _labels(n):
-    return np.arange(n, dtype=np.int64) % len(CLASS_NAMES)
+    samples = np.rint(np.concatenate(waves) * 32767).astype(np.int16)
+    return {"samples": samples, "spans": np.stack([ends[:-1], ends[1:]], axis=1)}
 
 
 def _as_set(samples, spans):
-    return ClipSet(samples, spans, _labels(len(spans)), CLASS_NAMES, name="made voices", drawn=True,
+    return ClipSet(samples, spans, labels_in_turn(len(spans)), CLASS_NAMES, name="made voices", drawn=True,
                    note="Voices made by formula: they are nobody's, and say nothing about real ones.")
 
 
@@ -134,11 +131,5 @@ def drawn_voice_splits(seed=0):
     Making them takes seconds, so they are cached as data from files are, 37 MB a seed, and made anew when the code changes.
     """
     sizes = {"train": 350, "validation": 105, "test": 105}
-
-    def make():
-        made = {split: _speak(n, 3 * seed + place) for place, (split, n) in enumerate(sizes.items())}
-        return {f"{split}-{kind}": array for split, pair in made.items() for kind, array in zip(("samples", "spans"), pair)}, {}
-
-    code = Path(__file__)
-    arrays, _ = remember(f"made-voices-{seed}-", code, [code], make)
-    return {split: _as_set(arrays[f"{split}-samples"], arrays[f"{split}-spans"]) for split in sizes}
+    splits = made_splits("made-voices", _speak, sizes, seed, [Path(__file__)])
+    return {split: _as_set(**arrays) for split, arrays in splits.items()}
