@@ -1,7 +1,4 @@
-"""The loop: it learns, its state is all there is to it, and its checks disturb nothing."""
-import io
-import re
-import signal
+"""The loop: it learns, and its state is all there is to it."""
 import time
 from types import SimpleNamespace
 
@@ -11,34 +8,13 @@ import pytest
 import nanoemo
 from nanoemo import data, nn, ops, optim
 from nanoemo.training import (Callback, CheckpointError, Experiment, RunFolder, Settings, Trainer,
-                              TrainingDiverged, catch_interrupt, checkpoint, predict, sanity)
+                              TrainingDiverged, catch_interrupt, checkpoint, predict)
 from nanoemo.training.versions import versions
-from nanoemo.training.progress import PlainProgress, TerminalProgress, duration
 from nanoemo.training.recorder import Recorder, best_epoch
 from small_data import write_pictures
-from training_runs import StopAfter, everything
+from training_runs import StopAfter, everything, make_trainer, toy_images
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
-
-CLASSES = ("black", "grey", "white")
-
-
-def toy_images(n=60, seed=0):
-    """Plain 4×4 images whose brightness tells the class, with noise."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 3
-    images = labels[:, None, None, None] * 100 + rng.integers(0, 50, (n, 4, 4, 1))
-    return data.ImageSet(images.astype(np.uint8), labels.astype(np.int64), CLASSES)
-
-
-def make_trainer(lr=0.01, seed=0, callbacks=(), optimizer=optim.Adam):
-    nanoemo.manual_seed(seed)
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2),
-                          nn.Linear(16, 3))
-    train = data.DataLoader(toy_images(), 8, shuffle=True, seed=seed, transform=data.Scale())
-    validation = data.DataLoader(toy_images(30, seed=1), 8, transform=data.Scale())
-    return Trainer(model, optimizer(model.parameters(), lr=lr), ops.cross_entropy, train, validation,
-                   callbacks=callbacks)
 
 
 def test_a_set_of_images_is_no_loader():
@@ -344,89 +320,6 @@ def test_best_epoch_of_equals_has_the_lower_loss():
     assert best_epoch(rows)["epoch"] == 2
     assert best_epoch([{"epoch": n, "loss": x, "val_accuracy": None, "val_loss": None}
                        for n, x in enumerate([3.0, 1.0, 2.0])])["epoch"] == 1
-
-
-def test_sanity_checks_disturb_nothing():
-    """A run with the checks in front is the run without them, bit for bit."""
-    plain = make_trainer()
-    plain.fit(epochs=2)
-    checked = make_trainer()
-    images, labels = next(checked.train_loader.epoch(0))
-    before = everything(checked)
-    report = sanity.check(checked.model, (images, labels), 3, ops.cross_entropy)
-    assert everything(checked) == before
-    assert all(parameter.grad is None for parameter in checked.model.parameters())
-    checked.fit(epochs=2)
-    assert everything(checked) == everything(plain)
-    assert report["expected_loss"] == pytest.approx(np.log(3))
-    assert len(sanity.describe(report)) == 2
-
-
-def test_sanity_checks_find_what_they_are_for():
-    broken = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
-    broken.parameters()[0].array[...] *= 1000
-    images = toy_images()
-    x, noise = images.images.astype(np.float32) / 255, np.random.default_rng(0).integers(0, 3, 60)
-    report = sanity.check(broken, (x, noise), 3, ops.cross_entropy, max_steps=10)
-    assert "SUSPICIOUS" in sanity.describe(report)[0]
-    frozen = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
-    frozen.parameters()[0].array[...] = 0
-    frozen.parameters()[0].requires_grad = False                     # only the bias can learn
-    report = sanity.check(frozen, (x, images.labels), 3, ops.cross_entropy, max_steps=10)
-    assert report["overfit_accuracy"] < 1 and "SUSPICIOUS" in sanity.describe(report)[1]
-
-
-def test_sanity_checks_refuse_a_network_of_nan():
-    broken = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
-    broken.parameters()[0].array[...] = np.nan
-    images = toy_images()
-    with pytest.raises(ValueError, match="untrained network is nan"):
-        sanity.check(broken, (images.images.astype(np.float32), images.labels), 3, ops.cross_entropy)
-
-
-def test_plain_progress_has_no_control_codes(capsys):
-    make_trainer(callbacks=[PlainProgress(every=0)]).fit(epochs=2)
-    out = capsys.readouterr().out
-    assert "\x1b" not in out and "\r" not in out
-    assert len([line for line in out.splitlines() if line.startswith("epoch 1/2  step")]) == 8
-    assert "val_accuracy" in out and "examples/s" in out and "left" in out
-    assert duration(3725) == "1 h 02 min"
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_terminal_progress_draws_and_leaves_a_line_an_epoch():
-    terminal = Terminal()
-    make_trainer(callbacks=[TerminalProgress(terminal)]).fit(epochs=2)
-    assert terminal.getvalue().count("val_accuracy") == 2
-
-
-@pytest.mark.parametrize("columns", [40, 60, 80, 120])
-def test_no_figure_is_lost_on_a_narrow_terminal(monkeypatch, columns):
-    monkeypatch.setenv("COLUMNS", str(columns))
-    display = TerminalProgress(terminal := Terminal())
-    trainer = make_trainer(callbacks=[display])
-    trainer.fit(epochs=12)
-    terminal.seek(0), terminal.truncate()
-    display.bar.console.print(display.bar.get_renderable())
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
-    shown = " ".join(" ".join(lines).split())
-    for figure in ("epoch 12/12", "step 8/8", "loss ", "accuracy ", "examples/s", "0 s left"):
-        assert figure in shown
-    assert all(len(line) <= columns for line in lines) and "…" not in shown
-
-
-def test_first_interrupt_asks_and_the_second_stops():
-    before = signal.getsignal(signal.SIGINT)        # ignored, where the tests run in the background
-    with pytest.raises(KeyboardInterrupt):
-        with catch_interrupt() as stop:
-            signal.raise_signal(signal.SIGINT)
-            assert stop
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("wrong", [

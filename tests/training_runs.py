@@ -1,7 +1,13 @@
-"""What tests of training need to begin a run, to stop it, and to compare two."""
+"""What tests of training need: a small training, a run begun, one stopped, and two compared."""
 import json
 
-from nanoemo.training import Callback, Experiment, RunFolder, Settings, checkpoint
+import numpy as np
+
+import nanoemo
+from nanoemo import data, nn, ops, optim
+from nanoemo.training import Callback, Experiment, RunFolder, Settings, Trainer, checkpoint
+
+CLASSES = ("black", "grey", "white")
 
 
 def begun(path, model, splits=None, **settings):
@@ -34,3 +40,21 @@ def everything(trainer):
         for clock in ("seconds", "images_per_second", "waiting"):
             row.pop(clock, None)
     return {name: array.tobytes() for name, array in arrays.items()}, meta
+
+
+def toy_images(n=60, seed=0):
+    """Plain 4×4 images whose brightness tells the class, with noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    images = labels[:, None, None, None] * 100 + rng.integers(0, 50, (n, 4, 4, 1))
+    return data.ImageSet(images.astype(np.uint8), labels.astype(np.int64), CLASSES)
+
+
+def make_trainer(lr=0.01, seed=0, callbacks=(), optimizer=optim.Adam):
+    nanoemo.manual_seed(seed)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2),
+                          nn.Linear(16, 3))
+    train = data.DataLoader(toy_images(), 8, shuffle=True, seed=seed, transform=data.Scale())
+    validation = data.DataLoader(toy_images(30, seed=1), 8, transform=data.Scale())
+    return Trainer(model, optimizer(model.parameters(), lr=lr), ops.cross_entropy, train, validation,
+                   callbacks=callbacks)

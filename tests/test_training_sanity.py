@@ -1,0 +1,45 @@
+"""The checks before training: they find what they are for, and disturb nothing."""
+import numpy as np
+import pytest
+
+from nanoemo import nn, ops
+from nanoemo.training import sanity
+from training_runs import everything, make_trainer, toy_images
+
+
+def test_sanity_checks_disturb_nothing():
+    """A run with the checks in front is the run without them, bit for bit."""
+    plain = make_trainer()
+    plain.fit(epochs=2)
+    checked = make_trainer()
+    images, labels = next(checked.train_loader.epoch(0))
+    before = everything(checked)
+    report = sanity.check(checked.model, (images, labels), 3, ops.cross_entropy)
+    assert everything(checked) == before
+    assert all(parameter.grad is None for parameter in checked.model.parameters())
+    checked.fit(epochs=2)
+    assert everything(checked) == everything(plain)
+    assert report["expected_loss"] == pytest.approx(np.log(3))
+    assert len(sanity.describe(report)) == 2
+
+
+def test_sanity_checks_find_what_they_are_for():
+    broken = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    broken.parameters()[0].array[...] *= 1000
+    images = toy_images()
+    x, noise = images.images.astype(np.float32) / 255, np.random.default_rng(0).integers(0, 3, 60)
+    report = sanity.check(broken, (x, noise), 3, ops.cross_entropy, max_steps=10)
+    assert "SUSPICIOUS" in sanity.describe(report)[0]
+    frozen = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    frozen.parameters()[0].array[...] = 0
+    frozen.parameters()[0].requires_grad = False                     # only the bias can learn
+    report = sanity.check(frozen, (x, images.labels), 3, ops.cross_entropy, max_steps=10)
+    assert report["overfit_accuracy"] < 1 and "SUSPICIOUS" in sanity.describe(report)[1]
+
+
+def test_sanity_checks_refuse_a_network_of_nan():
+    broken = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    broken.parameters()[0].array[...] = np.nan
+    images = toy_images()
+    with pytest.raises(ValueError, match="untrained network is nan"):
+        sanity.check(broken, (images.images.astype(np.float32), images.labels), 3, ops.cross_entropy)
