@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from nanoemo import Tensor, kernels, models, nn, no_grad
+from nanoemo import Tensor, kernels, models, nn, no_grad, ops, optim
 from nanoemo.bench import memory, report
 from nanoemo.bench.breakdown import break_down
 from nanoemo.bench.calls import watch_kernels
@@ -67,6 +67,22 @@ def test_twin_learns_the_same(torch, rng, channels_last):
     assert losses[0][0] != losses[1][0]
     last = list(theirs.model)[-1].weight.detach().numpy()
     assert np.allclose(ours.model[-1].weight.numpy(), last.T, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", optim.BY_NAME)
+def test_an_optimisers_name_means_the_same_on_both_sides(torch, rng, name):
+    model = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    examples, labels = rng.normal(size=(6, 5)).astype(np.float32), rng.integers(3, size=6)
+    settings = {"lr": 0.05, "weight_decay": 0.1}
+    theirs, _ = twin_of(torch, model, examples, labels, {"name": name, **settings})
+    optimizer = optim.build(name, model.parameters(), **settings)
+    for _ in range(3):
+        loss = ops.cross_entropy(model(Tensor(examples)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert np.isclose(loss.item(), theirs(), rtol=1e-5)
+    assert np.allclose(model[-1].weight.numpy(), theirs.model[-1].weight.detach().numpy().T, atol=1e-5)
 
 
 def odd_networks():

@@ -10,7 +10,9 @@ import time
 
 __all__ = ["TorchStep", "build"]
 
-OPTIMIZERS = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
+OPTIMIZERS = {"sgd": ("SGD", {}), "momentum": ("SGD", {"momentum": 0.9}),
+              "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
+              "rmsprop": ("RMSprop", {}), "adam": ("Adam", {}), "adamw": ("AdamW", {})}
 
 
 def build(torch, layers):
@@ -42,10 +44,11 @@ class TorchStep:
         if channels_last:
             self.model.to(memory_format=torch.channels_last)
             self.examples = self.examples.to(memory_format=torch.channels_last)
-        kind = getattr(torch.optim, OPTIMIZERS[optimizer["name"]])
+        name, options = OPTIMIZERS[optimizer["name"]]
+        kind = getattr(torch.optim, name)
         can_be_told = capturable and "capturable" in inspect.signature(kind).parameters
         self.optimizer = kind(self.model.parameters(), lr=optimizer["lr"], weight_decay=optimizer["weight_decay"],
-                              **({"capturable": True} if can_be_told else {}))
+                              **options, **({"capturable": True} if can_be_told else {}))
         self.graph = None
 
     def __call__(self):

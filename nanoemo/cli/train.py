@@ -32,7 +32,7 @@ def add_settings(parser):
     group = parser.add_argument_group("settings (by default those of the model's paper)")
     group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
     group.add_argument("--batch-size", type=int, metavar="N", help="images or clips a step")
-    group.add_argument("--optimizer", metavar="NAME", help="sgd, rmsprop, adam or adamw")
+    group.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, rmsprop, adam or adamw")
     group.add_argument("--subtract-mean", action=argparse.BooleanOptionalAction, default=None,
                        help="take the mean training image from every image (default: as in the paper)")
     group.add_argument("--features", metavar="NAME", help="what a model reads of clips of voices: vector162, mfcc or log_mel")

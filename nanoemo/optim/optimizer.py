@@ -16,7 +16,7 @@ from nanoemo.hints import suggest
 from nanoemo.nn.checks import misfit
 from nanoemo.tensor import Tensor
 
-__all__ = ["Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "build"]
+__all__ = ["BY_NAME", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "build"]
 
 
 class Optimizer:
@@ -264,15 +264,21 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
 
-BY_NAME = {"sgd": SGD, "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
+BY_NAME = {"sgd": SGD, "momentum": functools.partial(SGD, momentum=0.9),
+           "nesterov": functools.partial(SGD, momentum=0.9, nesterov=True),
+           "rmsprop": RMSprop, "adam": Adam, "adamw": AdamW}
 
 
 def build(name, params, **options):
-    """An optimiser by its name: "sgd", "rmsprop", "adam" or "adamw". ValueError for another name.
+    """An optimiser by its name: "sgd", "momentum" or "nesterov" (SGD with 0.9), "rmsprop", "adam" or "adamw".
+
+    options: its own arguments. ValueError for another name.
 
     >>> from nanoemo import nn, optim
     >>> type(optim.build("adam", [nn.Parameter([1.0])], lr=1e-4)).__name__
     'Adam'
+    >>> optim.build("nesterov", [nn.Parameter([1.0])], lr=1e-2).momentum
+    0.9
     """
     if name not in BY_NAME:
         raise ValueError(f"optim: there is no optimiser called {name!r}; {suggest(name, BY_NAME)}")

@@ -3,13 +3,12 @@ import math
 from dataclasses import dataclass, field, fields
 from numbers import Real
 
-from nanoemo import features, models
+from nanoemo import features, models, optim
 from nanoemo.data import parse_image_shape
 from nanoemo.optim import parse_schedule
 
 __all__ = ["Settings", "DRAWN_EPOCHS"]
 
-OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw")
 DRAWN_EPOCHS = 5        # drawn faces are learnt sooner than photographs: by then njoku.cnn knows 19 of 20
 KINDS = {str: "text", bool: "true or false"}
 DECIDED = {"name", "num_classes", "input_shape"}        # what else `nanoemo.models.build` is given
@@ -96,8 +95,8 @@ class Settings:
                 continue
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
+        if self.optimizer not in optim.BY_NAME:
+            raise ValueError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(optim.BY_NAME)}")
         if not (_is_number(self.lr) and self.lr > 0):
             raise ValueError(f"lr, the learning rate, is {self.lr!r}; expected a positive number like 0.001")
         if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
