@@ -147,8 +147,8 @@ class ndarray:
     def view(self, dtype=None):
         return ndarray(self._array.view() if dtype is None else self._array.view(dtype))
 
-    def swapaxes(self, first, second):
-        return ndarray(self._array.swapaxes(first, second))
+    def swapaxes(self, axis1, axis2):
+        return ndarray(self._array.swapaxes(axis1, axis2))
 
     def nonzero(self):
         wait_for_card("nonzero")
@@ -157,7 +157,7 @@ class ndarray:
     def squeeze(self, axis=None):
         return ndarray(self._array.squeeze(axis))
 
-    def astype(self, dtype, copy=True):
+    def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
         if not copy and self.dtype == dtype:
             return self
         return _compute(lambda a: a.astype(dtype), self)
@@ -168,9 +168,9 @@ class ndarray:
     def fill(self, value):
         self[...] = value
 
-    def set(self, array, stream=None):
-        array, target = np.array(array), self._array
-        enqueue(lambda: np.copyto(target, array))
+    def set(self, arr, stream=None):
+        source, target = np.array(arr), self._array
+        enqueue(lambda: np.copyto(target, source))
 
     def __getitem__(self, key):
         picked = self._array[_index(key)]
@@ -195,6 +195,7 @@ class ndarray:
             if set(options) - allowed:
                 raise TypeError(f"{name}: unexpected {set(options) - allowed}")
             return _compute(lambda a: getattr(a, name)(axis=axis, **options), self)
+        method.takes = ("out", *["keepdims"] * keepdims, *["dtype"] * dtype)
         return method
 
     sum, mean = _reduce("sum", dtype=True), _reduce("mean", dtype=True)
@@ -202,14 +203,14 @@ class ndarray:
     argmax, argmin = _reduce("argmax", keepdims=False), _reduce("argmin", keepdims=False)
     del _reduce
 
-    def clip(self, low=None, high=None, out=None):
-        return sys.modules[__name__].clip(self, low, high, out)
+    def clip(self, min=None, max=None, out=None):
+        return sys.modules[__name__].clip(self, min, max, out)
 
     # ---- operators
     def __matmul__(self, other):
         raise NotImplementedError("a product of matrices: call nanoemo.kernels.blas_cupy.matmul, which can be captured")
 
-    __rmatmul__ = dot = __matmul__
+    __rmatmul__ = __matmul__
 
 
 def _operator(name):
@@ -258,15 +259,15 @@ def asarray(a, dtype=None, order=None, *, blocking=False):
     return array(a, dtype)
 
 
-def array(a, dtype=None, copy=True, order="K", *, blocking=False):
-    if isinstance(a, ndarray):
-        return a.astype(a.dtype if dtype is None else dtype)
-    _check_source(a)
-    if isinstance(a, (list, tuple)) and any(isinstance(v, ndarray) for v in a):
-        return sys.modules[__name__].stack([asarray(v) for v in a])
+def array(obj, dtype=None, copy=True, order="K", *, blocking=False):
+    if isinstance(obj, ndarray):
+        return obj.astype(obj.dtype if dtype is None else dtype)
+    _check_source(obj)
+    if isinstance(obj, (list, tuple)) and any(isinstance(v, ndarray) for v in obj):
+        return sys.modules[__name__].stack([asarray(v) for v in obj])
     if _device.capturing():
         raise RuntimeError("an upload from the host during a capture would be the same at every replay")
-    return ndarray(np.array(a, dtype, order="C"))
+    return ndarray(np.array(obj, dtype, order="C"))
 
 
 def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
@@ -325,7 +326,7 @@ def _function(name, *allowed):
                 numpy_function(*given, out=target, **options)
         enqueue(compute)
         return out
-    function.__name__ = name
+    function.__name__, function.takes = name, allowed
     return function
 
 
@@ -341,10 +342,10 @@ for _name, *_allowed in (("clip", "out"), ("where",), ("concatenate", "axis"), (
 _concatenate = concatenate     # noqa: F821
 
 
-def concatenate(arrays, axis=0):
-    if _device.capturing() and len(arrays) > 8:
+def concatenate(tup, axis=0):
+    if _device.capturing() and len(tup) > 8:
         raise RuntimeError("an upload of the arrays' addresses during a capture")
-    return _concatenate(arrays, axis=axis)
+    return _concatenate(tup, axis=axis)
 
 
 class _Add:
@@ -363,7 +364,7 @@ add = _Add(add)     # noqa: F821
 
 
 def _views(name):
-    def function(a, *arguments, **options):
+    def function(a, /, *arguments, **options):
         result = getattr(np, name)(a._array, *arguments, **options)
         return [ndarray(part) for part in result] if isinstance(result, list) else ndarray(result)
     return function
@@ -390,4 +391,4 @@ from ._kernels import RawModule  # noqa: E402, F401
 
 
 def get_default_memory_pool():
-    return cuda.default_pool
+    return cuda._default_pool

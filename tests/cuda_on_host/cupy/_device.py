@@ -62,10 +62,10 @@ def allocate(array):
     if array.base is not None or id(array) in _counted:
         return
     size, source, key = -(-array.nbytes // 512) * 512, pool, id(array)
-    source.take(size)
+    source._take(size)
 
     def freed(_):
         del _counted[key]
-        source.give_back(size)
+        source._give_back(size)
 
     _counted[key] = weakref.ref(array, freed)

@@ -4,34 +4,34 @@ import weakref
 
 from . import _device
 
-BYTES_OF_CARD = 16 << 30
+_BYTES_OF_CARD = 16 << 30
 
 
-class CUDARuntimeError(RuntimeError):
+class _CUDARuntimeError(RuntimeError):
     def __init__(self, status):
         super().__init__(f"CUDA error {status}")
         self.status = status
 
 
-class OutOfMemoryError(MemoryError):
+class _OutOfMemoryError(MemoryError):
     def __init__(self, size, total, limit=0):
         super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes"
                          + (f", limit set to: {limit:,} bytes)." if limit else ")."))
 
 
-class CompileException(Exception):
+class _CompileException(Exception):
     pass
 
 
 runtime = types.SimpleNamespace(
-    CUDARuntimeError=CUDARuntimeError, getDeviceCount=lambda: 1,
-    memGetInfo=lambda: (BYTES_OF_CARD - sum(pool.total for pool in pools), BYTES_OF_CARD),
+    CUDARuntimeError=_CUDARuntimeError, getDeviceCount=lambda: 1,
+    memGetInfo=lambda: (_BYTES_OF_CARD - sum(pool.total for pool in _pools), _BYTES_OF_CARD),
     getDeviceProperties=lambda device: {"name": b"a card that is not there", "multiProcessorCount": 2,
-                                         "totalGlobalMem": BYTES_OF_CARD},
+                                         "totalGlobalMem": _BYTES_OF_CARD},
     deviceSynchronize=lambda: _device.wait_for_card("deviceSynchronize"),
     runtimeGetVersion=lambda: 0, driverGetVersion=lambda: 0)
-compiler = types.SimpleNamespace(CompileException=CompileException)
-memory = types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError)
+compiler = types.SimpleNamespace(CompileException=_CompileException)
+memory = types.SimpleNamespace(OutOfMemoryError=_OutOfMemoryError)
 device = types.SimpleNamespace(get_cublas_handle=lambda: 1)
 
 
@@ -104,7 +104,7 @@ class Event:
         return True
 
 
-def get_elapsed_time(start, end):
+def get_elapsed_time(start_event, end_event):
     return 1.0
 
 
@@ -120,7 +120,7 @@ class Device:
     compute_capability = "90"
 
 
-pools = weakref.WeakSet()
+_pools = weakref.WeakSet()
 
 
 class MemoryPool:
@@ -128,15 +128,15 @@ class MemoryPool:
 
     def __init__(self, allocator=None):
         self.used = self.total = self.limit = 0
-        pools.add(self)
+        _pools.add(self)
 
-    def take(self, size):
+    def _take(self, size):
         if self.limit and self.used + size > self.limit:
-            raise OutOfMemoryError(size, self.used, self.limit)
+            raise _OutOfMemoryError(size, self.used, self.limit)
         self.used += size
         self.total = max(self.total, self.used)
 
-    def give_back(self, size):
+    def _give_back(self, size):
         self.used -= size
 
     def malloc(self, size):
@@ -162,7 +162,7 @@ class MemoryPool:
         return self.limit
 
 
-default_pool = _device.pool = MemoryPool()
+_default_pool = _device.pool = MemoryPool()
 
 
 class using_allocator:
