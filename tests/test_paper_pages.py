@@ -1,6 +1,8 @@
 """The pages about the papers: their tables say what the models are, and every line of code in them stands in the model's file.
 The page about the LSTM's equations likewise."""
 import re
+import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,18 @@ def test_figures_told_of_a_reproduction_stand_on_its_page():
     shares = {float(share) for share in re.findall(r"0\.\d{4}", pages)}
     for figure in re.findall(r"\d+\.\d\d(?= %)", told):
         assert f"{figure} %" in pages or float(figure) / 100 in shares, figure
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in DOCS.glob("reproduction/*/README.md")))
+def test_a_reproductions_page_is_what_is_made_of_its_results(tmp_path, name):
+    """So nothing on it is typed by hand, and it says what papers.py says today."""
+    folder = DOCS / "reproduction" / name
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    shutil.copytree(folder / "results", tmp_path / "results")
+    shutil.copyfile(folder / "README.md", tmp_path / "README.md")
+    page = runpy.run_path(str(DOCS / "make_reproduction.py"))["write_anew"](tmp_path)
+    assert page.read_text(encoding="utf-8") == text
+    assert all((folder / figure).is_file() for figure in re.findall(r"\]\((figures/.*?)\)", text))
 
 
 def test_code_beside_the_equations_of_an_lstm_stands_in_the_kernel():

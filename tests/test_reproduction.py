@@ -1,6 +1,7 @@
 """`nanoemo reproduce`: the page says what the runs say; what is done is kept, what was broken off goes on."""
 import argparse
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from nanoemo.cli import main
 from nanoemo.data import voices
 from nanoemo.files import read_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
-from nanoemo.reproduction.page import run_path
+from nanoemo.reproduction.results import run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
 from nanoemo.viz import style
 from small_data import write_pictures
@@ -61,6 +62,26 @@ def test_the_page_holds_what_the_runs_hold(small, capsys, blank_pictures, monkey
     assert "`nanoemo reproduce small --data small.csv --quick`" in page and str(small.csv.parent) not in page
     for figure in re.findall(r"\]\((figures/.*?)\)", page):
         assert (small.folder / figure).stat().st_size > 1000
+
+
+def test_the_page_outlives_the_runs(small):
+    assert main(["reproduce", "small", "--quick", "--data", str(small.csv)]) == 0
+    page = (small.folder / "README.md").read_text()
+    shutil.rmtree(small.folder / "runs" / "second")
+    assert write_page(small.folder, small.paper, "nanoemo reproduce small --data small.csv --quick", True).read_text() == page
+    for path in (small.folder / "results").iterdir():
+        assert str(small.csv.parent) not in path.read_text()
+
+
+@pytest.mark.parametrize("content, message", [
+    ("{}", "second.json: not a result of `nanoemo reproduce`; remove the file"),
+    ("[1]", "not a result"),
+    ("{", "second.json: not readable as JSON")])
+def test_a_damaged_result_is_named(small, content, message):
+    (small.folder / "results").mkdir(parents=True)
+    (small.folder / "results" / "second.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        write_page(small.folder, small.paper, "nanoemo")
 
 
 def test_what_is_done_is_kept(small, capsys):

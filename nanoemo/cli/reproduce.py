@@ -25,7 +25,7 @@ def add_arguments(parser):
 def run(args):
     from nanoemo.data import DataError
     from nanoemo.reproduction import noun, paper, trial_settings, write_page
-    from nanoemo.reproduction.page import run_path
+    from nanoemo.reproduction.results import run_path
     from nanoemo.training import carry_out, catch_interrupt
     from nanoemo.training.progress import counted
     from nanoemo.training.run_data import load_divided

@@ -1,7 +1,7 @@
 """Running a paper's experiments again, and setting what comes out beside what the paper says: `nanoemo reproduce`.
 
 `papers` holds the experiments and the papers' figures as data; `trials` says with which settings each is run;
-`nanoemo.training.carry_out` runs it; `page` writes what came out.
+`nanoemo.training.carry_out` runs it; `results` keeps what came out; `page` writes it down.
 """
 from nanoemo.reproduction.page import write_page
 from nanoemo.reproduction.papers import PAPERS, Paper, Trial, paper

@@ -1,0 +1,121 @@
+"""What a trial's run came to: the numbers and the pictures that a page shows, kept beside it.
+
+They stay when the run, with its weights, is thrown away, so that a page can be written anew without training anew.
+"""
+import math
+import shutil
+from dataclasses import asdict, dataclass, fields
+
+from nanoemo.files import read_json, write_json
+from nanoemo.training import RunFolder, Settings
+from nanoemo.training.evaluation import read_table
+from nanoemo.training.recorder import best_epoch
+
+__all__ = ["FIGURES", "Result", "keep", "kept", "run_path"]
+
+JUDGED = "validation", "test"
+FIGURES = "loss", "accuracy", "confusion"
+SETTINGS = "model", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "augment", "seed", "stages", "fine_tuning"
+DATA = "name", "drawn", "note", "images"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a page says of a finished run.
+
+    settings, data: what of its config is shown, which does not tell where the data lie
+    versions: of nanoemo, Python …, that it was begun and gone on with
+    accuracies: {set: share of right answers}; of the training set in the epoch whose weights are judged
+    unseen: {set: {"subject" or "sequence": {"images", "accuracy"}}} of those that are not in the training set
+    stages: of a training part by part, {"does", "steps", "epochs", "validation", "test"} each; empty for one in one go
+    best, epochs: the epoch that is judged, of how many, in the last stage
+    all_epochs, seconds: of all stages together
+    classes: [name, accuracy on the test set (None where it has none), its examples] of each class
+    """
+    settings: dict
+    data: dict
+    versions: list
+    accuracies: dict
+    unseen: dict
+    stages: list
+    best: int
+    epochs: int
+    all_epochs: int
+    seconds: float
+    classes: list
+
+    @classmethod
+    def of_run(cls, path):
+        """The result of the finished run in `path`."""
+        folder = RunFolder(path)
+        config, stages = folder.config(), folder.stages()
+        histories = [stage.history() for stage in stages]
+        best = best_epoch(histories[-1])
+        reports = {split: _report(path, split) for split in JUDGED}
+        names, numbers = read_table(folder, "test", "per_class_accuracy.csv")
+        settings = {"fine_tuning": Settings.fine_tuning, **config["settings"]}      # runs before there was a choice do not say
+        return cls(
+            settings={name: settings[name] for name in SETTINGS}, data={name: config["data"][name] for name in DATA},
+            versions=[*config.get("earlier_versions", ()), config["versions"]],
+            accuracies={"training": best["accuracy"], **{split: report["accuracy"] for split, report in reports.items()}},
+            unseen={split: report.get("unseen", {}) for split, report in reports.items()},
+            stages=[_stage(stage, place.path, history)
+                    for stage, place, history in zip(config.get("stages", ()), stages, histories)],
+            best=best["epoch"], epochs=len(histories[-1]), all_epochs=sum(map(len, histories)),
+            seconds=sum(row["seconds"] for history in histories for row in history),
+            classes=[[name, None if math.isnan(accuracy) else accuracy, int(examples)]
+                     for name, (accuracy, examples) in zip(names, numbers)])
+
+    @classmethod
+    def load(cls, path):
+        """From a file that `keep` wrote; ValueError that names it where it is none."""
+        values = read_json(path)
+        names = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or values.keys() != names:
+            raise ValueError(f"{path}: not a result of `nanoemo reproduce`; remove the file, and the trial counts as not run")
+        return cls(**values)
+
+
+def run_path(folder, trial):
+    """Where a trial's run lies, in the folder of a reproduction."""
+    return folder / "runs" / trial.name.replace(",", "").replace(" ", "-")
+
+
+def figure_path(folder, trial, kind):
+    """Where one of the `FIGURES` of a trial lies."""
+    return folder / "figures" / f"{run_path(folder, trial).name}-{kind}.png"
+
+
+def keep(folder, trial):
+    """Copy what a page needs of a trial's finished run to folder/figures and folder/results."""
+    run = run_path(folder, trial)
+    result, last = Result.of_run(run), RunFolder(run).stages()[-1].path
+    sources = last / "loss.png", last / "accuracy.png", run / "test" / "confusion_matrix_normalised.png"
+    for name in ("figures", "results"):
+        (folder / name).mkdir(exist_ok=True)
+    for kind, source in zip(FIGURES, sources):
+        shutil.copyfile(source, figure_path(folder, trial, kind))
+    write_json(_result_path(folder, trial), asdict(result))
+
+
+def kept(folder, trial):
+    """The `Result` of a trial; None where it has not been run."""
+    if RunFolder(run_path(folder, trial)).is_finished:
+        keep(folder, trial)
+    path = _result_path(folder, trial)
+    return Result.load(path) if path.exists() else None
+
+
+def _result_path(folder, trial):
+    return folder / "results" / f"{run_path(folder, trial).name}.json"
+
+
+def _report(path, split):
+    return read_json(path / split / "classification_report.json")
+
+
+def _stage(stage, path, history):
+    """What one stage came to; accuracies where it ends in a classifier."""
+    accuracies = {split: _report(path, split)["accuracy"] for split in JUDGED
+                  if (path / split / "classification_report.json").exists()}
+    return {"does": stage["does"], "steps": stage["steps"], "epochs": len(history), **accuracies}
