@@ -17,7 +17,7 @@ of a block of rows are one product, columns (rows·W', kh·kw·C) times weights 
 would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of about a
 megabyte, or one row of outputs where that is more, is gathered, multiplied while it is in the cache, and its buffer used
 again for the next. Two kinds of window go a faster way still, which multiplies less: those of 3 or 5 taps over many
-channels (kernels/winograd.py), and wide ones over few (kernels/wide.py).
+channels (kernels/winograd.py), and large ones over few (kernels/fourier.py).
 
 A 1-D convolution is a 2-D one over images of one row.
 """
@@ -27,10 +27,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
+from nanoemo.kernels.fourier import fourier_correlate, fourier_suits, fourier_weight_gradient
 from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.shapes import copy_with_border
 from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of
-from nanoemo.kernels.wide import wide_correlate, wide_suits, wide_weight_gradient
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
 
 __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d_forward_plain",
@@ -117,8 +117,8 @@ def _correlate(x, w, b, strides, pads):
     height, width = output_shape(x.shape, w.shape, strides, pads)
     if winograd_suits(w.shape, strides, len(x), (height, width)):
         return winograd_correlate(x, w, b, pads)
-    if wide_suits(w.shape, strides, (height, width)):
-        return wide_correlate(x, w, b, pads)
+    if fourier_suits(w.shape, strides, x.shape, (height, width)):
+        return fourier_correlate(x, w, b, pads)
     channels = w.shape[3]
     weights = np.ascontiguousarray(w).reshape(-1, channels)
     y = np.empty((x.shape[0], height, width, channels), x.dtype)
@@ -140,8 +140,8 @@ def _weight_gradient(dy, x, w_shape, strides, pads):
     images, height, width, channels = dy.shape
     if winograd_suits(w_shape, strides, images, (height, width)):
         return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
-    if wide_suits(w_shape, strides, (height, width)):
-        return wide_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
+    if fourier_suits(w_shape, strides, x.shape, (height, width)):
+        return fourier_weight_gradient(dy, x, w_shape, pads)
     blocks = _blocks(images, height, width, w_shape, x.itemsize)
 
     def work(group):

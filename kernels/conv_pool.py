@@ -26,11 +26,11 @@ from numpy.lib.stride_tricks import as_strided
 from nanoemo.kernels.conv import (FEW_CHANNELS, PARTIAL_SUMS, conv2d_backward, conv2d_backward_plain, conv2d_forward,
                                   conv2d_forward_plain, padded_slab)
 from nanoemo.kernels.conv_checks import check_conv2d, output_shape
+from nanoemo.kernels.fourier import fourier_suits
 from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.pool import (block_negative, keep_better, max_pool2d_backward, relu_max_pool2d_backward_plain,
                                   relu_max_pool2d_forward, relu_max_pool2d_forward_plain, where_chosen)
 from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of
-from nanoemo.kernels.wide import wide_suits
 from nanoemo.kernels.windows import axes_2d
 
 __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_backward_plain",
@@ -70,7 +70,7 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_p
     height, width = output_shape(x.shape, w.shape, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
     axes = rows, columns = axes_2d("max_pool2d", unpooled, kernel_size, None, pool_padding)
-    if not _in_one_go(w.shape, strides, axes):
+    if not _in_one_go(x.shape, w.shape, strides, axes):
         whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
         y, (place, _) = relu_max_pool2d_forward(whole, kernel_size, None, pool_padding)
         return y, (conv_cache, place, axes)
@@ -97,7 +97,7 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
     """Gradients (dx, dw, db), None where `needs` does not ask for one."""
     conv_cache, place, axes = cache
     x, w, has_bias, strides, pads = conv_cache
-    if needs[0] or not _in_one_go(w.shape, strides, axes):
+    if needs[0] or not _in_one_go(x.shape, w.shape, strides, axes):
         return conv2d_backward(max_pool2d_backward(dy, (place, axes)), conv_cache, needs)
     dy = np.ascontiguousarray(dy)
     channels, places = w.shape[3], axes[0].kernel * axes[1].kernel
@@ -117,10 +117,11 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
     return None, dweights[:-1].reshape(w.shape) if needs[1] else None, dweights[-1] if has_bias and needs[2] else None
 
 
-def _in_one_go(w_shape, strides, axes):
+def _in_one_go(x_shape, w_shape, strides, axes):
     """Whether a convolution, whose outputs `axes` pool, has few channels and so goes by columns; no window is cut off."""
     whole_windows = not any(axes[0].pads + axes[1].pads)
-    return whole_windows and w_shape[2] <= FEW_CHANNELS and not wide_suits(w_shape, strides, (axes[0].size, axes[1].size))
+    return whole_windows and w_shape[2] <= FEW_CHANNELS and not fourier_suits(w_shape, strides, x_shape,
+                                                                               (axes[0].size, axes[1].size))
 
 
 def _blocks(axes, y, weights):

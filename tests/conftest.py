@@ -65,8 +65,9 @@ def card(request):
 
 @pytest.fixture
 def whatever_it_saves(monkeypatch):
-    """Minimal filtering is used wherever it can be, also where columns would be faster."""
-    from nanoemo.kernels import winograd
+    """Minimal filtering is used wherever it can be, and frequencies, also where columns would be faster."""
+    from nanoemo.kernels import fourier, winograd
+    monkeypatch.setattr(fourier, "WORTH", 0)
     monkeypatch.setattr(winograd, "LEAST_SAVED", -math.inf)
     monkeypatch.setattr(winograd, "LEAST_SAVED_IN_A_LINE", -math.inf)
 

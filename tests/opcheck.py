@@ -56,16 +56,17 @@ def stays_float32(device, arrays, ours):
 def small_blocks(block_bytes):
     """Inside `with small_blocks(n):` kernels cut even small arrays into several blocks, of about n bytes.
 
-    Convolutions go by minimal filtering wherever they can, however little that saves.
+    Convolutions go by minimal filtering or by frequencies wherever they can, however little that saves.
     """
-    from nanoemo.kernels import activation, conv, norm, pool, recurrent, wide, winograd
+    from nanoemo.kernels import activation, conv, fourier, norm, pool, recurrent, winograd
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (activation, conv, norm, pool, wide, winograd):
+        for module in (activation, conv, fourier, norm, pool, winograd):
             names = [name for name in vars(module) if name.endswith("_BYTES")]
             assert names, f"{module.__name__} has no size of blocks to make small"
             for name in names:
                 patch.setattr(module, name, block_bytes)
+        patch.setattr(fourier, "WORTH", 0)
         patch.setattr(winograd, "MIN_TILES", 2)
         patch.setattr(winograd, "LEAST_SAVED", -math.inf)
         patch.setattr(winograd, "LEAST_SAVED_IN_A_LINE", -math.inf)

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from nanoemo.kernels import conv, conv_pool, threads, wide, winograd
+from nanoemo.kernels import conv, conv_pool, fourier, threads, winograd
 
 # (N, H, W, C), (kh, kw, O), stride, padding
 CASES = [
@@ -44,7 +44,7 @@ def test_fast_equals_definition(rng, shape, window, stride, padding, bias):
 
 @pytest.mark.parametrize("way,shape,window,times", [
     ("winograd_suits", (8, 1, 84, 64), (1, 5, 32), 6), ("winograd_suits", (2, 24, 24, 64), (3, 3, 32), 12),
-    ("winograd_suits", (2, 24, 24, 64), (5, 5, 32), 20), ("wide_suits", (2, 24, 24, 8), (13, 13, 8), 6)])
+    ("winograd_suits", (2, 24, 24, 64), (5, 5, 32), 20), ("fourier_suits", (2, 24, 24, 8), (13, 13, 8), 2)])
 def test_float32_error_stays_near_that_of_the_columns(rng, monkeypatch, whatever_it_saves, way, shape, window, times):
     x, w, _ = make(rng, shape, window)
 
@@ -62,7 +62,7 @@ def test_float32_error_stays_near_that_of_the_columns(rng, monkeypatch, whatever
 @pytest.mark.parametrize("window,stride", [((3, 3, 2), (1, 2)), ((3, 3, 16), 1), ((7, 7, 8), 1)])     # a way each
 def test_padding_beyond_the_window(rng, monkeypatch, whatever_it_saves, window, stride):
     """A row of outputs at a time, of which some look at padding alone."""
-    for module, name in ((conv, "COLUMN_BYTES"), (winograd, "BLOCK_BYTES"), (winograd, "MIN_TILES"), (wide, "BLOCK_BYTES")):
+    for module, name in ((conv, "COLUMN_BYTES"), (winograd, "BLOCK_BYTES"), (winograd, "MIN_TILES"), (fourier, "BLOCK_BYTES")):
         monkeypatch.setattr(module, name, 1)
     x, w, _ = make(rng, (2, 5, 6, 16), window)
     expected, plain_cache = conv.conv2d_forward_plain(x, w, None, stride, (20, 9))
@@ -168,7 +168,7 @@ def test_only_wanted_gradients_are_computed(rng):
 
 # images and weights that go each way, and the module that cuts them into blocks
 WAYS = {"columns": (conv, (12, 17, 15, 4), (4, 4, 4, 8)), "minimal filtering": (winograd, (12, 17, 15, 16), (3, 3, 16, 16)),
-        "wide windows": (wide, (12, 20, 16, 4), (9, 9, 4, 8)), "in one go": (conv_pool, (12, 17, 15, 3), (3, 3, 3, 8))}
+        "frequencies": (fourier, (12, 20, 16, 4), (9, 9, 4, 8)), "in one go": (conv_pool, (12, 17, 15, 3), (3, 3, 3, 8))}
 
 
 @pytest.mark.parametrize("way", WAYS)
