@@ -9,7 +9,7 @@ import nanoemo
 from nanoemo import features, interpret, load_state
 from nanoemo.cli import main, show_network
 from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
-from small_data import write_bands
+from small_data import write_bands, write_pictures
 from training_runs import begun
 
 MODEL = "chater.dcnn"
@@ -98,8 +98,10 @@ def test_several_runs(trained, other, capsys, drawn, tmp_path):
     assert show(capsys, "curves", trained, other, "--out", tmp_path / "both.svg") == str(tmp_path / "both.svg")
     show(capsys, "time", trained, other)
     assert [line.get_label() for line in drawn[0].axes[0].get_lines()][::2] == [f"{MODEL}, training", "series.cnn1, training"]
-    assert [label.get_text() for label in drawn[1].axes[0].get_yticklabels()] == [MODEL, "series.cnn1"]
+    names = [label.get_text().splitlines() for label in drawn[1].axes[0].get_yticklabels()]
     history = json.loads((trained / "history.json").read_text())
+    speed = sum(row["images_per_second"] * row["seconds"] for row in history) / sum(row["seconds"] for row in history)
+    assert names == [[MODEL, f"2 epochs, {speed:,.0f} examples/s"], ["series.cnn1", "1 epoch, 7 examples/s"]]
     np.testing.assert_allclose(drawn[0].axes[0].get_lines()[1].get_ydata(), [row["val_loss"] for row in history])
     copy = tmp_path / "copy"
     shutil.copytree(trained, copy)
@@ -112,7 +114,8 @@ def test_time_of_a_step(tmp_path, capsys, drawn):
     (tmp_path / "bench.json").write_text(json.dumps({"models": [
         {"model": "njoku.cnn", "batch_size": 32, "nanoemo": {"median_ms": 110.0}}]}))
     assert show(capsys, "time", tmp_path / "bench.json") == str(tmp_path / "bench.png")
-    assert drawn[0].axes[0].texts[0].get_text() == "110; batches of 32"
+    assert drawn[0].axes[0].texts[0].get_text() == "110"
+    assert drawn[0].axes[0].get_yticklabels()[0].get_text() == "njoku.cnn\nbatches of 32"
 
 
 def test_snapshots_are_the_weights_on_the_way(trained, data, tmp_path):
@@ -132,8 +135,9 @@ def test_snapshots_are_the_weights_on_the_way(trained, data, tmp_path):
 
 def test_activations_are_those_of_each_snapshot(trained, capsys, drawn):
     show(capsys, "activations", trained, "--layer", "7", "--count", "6")
-    assert [axes.get_title() for axes in drawn[0].axes] == ["epoch 0", "epoch 1", "epoch 2"]
     experiment = Experiment.of_run(RunFolder.open(trained))
+    best = experiment.load_best(RunFolder.open(trained))
+    assert [axes.get_title() for axes in drawn[0].axes] == [f"epoch {n}" + (", best" if n == best else "") for n in range(3)]
     images = experiment.splits["test"].take(6)
     for axes, path in zip(drawn[0].axes, RunFolder.open(trained).snapshots().values()):
         experiment.model.load_state_dict(load_state(path))
@@ -141,10 +145,37 @@ def test_activations_are_those_of_each_snapshot(trained, capsys, drawn):
         assert axes.get_xlabel() == f"{100 * interpret.sparsity(found):.0f} % zeros"
 
 
+def test_the_trained_network_is_among_the_snapshots(trained, tmp_path, capsys, drawn):
+    """Also where its epoch is no power of two."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    best = Experiment.of_run(RunFolder.open(folder)).load_best(RunFolder.open(folder))
+    (folder / "snapshots" / f"epoch-{best:04}.safetensors").unlink()
+    (folder / "snapshots" / "epoch-x.safetensors").write_text("not ours")
+    show(capsys, "activations", trained, "--layer", "7", "--count", "6")
+    show(capsys, "activations", folder, "--layer", "7", "--count", "6")
+    whole, without = ([(axes.get_title(), axes.get_xlabel()) for axes in figure.axes] for figure in drawn)
+    assert without == whole
+    other = folder / "snapshots" / "epoch-0004.safetensors"
+    nanoemo.save_state({"0.weight": np.ones(3, np.float32)}, other)
+    assert main(["show", "activations", str(folder)]) == 2
+    assert "epoch-0004.safetensors: not weights of chater.dcnn" in capsys.readouterr().err
+
+
+def test_classes_that_the_data_do_not_have_are_no_answers(trained, tmp_path, capsys, drawn):
+    write_pictures(tmp_path / "mine", "happy", "sad")
+    show(capsys, "samples", trained, "--data", tmp_path / "mine")
+    assert {label.get_text() for axes in drawn[0].axes[1::2] if axes.get_visible() for label in axes.get_yticklabels()} == {
+        "happy", "sad"}
+    assert [axes.get_title() for axes in drawn[0].axes[::2] if axes.get_visible()] == ["happy"] * 3 + ["sad"] * 3
+    show(capsys, "saliency", trained, "--data", tmp_path / "mine")
+    assert {axes.get_title().splitlines()[1] for axes in drawn[1].axes[:6]} <= {"→ happy", "→ sad"}
+
+
 def test_without_snapshots_only_the_trained_network(other, capsys, drawn):
     assert main(["show", "activations", str(other)]) == 0
     assert "only the trained network" in capsys.readouterr().out
-    assert [axes.get_title() for axes in drawn[0].axes] == ["epoch 1", "", ""]
+    assert [axes.get_title() for axes in drawn[0].axes] == ["epoch 1, best", "", ""]
 
 
 def test_a_dream_is_of_what_was_asked(trained, capsys, drawn):
@@ -181,7 +212,7 @@ def test_models_of_two_inputs_and_without_an_end_in_maps(model, data, tmp_path, 
     (["samples", "RUN", "--data", "absent.csv"], "absent.csv"),
     (["samples", "RUN", "--out", "a.gif"], "a.gif: a figure's name ends in .png, .svg or .pdf"),
     (["samples", "RUN", "--out", "nowhere/a.png"], "there is no folder nowhere"),
-    (["confusion", "RUN", "--split", "train"], "has no train/confusion_matrix.csv; it is made by: nanoemo evaluate"),
+    (["confusion", "RUN", "--split", "train"], "has no train/confusion_matrix.csv; of a classifier it is made by: nanoemo"),
     (["classes", "RUN", "RUN"], "the same run twice"),
     (["time", "RUN", "bench.json"], "do not go on one axis"),
     (["time", "absent.json"], "absent.json"),
@@ -231,7 +262,13 @@ def test_a_run_that_is_not_ready_and_files_that_are_damaged(trained, tmp_path, c
     (folder / "checkpoints" / "best.safetensors").unlink()
     (folder / "report.html").unlink(missing_ok=True)
     assert "no epoch of it is finished" in error_of("saliency", folder)
-    (folder / "test" / "confusion_matrix.csv").write_text("true class,sad\nsad,many\n")
-    assert "confusion_matrix.csv" in error_of("confusion", folder)
+    table = folder / "test" / "confusion_matrix.csv"
+    lines = table.read_text().splitlines()
+    for damaged in ("true class,sad\nsad,many\n", "", "\n".join(lines[:3]), "\n".join([*lines[:-1], lines[-1][:-1] + "1.7"]),
+                    "\n".join([*lines[:-1], lines[-1][:-1]]), "\n".join([*lines[:-1], lines[-1][:-1] + "-5"])):
+        table.write_text(damaged)
+        assert "confusion_matrix.csv: damaged" in error_of("confusion", folder)
+    (folder / "test" / "per_class_accuracy.csv").write_text("")
+    assert "per_class_accuracy.csv: damaged" in error_of("classes", folder)
     (tmp_path / "bench.json").write_text("{}")
     assert "bench.json: not what `nanoemo bench --json` writes" in error_of("time", tmp_path / "bench.json")

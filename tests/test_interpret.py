@@ -162,6 +162,30 @@ def test_a_dream_of_one_image_is_the_same_in_a_batch(rng):
     np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
 
 
+def test_a_dream_goes_as_far_in_any_range(rng):
+    """Of bytes as of shares: a step is a share of what pixels may be."""
+    class Scaled(nn.Module):
+        def __init__(self, network):
+            self.network = network
+
+        def forward(self, x):
+            return self.network(x * (1 / 255))
+
+    model, start = network("float32"), rng.random((1, 8, 8, 2), dtype=np.float32)
+    shares = interpret.dream(model, start, Goal(label=1), steps=6)
+    of_bytes = interpret.dream(Scaled(model), 255 * start, Goal(label=1), high=255, steps=6)
+    np.testing.assert_allclose(of_bytes / 255, shares, atol=1e-4)
+
+
+def test_a_dream_of_one_of_several_runs_of_a_layer(images):
+    model = OneReluTwice()
+    for name in ("act:1", "act:2", "act"):
+        found = interpret.outputs_of(model, images, [name])[name]
+        np.testing.assert_allclose(Goal(layer=name).values(model, images), np.square(found).mean(axis=(1, 2, 3)), rtol=1e-5)
+    with pytest.raises(ValueError, match="layer 'act:3' does not run so often when the model does"):
+        Goal(layer="act:3").values(model, images)
+
+
 def test_the_gradient_of_roughness(images):
     def roughness(x):
         return (np.square(np.diff(x, axis=1)).sum() + np.square(np.diff(x, axis=2)).sum()) / 2

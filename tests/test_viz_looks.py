@@ -107,7 +107,7 @@ def test_times():
     axes = FIGURES["times"]().axes[0]
     assert axes.get_xlabel() == "time (minutes)"
     np.testing.assert_allclose([bar.get_width() for bar in axes.patches], [3.2 / 60, 100 / 60])
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["model 1", "marrugat.model4"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name}\n{note}" for name, note in NOTES.items()]
     assert viz.times({"a step": 0.25}).axes[0].get_xlabel() == "time (milliseconds)"
     assert viz.times({"a": 400 * 3600.0}).axes[0].texts[0].get_text() == "400"
 
@@ -251,3 +251,33 @@ def test_saved_files_are_the_same_each_time(tmp_path, suffix, start):
     first, second = (path.read_bytes() for path in paths)
     assert first == second and first.startswith(start)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("draw", [
+    lambda bad: viz.saliency(np.zeros((1, 4, 4, 1)), bad[None, ..., 0], ["sad"]).axes[1],
+    lambda bad: viz.grad_cam(np.zeros((1, 4, 4, 1)), bad[None, ..., 0], ["sad"]).axes[1],
+    lambda bad: viz.activation_maps({"1": {"epoch 1": bad}}).axes[0],
+    lambda bad: viz.filters(bad[:, :, :, None]).axes[0]])
+def test_the_scale_is_of_what_is_finite(draw):
+    bad = np.full((4, 4, 1), 0.25)
+    bad[1, 2] = np.nan
+    assert draw(bad).images[-1].get_clim()[1] == 0.25
+
+
+def test_many_images_begin_a_new_row():
+    figure = viz.saliency(np.zeros((10, 4, 4, 1)), np.ones((10, 4, 4)), [f"number {n}" for n in range(10)])
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown if axes.get_title()] == [f"number {n}" for n in range(10)]
+    assert len(shown) == 20 and all(axes.images for axes in shown)
+    assert [axes.get_ylabel() for axes in shown if axes.get_ylabel()] == ["image", "saliency"] * 2
+
+
+def test_long_names_of_classes_are_shortened():
+    figure = viz.samples(np.zeros((1, 4, 4, 1)), [[0.5, 0.5]], [0], ["sadly disgusted and angry", "happy"])
+    assert [label.get_text() for label in figure.axes[1].get_yticklabels()] == ["sadly disgust…", "happy"]
+
+
+def test_losses_below_0_and_that_do_not_change_are_seen():
+    for loss in ([-0.5, -1.5], [0.69, 0.69]):
+        low, high = viz.run_curves({"mine": {"loss": loss}}).axes[0].get_ylim()
+        assert low < high and low <= min(loss) * 1.05 and high > max(loss) and (low, high) != tuple(loss)

@@ -9,6 +9,9 @@ from nanoemo.recognition import listens
 from nanoemo.recognition.trained import Trained
 from nanoemo.training import Experiment, RunFolder
 from nanoemo.training.preparation import input_shape
+from nanoemo.viz.style import shortened
+
+CAPTION = 14            # letters of a class's name above a picture
 
 
 class Subject:
@@ -23,11 +26,19 @@ class Subject:
         self.epoch = self.experiment.load_best(self.folder)
         self.model = self.experiment.model
         self.classes = self.experiment.classes
+        self.answers = np.array([self.classes.index(name) for name in self.experiment.judged_classes])   # those that count
         chosen = self.experiment.splits[args.split].take(args.count)
         chosen = chosen.subset(np.argsort(chosen.labels, kind="stable"))
         self.images, self.labels = chosen.images, chosen.labels
         self.inputs = self.experiment.inputs(self.images)
         self.title = f"{self.experiment.title}, {args.split} set"
+
+    def take(self, path):
+        """Load the weights in a file. ValueError, which names it, where they do not fit the network."""
+        try:
+            self.model.load_state_dict(load_state(path))
+        except ValueError as error:
+            raise ValueError(f"{path}: not weights of {self.experiment.settings.model} ({error})") from None
 
     def label(self, name):
         """The number of a class. ValueError, with the names there are, where there is none called so."""
@@ -38,9 +49,11 @@ class Subject:
     def asked(self, name):
         """(targets (N,), captions): the class `name` for each image, or where that is None the network's answer."""
         shares = interpret.probabilities(self.model, self.inputs)
-        targets = np.full(len(shares), self.label(name)) if name is not None else shares.argmax(axis=-1)
+        targets = (np.full(len(shares), self.label(name)) if name is not None
+                   else self.answers[shares[:, self.answers].argmax(axis=-1)])
         sign = "→" if name is None else "for"
-        captions = [f"{self.classes[truth]}\n{sign} {self.classes[target]}: {100 * share[target]:.0f} %"
+        names = [shortened(name, CAPTION) for name in self.classes]
+        captions = [f"{names[truth]}\n{sign} {names[target]}\n{100 * share[target]:.0f} %"
                     for truth, target, share in zip(self.labels, targets, shares)]
         return targets, captions
 
@@ -58,10 +71,13 @@ def activations(args):
     snapshots = subject.folder.snapshots()
     if not snapshots:
         print("only the trained network: `nanoemo train --snapshots` keeps weights from along the way as well")
-        look(f"epoch {subject.epoch}")
-    for epoch, path in snapshots.items():
-        model.load_state_dict(load_state(path))
-        look(f"epoch {epoch}")
+    trained = model.state_dict()
+    for epoch in sorted({*snapshots, subject.epoch}):
+        if epoch == subject.epoch:
+            model.load_state_dict(trained)
+        else:
+            subject.take(snapshots[epoch])
+        look(f"epoch {epoch}" + (", best" if epoch == subject.epoch else ""))
     title = f"{subject.title}: {subject.classes[subject.labels[0]]}; zeros over {len(subject.labels)} images"
     return viz.activation_maps(maps, sparsity, title=title), default_path(subject.folder, "activations")
 
@@ -105,7 +121,7 @@ def dream(args):
         after = [dreamt[mine], *before[1:]]
         values = zip(*(goal.values(subject.model, inputs) for inputs in (before, after)))
         for place, (first, last) in zip(mine, values):
-            what = subject.classes[goal.label] + "\n" if args.layer is None else ""
+            what = shortened(subject.classes[goal.label], CAPTION) + "\n" if args.layer is None else ""
             captions[place] = f"{what}{number(first)} → {number(last)}"
     title = f"{subject.title}: DeepDream of {_goal_in_words(args)}"
     return viz.dreams(subject.images, (dreamt - black) / (white - black), captions, title), default_path(
@@ -142,7 +158,9 @@ def gradcam(args):
 def samples(args):
     subject = Subject(args)
     shares = interpret.probabilities(subject.model, subject.inputs)
-    figure = viz.samples(subject.images, shares, subject.labels, subject.classes, f"{subject.title}: predictions")
+    labels = np.searchsorted(subject.answers, subject.labels)
+    figure = viz.samples(subject.images, shares[:, subject.answers], labels, subject.experiment.judged_classes,
+                         f"{subject.title}: predictions")
     return figure, default_path(subject.folder, "samples")
 
 

@@ -8,6 +8,8 @@ from nanoemo.training.evaluation import read_table
 from nanoemo.training.progress import counted
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
+LOSSES = {(True,): "cross-entropy, nats", (False,): "binary cross-entropy, nats",         # of runs that know classes, or none
+          (False, True): "cross-entropy, nats;\nof auto-encoders binary"}
 
 
 def curves(args):
@@ -15,18 +17,25 @@ def curves(args):
     runs = {}
     for name, folder in named(folders).items():
         histories = histories_of(folder)
+        if folder.config()["settings"].get("label_smoothing"):
+            name += " (smoothed labels)"                # whose loss is another: it does not fall to 0
         for stage, history in histories.items():
             runs[name if len(histories) == 1 else f"{name}, {stage}"] = {
                 column: [row[column] for row in history] for column in COLUMNS if history[0][column] is not None}
     classes = {len(folder.config()["data"]["classes"]) for folder in folders}
     chance = 1 / classes.pop() if len(classes) == 1 else None
-    loss = "cross-entropy" if all("accuracy" in columns for columns in runs.values()) else "cross-entropy; auto-encoders': binary"
-    return viz.run_curves(runs, chance=chance, loss=f"{loss}, nats"), default_path(folders[0], "curves")
+    classify = {"accuracy" in columns for columns in runs.values()}
+    loss = LOSSES[tuple(sorted(classify))]
+    title = "Loss and accuracy" if True in classify else "Loss"
+    return viz.run_curves(runs, title, chance, loss), default_path(folders[0], "curves")
 
 
 def confusion(args):
     folder = RunFolder.open(args.run)
     classes, counts = read_table(folder, args.split, "confusion_matrix.csv")
+    if counts.shape != (len(classes),) * 2 or not ((counts >= 0) & (counts % 1 == 0)).all():
+        raise ValueError(f"{folder.path / args.split / 'confusion_matrix.csv'}: damaged; expected how many images there are for "
+                         "each pair of classes")
     name = "confusion_normalised" if args.normalised else "confusion"
     title = f"{title_of(folder)}, {args.split} set" + (" (% of true class)" if args.normalised else "")
     return (viz.confusion_matrix(counts.astype(int), classes, normalised=args.normalised, title=title),
@@ -58,9 +67,13 @@ def time(args):
     folders = [RunFolder.open(path) for path in args.run]
     rows = {name: sum(histories_of(folder).values(), []) for name, folder in named(folders).items()}
     seconds = {name: sum(row["seconds"] for row in history) for name, history in rows.items()}
-    notes = {name: f"{counted(len(history), 'epoch')}, {history[-1]['images_per_second']:,.0f} examples/s"
-             for name, history in rows.items()}
+    notes = {name: f"{counted(len(history), 'epoch')}, {_speed(history):,.0f} examples/s" for name, history in rows.items()}
     return viz.times(seconds, notes, "Time of training"), default_path(folders[0], "time")
+
+
+def _speed(history):
+    """Examples a second over all epochs."""
+    return sum(row["images_per_second"] * row["seconds"] for row in history) / sum(row["seconds"] for row in history)
 
 
 def times_of_steps(files):
@@ -90,13 +103,15 @@ def title_of(folder):
 
 
 def named(folders):
-    """{name: folder}: the models' names where they differ, else the folders', else the paths."""
+    """{name: folder}: the models' names where they differ, else the folders', else the paths. ValueError for one given twice."""
+    places = [folder.path.resolve() for folder in folders]
+    if len(set(places)) < len(places):
+        raise ValueError(f"{', '.join(str(folder.path) for folder in folders)}: the same run twice")
     for name_of in (lambda folder: folder.config()["settings"]["model"], lambda folder: folder.path.resolve().name,
                     lambda folder: str(folder.path)):
         names = [name_of(folder) for folder in folders]
         if len(set(names)) == len(folders):
             return dict(zip(names, folders))
-    raise ValueError(f"{', '.join(names)}: the same run twice")
 
 
 def histories_of(folder):

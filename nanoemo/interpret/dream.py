@@ -6,14 +6,15 @@ Gradient ascent on the pixels:
 
 V, half the sum of squared differences between neighbouring pixels, is the regulariser against noise. K blurs: each octave
 uses half the blur of the one before, so that large shapes come first and details last. (The original changes the image's
-size from octave to octave. The networks here end in dense layers, which fix it; and since K is positive semi-definite,
-K g leads uphill as g does.) Jitter shifts the image before each step, so that nothing clings to the grid of the pools.
+size from octave to octave. The networks here end in dense layers, which fix it; and since K turns no wave round, but for
+the cut-off ends of its bell, K g leads uphill as g does.) Jitter shifts the image before each step, so that nothing
+clings to the grid of the pools.
 """
 from dataclasses import dataclass
 
 import numpy as np
 
-from nanoemo.interpret.layers import as_tensors, class_scores, constant, find_layer, images_first
+from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first
 from nanoemo.nn import undisturbed, watch
 
 __all__ = ["Goal", "dream"]
@@ -24,7 +25,8 @@ class Goal:
     """What a dream is to raise: the score of a class, the outputs of a layer, or those of one unit of a layer.
 
     label: number of the class
-    layer: name of the layer; alone, the mean square of its outputs counts, as in the original
+    layer: name of the layer, "act:1" for the first of several runs; alone, the mean square of its outputs counts, as in the
+        original
     unit: number of the layer's channel (or unit, of a dense layer), whose mean output counts
 
     Raises ValueError unless it is either a label or a layer, with or without a unit.
@@ -45,12 +47,12 @@ class Goal:
         """How far it is reached, for each image, as a tensor (N,). Raises ValueError where the model has no such thing."""
         if self.layer is None:
             return _column(class_scores(model, inputs), self.label, "class")
-        module, seen = find_layer(model, self.layer), []
+        (module, number), seen = find_run(model, self.layer), []
         with watch(lambda ran, output: seen.append(output) if ran is module else None):
             model(*inputs)
-        if not seen:
-            raise ValueError(f"layer {self.layer!r} does not run when the model does")
-        output = seen[-1] if self.unit is None else _column(seen[-1], self.unit, f"unit of layer {self.layer!r}")
+        output = seen[check_run(self.layer, number, len(seen))]
+        if self.unit is not None:
+            output = _column(output, self.unit, f"unit of layer {self.layer!r}")
         squares = output * output if self.unit is None else output
         return squares.reshape(len(squares), -1).mean(axis=1)
 
@@ -67,7 +69,8 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
     goal: a `Goal`
     low, high: what pixels may be, numbers or arrays that go with an image
     steps: in all, shared among the octaves; octaves: how often the blur is halved, down to half a pixel
-    rate: root mean square change of the pixels in a step; smoothness: weight of the regulariser, 0 to 0.25
+    rate: root mean square change of the pixels in a step, a share of high − low
+    smoothness: weight of the regulariser, 0 to 0.25
     jitter: largest shift, in pixels; seed: of the shifts
     Raises ValueError for images of another shape or beyond low and high, for no octave, and for a smoothness with which the
     image would not settle.
@@ -91,6 +94,7 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
     images = np.array(first, np.float32)
     _check_range(images, low, high)
     rng = np.random.default_rng(seed)
+    rate = np.asarray(rate * np.subtract(high, low), np.float32)
     for step in range(steps):
         blur = 2.0 ** (octaves - 2 - step * octaves // steps)
         down, across = rng.integers(-jitter, jitter + 1, 2)

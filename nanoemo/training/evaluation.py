@@ -47,15 +47,19 @@ def write_evaluation(folder, predictions, classes, title, about, unseen=None):
 
 def read_table(folder, split, name):
     """(names of the rows, numbers (rows, columns)) of a CSV file with a line of names first; NaN where nothing stands."""
-    path = folder.path / split / name
+    path, known = folder.path / split / name, folder.config()["data"]["classes"]
     if not path.exists():
-        raise ValueError(f"{folder.path} has no {split}/{name}; it is made by: nanoemo evaluate {folder.path} --split {split}")
+        raise ValueError(f"{folder.path} has no {split}/{name}; of a classifier it is made by: nanoemo evaluate {folder.path} "
+                         f"--split {split}")
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]
-        return [row[0] for row in rows], np.array([[float(cell or "nan") for cell in row[1:]] for row in rows])
+        names, numbers = [row[0] for row in rows], np.array([[float(cell or "nan") for cell in row[1:]] for row in rows])
+        if names != known:
+            raise ValueError(f"its rows are {', '.join(names) or 'none'}, the run's classes {', '.join(known)}")
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path}: damaged, or not a table of nanoemo's ({error})") from None
+    return names, numbers
 
 
 def _part(truth, predicted, chosen):

@@ -68,7 +68,7 @@ def run_curves(runs, title="Loss and accuracy", chance=None, loss="cross-entropy
         axes.set_ylabel(label, fontsize=LABEL_SIZE)
         axes.tick_params(labelsize=TICK_SIZE)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.set_ylim(bottom=0)
+        _from_zero(axes)
         remove_box(axes)
     if len(panels) == 2:
         _mark_accuracy(panels[1], chance)
@@ -76,6 +76,13 @@ def run_curves(runs, title="Loss and accuracy", chance=None, loss="cross-entropy
     lines = sorted(panels[0].get_lines(), key=lambda line: line.get_linestyle() == "--")
     figure.legend(handles=lines, loc="outside lower center", ncols=2, fontsize=TICK_SIZE, frameon=False)
     return figure
+
+
+def _from_zero(axes):
+    """0 is in the picture, and there is room beyond the outermost points."""
+    low, high = axes.dataLim.intervaly
+    if np.isfinite([low, high]).all():
+        axes.set_ylim(1.05 * min(low, 0), 1.05 * max(high, 0) or 1)
 
 
 def _mark_accuracy(axes, chance):

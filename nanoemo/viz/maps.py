@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, new_grid
+from nanoemo.viz.style import TICK_SIZE, largest, new_grid
 
 __all__ = ["activation_maps", "filters"]
 
@@ -16,7 +16,8 @@ def activation_maps(maps, sparsity=None, channels=16, title="Activation maps"):
     maps: {layer: {moment: array (h, w, channels)}}, the same moments for each layer
     sparsity: {layer: {moment: share of zeros}}, over as many images as one likes, written below each mosaic
     channels: most channels to show: those with the most to say at the last moment, the same ones in all columns
-    Each channel is drawn from 0 (black) to the largest value that it or another of its mosaic has (white).
+    Each channel is drawn from 0 (black) to the largest value that it or another of its mosaic has (pale yellow); what is not
+    finite is white.
     Raises ValueError where there is nothing to draw or a layer's maps have not three axes.
 
     >>> figure = activation_maps({"1": {"epoch 0": np.ones((6, 6, 4)), "epoch 8": np.ones((6, 6, 4))}},
@@ -35,7 +36,7 @@ def activation_maps(maps, sparsity=None, channels=16, title="Activation maps"):
         line[0].set_ylabel(f"layer {layer}", fontsize=TICK_SIZE)
         for axes, moment in zip(line, moments):
             pictures = np.moveaxis(np.asarray(found[moment])[..., chosen], -1, 0)
-            axes.imshow(mosaic(pictures), cmap="magma", vmin=0, vmax=max(pictures.max(), 1e-12), interpolation="nearest")
+            axes.imshow(mosaic(pictures), cmap="magma", vmin=0, vmax=largest(pictures), interpolation="nearest")
             axes.spines[:].set_visible(False)
             if sparsity is not None:
                 axes.set_xlabel(f"{100 * sparsity[layer][moment]:.0f} % zeros", fontsize=TICK_SIZE)
@@ -57,7 +58,7 @@ def filters(weights, title="Filters of the first layer"):
     if weights.ndim != 4:
         raise ValueError(f"filters: expected weights (kh, kw, in, out) of a 2-D convolution, got shape {weights.shape}")
     height, width, inputs, count = weights.shape
-    most = max(abs(weights).max(), 1e-12)
+    most = largest(abs(weights))
     figure, ((axes,),) = new_grid(1, 1, title, cell=6.5)
     if inputs == 3:
         picture = mosaic(np.moveaxis(weights, -1, 0) / (2 * most) + 0.5, empty=1.0)

@@ -1,25 +1,32 @@
 """Images beside what a network makes of them: where it looks, what it would like to see, what it answers."""
+import textwrap
+
 import numpy as np
 
-from nanoemo.viz.style import BLUE, GREY, ORANGE, TICK_SIZE, check_images, check_shares, new_grid, remove_box, show_image
+from nanoemo.viz.style import (BLUE, GREY, ORANGE, TICK_SIZE, check_images, check_shares, largest, new_grid, remove_box,
+                               shortened, show_image)
 
 __all__ = ["dreams", "grad_cam", "saliency", "samples"]
+
+ACROSS = 8              # images in a row
+NAME = 14               # letters of a class's name beside its bar
 
 
 def saliency(images, maps, captions, title="Saliency"):
     """Figure with a column an image; below it how much each pixel moves the score (`nanoemo.interpret.saliency`).
 
     images: (N, H, W, 1) or (N, H, W, 3), uint8 or floats in 0 … 1; maps: (N, H, W); captions: a text an image
-    Each map is drawn from 0 (black) to its own largest value (white). Raises ValueError where shapes do not fit together.
+    Each map is drawn from 0 (black) to its own largest value (pale yellow); what is not finite is white. Raises ValueError where
+    shapes do not fit together.
 
     >>> figure = saliency(np.zeros((2, 8, 8, 1)), np.ones((2, 8, 8)), ["sad", "happy"])
     >>> [axes.get_title() for axes in figure.axes]
     ['sad', 'happy', '', '']
     """
     images, maps = _checked("saliency", images, maps, captions)
-    figure, grid = _beside(images, captions, ("image", "saliency"), title)
-    for axes, found in zip(grid[1], maps):
-        axes.imshow(found, cmap="magma", vmin=0, vmax=max(found.max(), 1e-12))
+    figure, below = _beside(images, captions, ("image", "saliency"), title)
+    for axes, found in zip(below, maps):
+        axes.imshow(found, cmap="magma", vmin=0, vmax=largest(found))
     return figure
 
 
@@ -34,11 +41,11 @@ def grad_cam(images, maps, captions, title="Grad-CAM"):
     ['image', '', 'Grad-CAM', '']
     """
     images, maps = _checked("grad_cam", images, maps, captions)
-    figure, grid = _beside(images, captions, ("image", "Grad-CAM"), title)
+    figure, below = _beside(images, captions, ("image", "Grad-CAM"), title)
     height, width = images.shape[1:3]
-    for axes, image, found in zip(grid[1], images, maps):
+    for axes, image, found in zip(below, images, maps):
         show_image(axes, image)
-        axes.imshow(found, cmap="turbo", alpha=0.5, vmin=0, vmax=max(found.max(), 1e-12), interpolation="bilinear",
+        axes.imshow(found, cmap="turbo", alpha=0.5, vmin=0, vmax=largest(found), interpolation="bilinear",
                     extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     return figure
 
@@ -54,8 +61,8 @@ def dreams(images, dreamt, captions, title="DeepDream"):
     ['image', '', 'dream', '']
     """
     images, dreamt = _checked("dreams", images, dreamt, captions)
-    figure, grid = _beside(images, captions, ("image", "dream"), title)
-    for axes, picture in zip(grid[1], check_images("dreams", dreamt)):
+    figure, below = _beside(images, captions, ("image", "dream"), title)
+    for axes, picture in zip(below, check_images("dreams", dreamt)):
         show_image(axes, picture)
     return figure
 
@@ -80,17 +87,18 @@ def samples(images, probabilities, labels, classes, title="Predictions"):
         raise ValueError(f"samples: there is no class number {unknown[0]}; labels run from 0 to {len(classes) - 1}")
     across = min(3, len(images))
     rows = -(-len(images) // across)
-    figure, grid = new_grid(rows, 2 * across, title, cell=2.2)
+    figure, grid = new_grid(rows, 2 * across, title, cell=max(2.2, 0.2 * len(classes)))
     for axes in grid.flat[2 * len(images):]:
         axes.set_visible(False)
     for number, (image, shares) in enumerate(zip(images, probabilities)):
         picture, bars = grid.flat[2 * number:2 * number + 2]
         truth = None if labels is None else labels[number]
         show_image(picture, image)
-        picture.set_title("" if truth is None else classes[truth], fontsize=TICK_SIZE)
+        picture.set_title("" if truth is None else shortened(classes[truth], NAME), fontsize=TICK_SIZE)
         _draw_bars(bars, shares, classes, truth)
     if labels is not None:
-        figure.supxlabel("blue: the true class; orange: the network's answer where it is another", fontsize=TICK_SIZE)
+        legend = "blue: the true class; orange: the network's answer where it is another"
+        figure.supxlabel(textwrap.fill(legend, int(9 * figure.get_figwidth())), fontsize=TICK_SIZE)
     return figure
 
 
@@ -98,7 +106,7 @@ def _draw_bars(axes, shares, classes, truth):
     answer = int(np.argmax(shares))
     colors = [BLUE if k == (answer if truth is None else truth) else ORANGE if k == answer else GREY for k in range(len(classes))]
     axes.barh(range(len(classes)), 100 * shares, color=colors, height=0.75)
-    axes.set_yticks(range(len(classes)), classes, fontsize=TICK_SIZE - 2)
+    axes.set_yticks(range(len(classes)), [shortened(name, NAME) for name in classes], fontsize=TICK_SIZE - 2)
     axes.invert_yaxis()
     for row, share in enumerate(shares):
         axes.text(100 * share + 2, row, f"{100 * share:.0f}", va="center", fontsize=TICK_SIZE - 3)
@@ -109,14 +117,18 @@ def _draw_bars(axes, shares, classes, truth):
 
 
 def _beside(images, captions, labels, title):
-    """A grid of two rows, the images in the first, with captions above them."""
-    figure, grid = new_grid(2, len(images), title, cell=1.9)
-    for axes, image, caption in zip(grid[0], images, captions):
+    """(a figure of the images with captions above them, the empty axes below each); in pairs of rows, where there are many."""
+    across = min(ACROSS, len(images))
+    figure, grid = new_grid(2 * -(-len(images) // across), across, title, cell=1.9, below=0.2)
+    above, below = grid[::2].ravel(), grid[1::2].ravel()
+    for axes, image, caption in zip(above, images, captions):
         show_image(axes, image)
         axes.set_title(caption, fontsize=TICK_SIZE)
-    for axes, label in zip(grid[:, 0], labels):
-        axes.set_ylabel(label, fontsize=TICK_SIZE)
-    return figure, grid
+    for row, axes in enumerate(grid[:, 0]):
+        axes.set_ylabel(labels[row % 2], fontsize=TICK_SIZE)
+    for axes in (*above[len(images):], *below[len(images):]):
+        axes.set_visible(False)
+    return figure, below[:len(images)]
 
 
 def _checked(name, images, others, captions):

@@ -86,6 +86,24 @@ def as_pictures(name, images):
     return np.clip(images, 0, 1)
 
 
+def shortened(name, most):
+    """A class's name in at most so many letters, the last of them … where some are left out.
+
+    >>> shortened("happy", 14), shortened("sadly disgusted and angry", 14)
+    ('happy', 'sadly disgust…')
+    """
+    return name if len(name) <= most else name[:most - 1].rstrip() + "…"
+
+
+def largest(values):
+    """The largest of the numbers that are finite; a little above 0 where none is more. For the upper end of a scale.
+
+    >>> largest([0.5, np.nan, np.inf]), largest([0.0])
+    (0.5, 1e-12)
+    """
+    return float(np.max(values, where=np.isfinite(values), initial=1e-12))
+
+
 def check_shares(name, values):
     """`values` as an array of floats; ValueError, in the name of a figure, where one is not in 0 … 1. None becomes NaN.
 
