@@ -17,7 +17,7 @@ def write_anew(folder):
     """The page in `folder`, of the same command as before."""
     command = re.search("^Written by `(.*)`", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
     name = command.split()[2]
-    return write_page(folder, paper(SPEECH[name] if "--speech" in command else name), command, "--quick" in command)
+    return write_page(folder, paper(SPEECH[name] if "--speech" in command else name), command)
 
 
 if __name__ == "__main__":

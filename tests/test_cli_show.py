@@ -145,6 +145,16 @@ def test_activations_are_those_of_each_snapshot(trained, capsys, drawn):
         assert axes.get_xlabel() == f"{100 * interpret.sparsity(found):.0f} % zeros"
 
 
+def test_a_run_that_can_be_resumed_knows_that_it_keeps_snapshots(data, tmp_path, monkeypatch):
+    """However soon after its config.json it is killed."""
+    def killed(self, folder):
+        raise MemoryError("killed")
+
+    monkeypatch.setattr(Experiment, "begin", killed)
+    assert main(["train", MODEL, "--data", str(data), "--batch-size", "7", "--snapshots", "--out", str(tmp_path / "run")]) != 0
+    assert (tmp_path / "run" / "snapshots").is_dir()
+
+
 def test_the_trained_network_is_among_the_snapshots(trained, tmp_path, capsys, drawn):
     """Also where its epoch is no power of two."""
     folder = tmp_path / "run"

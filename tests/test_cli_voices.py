@@ -151,6 +151,7 @@ def test_a_clip_that_cannot_be_used_is_said_and_does_not_stop_the_run(capsys):
     (["chater.lstm", "--data", "savee", "--features", "mfcc"],
      r"reads arrays of shape \(162, 1\), but features mfcc of a clip have"),
     (["chater.lstm", "--features", "hog"], r"shape \(162, 1\), but images have the shape \(height, width, channels\)"),
+    (["chater.lstm", "--subtract-mean"], "subtract_mean is true, but chater.lstm listens: .*; leave it out"),
     (["chater.lstm", "--features", "mffc"], "features is 'mffc'; expected one of hog, vector162, mfcc, log_mel"),
     (["njoku.cnn", "--data", "savee"], "84 files, such as DC_a01.wav.*these are recordings: .* chater.lstm"),
 ])

@@ -82,9 +82,20 @@ def test_bad_ways_to_divide(films, how, error, message):
         data.divide(films, how)
 
 
+def test_the_note_is_of_what_the_limit_leaves(films):
+    with pytest.warns(UserWarning, match="on both sides"):
+        splits = data.divide(films, "random", limit=150)
+    test = splits["test"]
+    known = len(test) - int(data.unseen(splits["train"], test)["sequence"].sum())
+    assert len(splits["train"]) == 150 and 0 < known < len(test) <= 150
+    assert f"Of {len(test)} test images {known} are of a sequence that is also trained on" in test.note
+
+
 def test_too_little_to_divide(films):
-    with pytest.raises(DataError, match="2 subjects cannot be divided .* none would be left for test"):
+    with pytest.raises(DataError, match="2 subjects cannot be divided .* none would be left for test; .*: --split-by random"):
         data.divide(films.subset(slice(30)))
+    with pytest.raises(DataError, match="^1 subject cannot be divided"):
+        data.divide(films.subset(slice(15)))
     bare = ImageSet(films.images[:2], films.labels[:2], films.class_names)
     with pytest.raises(DataError, match="2 images cannot be divided"):
         data.divide(bare)

@@ -15,6 +15,8 @@ from nanoemo import Tensor, data, no_grad, ops, viz
 from nanoemo.cli import main
 from nanoemo.data import drawn_faces
 from nanoemo.data.photo import gray as to_gray
+from nanoemo.data.pictures import read_set
+from nanoemo.data.source import open_source
 from nanoemo.recognition import Recognizer
 from nanoemo.training import Experiment, RunFolder, Settings, checkpoint
 
@@ -82,6 +84,19 @@ def test_each_face_has_its_own_answer(tiny_run, monkeypatch):
 def test_of_a_whole_picture_the_square_about_its_centre_is_taken(tiny_run, height, width):
     found, = Recognizer(tiny_run)(astronaut()[:height, :width], whole=True)
     assert found.face[:4] == (width / 2, height / 2, 30, 0)
+
+
+def test_a_whole_picture_is_read_as_pictures_to_train_on_are(tiny_run, tmp_path, rng):
+    """So `predict --whole` gives what `evaluate` counts."""
+    (tmp_path / "mine" / "happy").mkdir(parents=True)
+    for number, size in enumerate(((50, 70), (70, 50), (150, 150), (48, 48), (20, 30))):
+        Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8)).save(tmp_path / "mine" / "happy" / f"{number}.png")
+    with open_source(tmp_path / "mine") as source:
+        names = sorted(source.names)
+        images = read_set(source, names, (48, 48, 1), ["happy"] * 5, ("happy",)).images
+    recognizer = Recognizer(tiny_run)
+    rows = [list(recognizer(tmp_path / "mine" / name, whole=True)[0].probabilities.values()) for name in names]
+    np.testing.assert_allclose(rows, recognizer.probabilities(images), atol=1e-6)
 
 
 def test_a_network_for_gray_pictures_is_shown_the_gray_of_all_colours(tiny_run):

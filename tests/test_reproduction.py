@@ -68,7 +68,7 @@ def test_the_page_outlives_the_runs(small):
     assert main(["reproduce", "small", "--quick", "--data", str(small.csv)]) == 0
     page = (small.folder / "README.md").read_text()
     shutil.rmtree(small.folder / "runs" / "second")
-    assert write_page(small.folder, small.paper, "nanoemo reproduce small --data small.csv --quick", True).read_text() == page
+    assert write_page(small.folder, small.paper, "nanoemo reproduce small --data small.csv --quick").read_text() == page
     for path in (small.folder / "results").iterdir():
         assert str(small.csv.parent) not in path.read_text()
 
@@ -82,6 +82,34 @@ def test_a_damaged_result_is_named(small, content, message):
     (small.folder / "results" / "second.json").write_text(content)
     with pytest.raises(ValueError, match=message):
         write_page(small.folder, small.paper, "nanoemo")
+
+
+def test_a_kept_result_is_neither_made_anew_nor_written_over(small, capsys):
+    arguments = ["reproduce", "small", "--quick", "--data", str(small.csv), "--only", "second"]
+    assert main(arguments) == 0
+    shutil.rmtree(small.folder / "runs")
+    before = {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()}
+    assert main(arguments) == 0
+    assert "second.json: done before; without this file it is trained anew" in capsys.readouterr().out
+    for other, message in ((["--seed", "5"], "seed 0, not 5"), (["--epochs", "1"], "epochs 2, not 1")):
+        assert main([*arguments, *other]) == 2
+        assert f"second.json is of a run with {message}, and would be written over" in capsys.readouterr().err
+    assert main(["reproduce", "small", "--quick", "--out", str(small.folder), "--only", "second"]) == 2
+    assert "drawn False, not True" in capsys.readouterr().err
+    assert main(["reproduce", "small", "--data", str(small.csv), "--out", str(small.folder), "--only", "second"]) == 2
+    assert "limit 700, not None" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()}
+    (small.folder / "results" / "plain-first.json").write_text("{")
+    assert main(arguments) == 2 and "plain-first.json: not readable as JSON" in capsys.readouterr().err
+
+
+def test_rows_of_quick_runs_are_called_so_among_others(small):
+    data = ["--data", str(small.csv), "--out", str(small.folder)]
+    assert main(["reproduce", "small", "--quick", *data, "--only", "second"]) == 0
+    page = small.folder / "README.md"
+    assert "**Quick runs: few epochs on at most 700 images" in page.read_text()
+    assert main(["reproduce", "small", *data, "--epochs", "1", "--only", "plain, first"]) == 0
+    assert "**Quick runs (second): few epochs on at most 700 images" in page.read_text()
 
 
 def test_what_is_done_is_kept(small, capsys):

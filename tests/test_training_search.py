@@ -327,6 +327,7 @@ def test_a_search_that_is_done_is_told_again(tmp_path, capsys):
     (["--lr", "1e-3", "--jobs", "0"], "--jobs is 0"), (["--vary", "stages=true"], "cannot be searched in stages"),
     (["--vary", "augment=none,non"], "unknown 'non'"),
     (["--vary", "split_by=random,subject"], "split_by: this decides what is loaded"),
+    (["--vary", "image_shape=24x24,48x48"], "image_shape: this decides what is loaded"),
     (["--resume", "nowhere"], "begun with; leave model, ")])
 def test_bad_words_end_in_one_line(tmp_path, capsys, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)

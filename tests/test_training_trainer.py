@@ -344,6 +344,9 @@ def test_paper_settings_are_the_defaults():
     drawn = Settings.from_recipe("njoku.cnn")
     assert (drawn.epochs, drawn.augment, drawn.data) == (5, "", None)
     assert Settings.from_recipe("alizadeh.shallow", data="x").subtract_mean
+    hears = Settings.from_recipe("alizadeh.shallow", data="x", features="log_mel")
+    assert (hears.augment, hears.subtract_mean) == ("", False), "the recipe's are of images"
+    assert Settings.from_recipe("alizadeh.shallow", data="x", features="log_mel", augment="noise").augment == "noise"
 
 
 def test_each_epoch_trains_in_training_mode_and_in_an_order_of_its_own():

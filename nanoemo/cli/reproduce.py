@@ -25,7 +25,7 @@ def add_arguments(parser):
 def run(args):
     from nanoemo.data import DataError
     from nanoemo.reproduction import noun, paper, trial_settings, write_page
-    from nanoemo.reproduction.results import run_path
+    from nanoemo.reproduction.results import done_before, kept, result_path, run_path
     from nanoemo.training import carry_out, catch_interrupt
     from nanoemo.training.progress import counted
     from nanoemo.training.run_data import load_divided
@@ -48,12 +48,17 @@ def run(args):
                 load_divided(settings)                          # not to learn hours later that the last trial cannot be
         except DataError as error:
             raise DataError(f"the trials of {name} are on {chosen.data}, and cannot be made with this --data: {error}") from None
+        for trial in chosen.trials:
+            kept(folder, trial)                                 # nor that the page cannot be written
+        done = [trial for trial, settings in plan.values() if done_before(folder, trial, settings)]
         for trial, settings in plan.values():
             _say(f"\n{trial.name}: {settings.model}, {counted(settings.epochs, 'epoch')}")
-            if not carry_out(settings, run_path(folder, trial), stop, _say):
+            if trial in done:
+                _say(f"{result_path(folder, trial)}: done before; without this file it is trained anew")
+            elif not carry_out(settings, run_path(folder, trial), stop, _say):
                 _say("stopped, and all is saved; the same command goes on")
                 return STOPPED
-            page = write_page(folder, chosen, _command(args), args.quick)
+            page = write_page(folder, chosen, _command(args))
     _say(f"\npage: {page}")
     return 0
 

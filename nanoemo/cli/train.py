@@ -107,9 +107,9 @@ def run(args):
     with folder, catch_interrupt() as stop:
         if args.resume:
             say(f"resuming {folder.path}: {experiment.resume(folder)}")
-        experiment.begin(folder)
         if args.snapshots:
-            folder.snapshots_path.mkdir(exist_ok=True)      # where it is, they are kept, in a resumed run too
+            folder.snapshots_path.mkdir(exist_ok=True)      # where it is, they are kept, in a resumed run too: so before all else
+        experiment.begin(folder)
         try:
             done = experiment.run(folder, progress(), stop, args.save_every, say)
         except KeyboardInterrupt:
@@ -225,6 +225,8 @@ def _introduce(experiment, folder, args):
     say(f"{about['noun']}: {counts}; {'×'.join(map(str, about['image_shape']))}, {len(about['classes'])} classes")
     if about["note"]:
         say(about["note"])
+    if settings.image_shape and len(set(about["image_shape"][:2])) > 1:
+        say("these images are not square, but faces are cut out as squares: `nanoemo predict` and `webcam` cannot use this run")
     if about["drawn"]:
         paper = models.recipe(settings.model).epochs
         say(f"{about['name']}: --data PATH trains on real ones")

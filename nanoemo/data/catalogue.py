@@ -79,7 +79,7 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
     splits = faces.drawn_splits(seed) if path is None else _read(path, tuple(image_shape))
     if "all" in splits:
         try:
-            splits = divide(splits["all"], split_by, seed)
+            splits = divide(splits["all"], split_by, seed, limit)
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
     elif split_by:

@@ -53,7 +53,8 @@ def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
     else:
         try:
             clips = _read_all(path)
-            splits = divide(with_copies(clips, changes), "random", seed) if copies_first else divide(clips, split_by, seed)
+            splits = (divide(with_copies(clips, changes), "random", seed, limit) if copies_first
+                      else divide(clips, split_by, seed, limit))
         except DataError as error:
             raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     warn_of_untrained(splits)
@@ -179,6 +180,11 @@ def combine(sets, names=None):
 
 def _combined_groups(sets):
     """{"subject": names}, where every set tells the subject."""
-    if not all("subject" in clips.groups for clips in sets):
+    telling, silent = ([clips.name for clips in sets if ("subject" in clips.groups) == tells] for tells in (True, False))
+    if telling and silent:
+        warnings.warn(f"{', '.join(telling)} tells who speaks, {', '.join(silent)} does not, so the clips cannot be divided by "
+                      "speaker; at random, speakers of the test set are also trained on, and the accuracy will be too good",
+                      stacklevel=3)
+    if silent:
         return {}
     return {"subject": np.concatenate([[f"{clips.name} {name}" for name in clips.groups["subject"]] for clips in sets])}

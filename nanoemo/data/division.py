@@ -19,7 +19,7 @@ HELD_OUT_SHARE, HELD_OUT_SEED = 0.1, 2013
 HELD_OUT = f"validation is {HELD_OUT_SHARE:.0%} of each class of the folder train, drawn with a fixed seed."
 
 
-def divide(images, split_by="", seed=0):
+def divide(images, split_by="", seed=0, limit=None):
     """The splits of an ImageSet, `SHARES` of the images of each class as nearly as can be; or of a ClipSet, of the clips.
 
     split_by:
@@ -27,6 +27,7 @@ def divide(images, split_by="", seed=0):
         "sequence" or "subject", a key of `images.groups`: images of one group fall to one split;
         "subject=KA": subject KA is the test set, the others are divided by subject into training and validation;
         "": by subject, where the set does not tell that by sequence, where not that either at random
+    limit: how many each split is cut down to, the classes in turn (`ImageSet.take`); None for all
 
     Warns where a random division puts images of one sequence on both sides, and the splits' note says so. Raises
     ValueError for a `split_by` that is none of these, DataError where the set is too small or has no such group.
@@ -49,8 +50,13 @@ def divide(images, split_by="", seed=0):
     splits = {split: images.subset(places == split) for split in SHARES}
     empty = [split for split, part in splits.items() if not len(part)]
     if empty:
-        what = f"{len(images)} {images.NOUN}" if group == "random" else f"{len(set(units))} {group}s"
-        raise DataError(f"{what} cannot be divided into {', '.join(SHARES)}: none would be left for {empty[0]}")
+        many = len(images) if group == "random" else len(set(units))
+        what = images.NOUN if group == "random" else f"{group}s"
+        remedy = "" if group == "random" else "; divide by something else: --split-by random"
+        raise DataError(f"{many} {what if many > 1 else what[:-1]} cannot be divided into {', '.join(SHARES)}: none would be "
+                        f"left for {empty[0]}{remedy}")
+    if limit is not None:
+        splits = {split: part.take(limit, seed) for split, part in splits.items()}
     notes = images.note, _described(splits, group, one_out, seed), _on_both_sides(splits, group)
     note = " ".join(filter(None, notes))
     return {split: replace(part, note=note, name=f"{images.name} {split}".strip()) for split, part in splits.items()}

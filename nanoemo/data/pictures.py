@@ -77,14 +77,24 @@ def read_set(source, names, image_shape, classes, class_names, groups=None):
 
 def _read_one(source, name, image_shape):
     """(uint8 (H, W, C), (width, height) of the file)."""
+    with opened(source, name) as file:
+        return fitted(upright(file), image_shape), file.size
+
+
+def fitted(picture, image_shape):
+    """A picture, Pillow's or an array uint8 (H, W, 3), cropped about its centre to the proportions asked for, and resized.
+
+    >>> fitted(np.full((30, 40, 3), 7, np.uint8), (2, 2, 1)).ravel().tolist()
+    [7, 7, 7, 7]
+    """
     from PIL import Image, ImageOps
 
     height, width, channels = image_shape
-    with opened(source, name) as file:
-        picture = upright(file).convert("L" if channels == 1 else "RGB")
-        if picture.size != (width, height):
-            picture = ImageOps.fit(picture, (width, height), method=Image.Resampling.LANCZOS)
-        return np.asarray(picture).reshape(image_shape), file.size
+    picture = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.size != (width, height):
+        picture = ImageOps.fit(picture, (width, height), method=Image.Resampling.LANCZOS)
+    return np.asarray(picture).reshape(image_shape)
 
 
 def upright(picture):

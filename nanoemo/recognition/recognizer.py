@@ -6,6 +6,7 @@ import numpy as np
 
 from nanoemo import data, features
 from nanoemo.data.photo import gray
+from nanoemo.data.pictures import fitted
 from nanoemo.recognition.trained import Trained
 from nanoemo.training.preparation import input_shape, preparation
 
@@ -54,7 +55,7 @@ class Recognizer(Trained):
         height, width, _ = self.example_shape
         if height != width:
             raise ValueError(f"{folder.path}: its network reads images of {height}×{width} pixels, but a face is cut out as a "
-                             "square")
+                             "square; train one with a square --image-shape, or judge this one's pictures by `nanoemo evaluate`")
         extract = features.BY_NAME[settings.features] if settings.features else None
         self.prepare = data.Compose(preparation(folder.mean_image() if settings.subtract_mean else None, extract))
         return input_shape(self.example_shape, extract)
@@ -72,8 +73,11 @@ class Recognizer(Trained):
         if not faces:
             return []
         size, _, channels = self.example_shape
-        tones = gray(picture) if channels == 1 else picture
-        crops = np.stack([data.crop_face(tones, face, size) for face in faces])
+        if whole:                               # as pictures to train on and to be judged by are read
+            crops = fitted(np.ascontiguousarray(picture), self.example_shape)[None]
+        else:
+            tones = gray(picture) if channels == 1 else picture
+            crops = np.stack([data.crop_face(tones, face, size) for face in faces])
         return [Recognized(face, dict(zip(self.classes, row.tolist())))
                 for face, row in zip(faces, self.probabilities(crops))]
 

@@ -7,7 +7,7 @@ import textwrap
 from nanoemo import models
 from nanoemo.files import write_file
 from nanoemo.reproduction.results import FIGURES, JUDGED, figure_path, kept
-from nanoemo.reproduction.trials import QUICK_LIMIT, noun
+from nanoemo.reproduction.trials import noun
 from nanoemo.training.progress import counted, duration
 
 __all__ = ["write_page"]
@@ -33,7 +33,7 @@ judged: the best on the validation set. "difference" is ours less the paper's, i
 """
 
 
-def write_page(folder, paper, command, quick=False):
+def write_page(folder, paper, command):
     """Write README.md of `paper` (a `Paper`) into `folder`, from folder/runs/<trial>, or, of runs that are there no longer,
     from folder/results and folder/figures; returns its path.
 
@@ -41,7 +41,7 @@ def write_page(folder, paper, command, quick=False):
     """
     results = [(trial, kept(folder, trial)) for trial in paper.trials]
     done = [(trial, result) for trial, result in results if result]
-    page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, [result for _, result in done], quick),
+    page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, done),
                        reading=textwrap.fill(paper.reading, WIDTH), outcome=_outcome(results), settings=_settings(done),
                        details="\n\n".join(_detail(folder, trial, result) for trial, result in done))
     path = folder / "README.md"
@@ -49,10 +49,13 @@ def write_page(folder, paper, command, quick=False):
     return path
 
 
-def _warnings(paper, results, quick):
-    lines, kind = [], noun(paper.trials[0])
+def _warnings(paper, done):
+    lines, results, kind = [], [result for _, result in done], noun(paper.trials[0])
+    quick = [(trial.name, result.settings["limit"]) for trial, result in done if result.settings["limit"] is not None]
     if quick:
-        lines.append(f"**Quick runs: few epochs on at most {QUICK_LIMIT[kind]} {kind} of each split. They show that everything "
+        which = "" if len(quick) == len(done) else f" ({', '.join(name for name, _ in quick)})"
+        most = max(limit for _, limit in quick)
+        lines.append(f"**Quick runs{which}: few epochs on at most {most} {kind} of each split. They show that everything "
                      "runs; their figures mean nothing.**")
     names = {result.data["name"] for result in results}
     if any(result.data["drawn"] for result in results):

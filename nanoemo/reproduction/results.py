@@ -3,19 +3,19 @@
 They stay when the run, with its weights, is thrown away, so that a page can be written anew without training anew.
 """
 import math
-import shutil
 from dataclasses import asdict, dataclass, fields
 
-from nanoemo.files import read_json, write_json
+from nanoemo.files import read_json, write_file, write_json
 from nanoemo.training import RunFolder, Settings
 from nanoemo.training.evaluation import read_table
 from nanoemo.training.recorder import best_epoch
 
-__all__ = ["FIGURES", "Result", "keep", "kept", "run_path"]
+__all__ = ["FIGURES", "JUDGED", "Result", "done_before", "figure_path", "keep", "kept", "result_path", "run_path"]
 
 JUDGED = "validation", "test"
 FIGURES = "loss", "accuracy", "confusion"
-SETTINGS = "model", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "augment", "seed", "stages", "fine_tuning"
+SETTINGS = ("model", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "augment", "limit", "seed", "stages",
+            "fine_tuning")
 DATA = "name", "drawn", "note", "images"
 
 
@@ -69,10 +69,12 @@ class Result:
     @classmethod
     def load(cls, path):
         """From a file that `keep` wrote; ValueError that names it where it is none."""
-        values = read_json(path)
-        names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or values.keys() != names:
-            raise ValueError(f"{path}: not a result of `nanoemo reproduce`; remove the file, and the trial counts as not run")
+        try:
+            values = read_json(path)
+            if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
+                raise ValueError(f"{path}: not a result of `nanoemo reproduce`")
+        except ValueError as error:
+            raise ValueError(f"{error}; remove the file, and the trial counts as not run") from None
         return cls(**values)
 
 
@@ -94,19 +96,36 @@ def keep(folder, trial):
     for name in ("figures", "results"):
         (folder / name).mkdir(exist_ok=True)
     for kind, source in zip(FIGURES, sources):
-        shutil.copyfile(source, figure_path(folder, trial, kind))
-    write_json(_result_path(folder, trial), asdict(result))
+        write_file(figure_path(folder, trial, kind), source.read_bytes())
+    write_json(result_path(folder, trial), asdict(result))
 
 
 def kept(folder, trial):
     """The `Result` of a trial; None where it has not been run."""
     if RunFolder(run_path(folder, trial)).is_finished:
         keep(folder, trial)
-    path = _result_path(folder, trial)
+    path = result_path(folder, trial)
     return Result.load(path) if path.exists() else None
 
 
-def _result_path(folder, trial):
+def done_before(folder, trial, settings):
+    """Whether a trial's result is kept, and its run gone, so that there is nothing to do: the `Result`, or None.
+
+    Raises ValueError where what is kept has other settings, or more epochs: a run would take its place.
+    """
+    path = result_path(folder, trial)
+    if run_path(folder, trial).exists() or not path.exists():
+        return None
+    result = Result.load(path)
+    wanted = {**asdict(settings), "drawn": settings.data is None}
+    for name, value in {"drawn": result.data["drawn"], **result.settings}.items():
+        if name != "epochs" and wanted[name] != value or name == "epochs" and wanted[name] < value:
+            raise ValueError(f"{path} is of a run with {name} {value!r}, not {wanted[name]!r}, and would be written over; give "
+                             "another folder with --out, or move it away")
+    return result if result.settings["epochs"] == settings.epochs else None
+
+
+def result_path(folder, trial):
     return folder / "results" / f"{run_path(folder, trial).name}.json"
 
 

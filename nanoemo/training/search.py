@@ -53,7 +53,7 @@ class Search:
         if any(self.settings_of(number).stages for number in range(len(self.candidates))):      # this checks all values, too
             raise ValueError(f"search: each trial is one training, so {settings.model} cannot be searched in stages; train all "
                              "parts at once (stages false, --no-stages)")
-        settled = {"data", "limit", "split_by"} | ({"augment", "features"} if settings.listens else set())
+        settled = {"data", "limit", "split_by"} | ({"augment", "features"} if settings.listens else {"image_shape"})
         if settled & set(space):
             raise ValueError(f"search: {', '.join(sorted(settled & set(space)))}: this decides what is loaded, which is the same "
                              "for all candidates; make a search for each value")

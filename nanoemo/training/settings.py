@@ -123,7 +123,8 @@ class Settings:
         """The paper's settings for `model`, except those given in `wanted` (None means: as in the paper).
 
         On drawn faces and voices there are `DRAWN_EPOCHS` epochs without augmentation (each is drawn in a way of
-        its own), unless given. Raises ValueError for an unknown model.
+        its own), unless given; and without the recipe's for images where `features` let a model of images listen. Raises
+        ValueError for an unknown model, and for a mean image where there are no images.
 
         >>> Settings.from_recipe("njoku.cnn", data="fer2013.csv", lr=0.01).epochs
         100
@@ -134,7 +135,12 @@ class Settings:
                    "features", "stages")}
         if data is None:
             values.update(epochs=min(DRAWN_EPOCHS, recipe.epochs), augment="")
-        values.update({name: value for name, value in wanted.items() if value is not None})
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        if recipe.features not in features.OF_CLIPS and wanted.get("features") in features.OF_CLIPS:
+            values.update(augment="", subtract_mean=False)          # those are of images, and now it listens
+        values.update(wanted)
+        if wanted.get("subtract_mean") and values["features"] in features.OF_CLIPS:
+            raise ValueError(f"subtract_mean is true, but {model} listens: features of voices are standardised; leave it out")
         return cls(model=model, data=None if data is None else str(data), **values)
 
     @classmethod
