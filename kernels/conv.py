@@ -27,7 +27,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
-from nanoemo.kernels.fourier import fourier_correlate, fourier_suits, fourier_weight_gradient
+from nanoemo.kernels.fourier import fourier_correlate, fourier_gradients, fourier_suits
 from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.shapes import copy_with_border
 from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of
@@ -106,8 +106,11 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     """
     x, w, has_bias, strides, pads = cache
     dy = np.ascontiguousarray(dy)
-    dx = _input_gradient(dy, x.shape, w, strides, pads) if needs[0] else None
-    dw = _weight_gradient(dy, x, w.shape, strides, pads) if needs[1] else None
+    if fourier_suits(w.shape, strides, x.shape, dy.shape[1:3]) and not winograd_suits(w.shape, strides, len(x), dy.shape[1:3]):
+        dx, dw = fourier_gradients(dy, x, w, pads, needs[:2])
+    else:
+        dx = _input_gradient(dy, x.shape, w, strides, pads) if needs[0] else None
+        dw = _weight_gradient(dy, x, w.shape, strides, pads) if needs[1] else None
     db = _bias_gradient(dy) if has_bias and needs[2] else None
     return dx, dw, db
 
@@ -140,8 +143,6 @@ def _weight_gradient(dy, x, w_shape, strides, pads):
     images, height, width, channels = dy.shape
     if winograd_suits(w_shape, strides, images, (height, width)):
         return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
-    if fourier_suits(w_shape, strides, x.shape, (height, width)):
-        return fourier_weight_gradient(dy, x, w_shape, pads)
     blocks = _blocks(images, height, width, w_shape, x.itemsize)
 
     def work(group):

@@ -9,7 +9,7 @@ window alone (the convolution theorem). In two dimensions, with X, W and Y the w
 conj since this is a correlation: the window is not turned round. However large the window, there are P·Q products for a pair
 of channels; half of them, since for real numbers X[−f] = conj(X[f]). P = H' + kh − 1 rows are those that the H' rows of
 outputs look at, so what lies beyond the repetition's edge is never seen. The padding costs nothing: waves of zeros are zero.
-The gradient of the weights is a correlation, too, of x with dy:  dW[f, c, o] = Σ over images of X[f, c] · conj(dY[f, o]).
+Backward it is the same: dX[f, c] = Σ over o of dY[f, o] · W[f, c, o],  dW[f, c, o] = Σ over images of X[f, c] · conj(dY[f, o]).
 
 From numbers to waves and back: the discrete Fourier transform, F[f, t] = e^(−2πi·f·t/P), along one axis and then the other.
 The fast transform (FFT) needs fewer multiplications, but for some sixty points a matrix product, which runs at the processor's
@@ -35,7 +35,7 @@ from nanoemo.kernels.conv_checks import output_shape
 from nanoemo.kernels.memory import aligned, workspace
 from nanoemo.kernels.threads import image_blocks, parallel, row_blocks, sum_of
 
-__all__ = ["fourier_correlate", "fourier_suits", "fourier_weight_gradient"]
+__all__ = ["fourier_correlate", "fourier_gradients", "fourier_suits"]
 
 BLOCK_BYTES = 1 << 20       # of the frequencies of a block of images
 LEAST_TAPS = 5              # of the window along each axis
@@ -74,7 +74,7 @@ def fourier_correlate(x, w, b, pads):
         at_frequencies = _to_frequencies(x[images], period, _origin(pads), partial(workspace, "fourier inputs"))
         products = workspace("fourier products", (*at_frequencies.shape[:2], 2 * channels), x.dtype)
         np.matmul(at_frequencies, weights, out=products)
-        _from_frequencies(products, period, y[images])
+        _from_frequencies(products, period, (0, 0), y[images])
         if b is not None:
             y[images] += b
 
@@ -82,30 +82,44 @@ def fourier_correlate(x, w, b, pads):
     return y
 
 
-def fourier_weight_gradient(dy, x, w_shape, pads):
-    """dw: at each frequency x times conj(dy), summed over the images; then back to the window. Stride 1."""
+def fourier_gradients(dy, x, w, pads, needs):
+    """(dx, dw) with stride 1, None for one that `needs`, a pair, does not ask for.
+
+    At each frequency dx is dy times w, summed over its channels; dw is x times conj(dy), summed over the images.
+    """
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
+    period = _period(dy.shape[1:3], w.shape)
+    weights = _weights_at_frequencies(w, period).transpose(0, 2, 1) if needs[0] else None       # of the product without conj
+    dx = np.empty_like(x) if needs[0] else None
+
+    def work(images):
+        dy_at = _to_frequencies(dy[images], period, (0, 0), aligned if needs[1] else partial(workspace, "fourier inputs"))
+        if needs[0]:
+            products = workspace("fourier products", (*dy_at.shape[:2], 2 * x.shape[3]), x.dtype)
+            np.matmul(dy_at, weights, out=products)
+            _from_frequencies(products, period, _origin(pads), dx[images])
+        return (_to_frequencies(x[images], period, _origin(pads), aligned), dy_at) if needs[1] else None
+
+    blocks = parallel(work, _blocks(len(x), period, max(w.shape[2:]), x.dtype))
+    return dx, _weight_gradient(blocks, period, w.shape) if needs[1] else None
+
+
+def _weight_gradient(blocks, period, w_shape):
+    """dw from the frequencies of x and dy, a pair for each block of images."""
     kh, kw, inputs, channels = w_shape
-    period = _period(dy.shape[1:3], w_shape)
-    count = _frequencies(period)
-
-    def transform(images):
-        return (_to_frequencies(x[images], period, _origin(pads), aligned).transpose(0, 2, 1),
-                _to_frequencies(dy[images], period, (0, 0), aligned))
-
-    blocks = parallel(transform, _blocks(len(x), period, max(inputs, channels), x.dtype))
-    dw_at = aligned((count, inputs, channels, 2), x.dtype)
+    dtype = blocks[0][0].dtype
+    dw_at = aligned((_frequencies(period), inputs, channels, 2), dtype)
 
     def work(some):
-        total = sum_of([np.matmul(x_at[some], dy_at[some]) for x_at, dy_at in blocks])
+        total = sum_of([np.matmul(x_at[some].transpose(0, 2, 1), dy_at[some]) for x_at, dy_at in blocks])
         total = total.reshape(-1, inputs, 2, channels, 2)
         np.add(total[:, :, 0, :, 0], total[:, :, 1, :, 1], out=dw_at[some, ..., 0])         # (xr + i·xi) · (dr − i·di)
         np.subtract(total[:, :, 1, :, 0], total[:, :, 0, :, 1], out=dw_at[some, ..., 1])
 
-    parallel(work, row_blocks(count, 4 * dw_at[0].nbytes))
-    dw = np.empty((inputs, kh, kw, channels), x.dtype)
-    parallel(lambda part: _from_frequencies(dw_at[:, part].reshape(count, -1, 2 * channels), period, dw[part]),
-             _blocks(inputs, period, channels, x.dtype))
+    parallel(work, row_blocks(len(dw_at), 4 * dw_at[0].nbytes))
+    dw = np.empty((inputs, kh, kw, channels), dtype)
+    parallel(lambda part: _from_frequencies(dw_at[:, part].reshape(len(dw_at), -1, 2 * channels), period, (0, 0), dw[part]),
+             _blocks(inputs, period, channels, dtype))
     return np.ascontiguousarray(dw.transpose(1, 2, 0, 3))
 
 
@@ -168,10 +182,11 @@ def _to_frequencies(planes, period, origin, memory):
     return result
 
 
-def _from_frequencies(frequencies, period, out):
-    """The inverse of `_to_frequencies`, of what begins at row and column 0; writes `out` (n, h, w, c)."""
+def _from_frequencies(frequencies, period, origin, out):
+    """The inverse of `_to_frequencies`; writes `out` (n, h, w, c)."""
     n, h, w, c = out.shape
-    along_rows, along_columns = (matrices(size, length, 0, out.dtype) for size, length in zip(period, (h, w)))
+    along_rows, along_columns = (matrices(size, length, start, out.dtype)
+                                 for size, length, start in zip(period, (h, w), origin))
     half = len(along_rows.half) // 2
     turned = workspace("fourier columns", (w, half, n, c), along_columns.whole.dtype)
     waves = np.ascontiguousarray(frequencies).view(turned.dtype).reshape(period[1], -1)

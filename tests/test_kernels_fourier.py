@@ -42,7 +42,7 @@ def test_frequencies_are_those_of_the_fourier_transform(rng, period):
     found = found.view(complex).reshape(period[1], period[0] // 2 + 1, 3, 2).transpose(2, 1, 0, 3)
     np.testing.assert_allclose(found, np.fft.fft2(planes, axes=(1, 2))[:, :period[0] // 2 + 1], atol=1e-12)
     back = np.empty_like(planes)
-    fourier._from_frequencies(fourier._to_frequencies(planes, period, (0, 0), memory.aligned), period, back)
+    fourier._from_frequencies(fourier._to_frequencies(planes, period, (0, 0), memory.aligned), period, (0, 0), back)
     np.testing.assert_allclose(back, planes, atol=1e-13)
 
 
@@ -53,10 +53,18 @@ def test_blocks_of_every_size_agree(rng, monkeypatch):
     results = []
     for block_bytes in (1, 50_000, 10**9):
         monkeypatch.setattr(fourier, "BLOCK_BYTES", block_bytes)
-        results.append((fourier.fourier_correlate(x, w, None, pads), fourier.fourier_weight_gradient(dy, x, w.shape, pads)))
-    for y, dw in results[1:]:
-        np.testing.assert_allclose(y, results[0][0], atol=1e-12)
-        np.testing.assert_allclose(dw, results[0][1], atol=1e-11)
+        results.append((fourier.fourier_correlate(x, w, None, pads), *fourier.fourier_gradients(dy, x, w, pads, (True, True))))
+    for other in results[1:]:
+        for got, wanted in zip(other, results[0]):
+            np.testing.assert_allclose(got, wanted, atol=1e-11)
+
+
+@pytest.mark.parametrize("needs", [(True, False), (False, True), (False, False)])
+def test_only_the_gradients_that_are_asked_for(rng, needs):
+    x, w, dy = rng.standard_normal((3, 9, 9, 2)), rng.standard_normal((7, 7, 2, 3)), rng.standard_normal((3, 9, 9, 3))
+    both = fourier.fourier_gradients(dy, x, w, ((3, 3), (3, 3)), (True, True))
+    for got, wanted, asked in zip(fourier.fourier_gradients(dy, x, w, ((3, 3), (3, 3)), needs), both, needs):
+        assert np.array_equal(got, wanted) if asked else got is None
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
