@@ -89,6 +89,21 @@ def test_command_where_it_is_told_to_write_and_on_what_is_not_there(own, capsys)
     assert capsys.readouterr().err == "nanoemo data: error: onw: no such file or folder; did you mean own?\n"
 
 
+def test_data_of_one_person_are_shown_divided_at_random(tmp_path, monkeypatch, capsys, rng):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for number in range(21):
+        emotion = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")[number % 7]
+        picture = rng.integers(0, 255, (20, 20), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "mine" / f"KA.{emotion}{number // 7 + 1}.{number}.tiff")
+    assert main(["data", "inspect", "mine"]) == 0
+    said, warned = capsys.readouterr()
+    assert "dividing by sequence does not" in warned, "by subject cannot be done"
+    assert "1 subject cannot be divided into train, validation, test" in said and "--split-by random, as it is here" in said
+    assert said.splitlines()[-1].startswith("written to runs") and "contact_sheet.png" in said
+    assert main(["data", "inspect", "mine", "--split-by", "subject"]) == 2
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_contact_sheet(rng, channels):
     images = rng.integers(0, 256, (30, 8, 6, channels), dtype=np.uint8)

@@ -19,10 +19,18 @@ def run(args):
 
     from nanoemo import data
     from nanoemo.data import clips, inspection
+    from nanoemo.data.source import Undividable
     from nanoemo.files import write_file, write_json
 
     listens = args.path and clips.holds_recordings(args.path)
-    splits = (data.load_clips if listens else data.load)(args.path, seed=args.seed, split_by=args.split_by)
+    load = data.load_clips if listens else data.load
+    try:
+        splits = load(args.path, seed=args.seed, split_by=args.split_by)
+    except Undividable as error:
+        if args.split_by:
+            raise
+        print(f"{error}, as it is here\n")
+        splits = load(args.path, seed=args.seed, split_by="random")
     with warnings.catch_warnings(action="ignore"):      # they have been given already
         sets = clips.read_sets(args.path) if listens else None
     facts = inspection.inspect(splits, sets)

@@ -81,7 +81,7 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
         try:
             splits = divide(splits["all"], split_by, seed, limit)
         except DataError as error:
-            raise DataError(f"{path}: {error}") from error
+            raise type(error)(f"{path}: {error}") from error
     elif split_by:
         raise DataError(f"{path or 'drawn faces'}: comes divided into {', '.join(splits)}, so it is not divided by "
                         f"{split_by}; only data that come undivided are")

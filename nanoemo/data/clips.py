@@ -56,7 +56,7 @@ def load_clips(path=None, limit=None, seed=0, split_by="", changes=()):
             splits = (divide(with_copies(clips, changes), "random", seed, limit) if copies_first
                       else divide(clips, split_by, seed, limit))
         except DataError as error:
-            raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+            raise type(error)(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     warn_of_untrained(splits)
     if limit is not None:
         splits = {name: clips.take(limit, seed) for name, clips in splits.items()}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nanoemo.data.source import DataError
+from nanoemo.data.source import DataError, Undividable
 
 __all__ = ["HELD_OUT", "divide", "held_out", "leave_one_out", "unseen", "warn_of_untrained"]
 
@@ -30,7 +30,8 @@ def divide(images, split_by="", seed=0, limit=None):
     limit: how many each split is cut down to, the classes in turn (`ImageSet.take`); None for all
 
     Warns where a random division puts images of one sequence on both sides, and the splits' note says so. Raises
-    ValueError for a `split_by` that is none of these, DataError where the set is too small or has no such group.
+    ValueError for a `split_by` that is none of these, DataError where the set has no such group, and where it is too small
+    (Undividable).
 
     >>> from nanoemo.data import ImageSet
     >>> images = ImageSet(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 2, ("sad", "happy"),
@@ -53,7 +54,7 @@ def divide(images, split_by="", seed=0, limit=None):
         many = len(images) if group == "random" else len(set(units))
         what = images.NOUN if group == "random" else f"{group}s"
         remedy = "" if group == "random" else "; divide by something else: --split-by random"
-        raise DataError(f"{many} {what if many > 1 else what[:-1]} cannot be divided into {', '.join(SHARES)}: none would be "
+        raise Undividable(f"{many} {what if many > 1 else what[:-1]} cannot be divided into {', '.join(SHARES)}: none would be "
                         f"left for {empty[0]}{remedy}")
     if limit is not None:
         splits = {split: part.take(limit, seed) for split, part in splits.items()}
@@ -112,8 +113,10 @@ def _on_both_sides(splits, group):
     known = len(test) - int(unseen(train, test)[finest].sum())
     if not known:
         return ""
-    warnings.warn(f"the random division puts {test.NOUN} of one {finest} on both sides, so the accuracy will be too good; "
-                  f"dividing by {next(group for group in GROUPS if group in test.groups)} does not", stacklevel=3)
+    able = [group for group in GROUPS if group in test.groups and len({*train.groups[group], *test.groups[group]}) >= len(SHARES)]
+    remedy = f"; dividing by {able[0]} does not" if able else ""
+    warnings.warn(f"the random division puts {test.NOUN} of one {finest} on both sides, so the accuracy will be too good{remedy}",
+                  stacklevel=3)
     return (f"Of {len(test)} test {test.NOUN} {known} are of a {finest} that is also trained on: the accuracy over all of "
             f"them says little about a new {finest}.")
 

@@ -19,6 +19,10 @@ class DataError(ValueError):
     """A data set cannot be read; the message names the file, the row, and what was expected there."""
 
 
+class Undividable(DataError):
+    """A data set has too few groups, such as one person, for each split to get one."""
+
+
 class Source:
     """A folder, or a single file seen as a folder with that file alone.
 
