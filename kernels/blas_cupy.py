@@ -37,18 +37,18 @@ class _Cublas:
     """The library, a handle of our own (its settings are ours alone), and memory for it to work in."""
 
     def __init__(self):
-        self.library = _loaded_library()
+        self.functions = _loaded_library()
         self.handle = ctypes.c_void_p()
         self.stream = None
-        self.check("cublasCreate_v2", self.library.cublasCreate_v2(ctypes.byref(self.handle)))
+        self.check("cublasCreate_v2", self.functions.cublasCreate_v2(ctypes.byref(self.handle)))
         self.workspace = cp.empty(WORKSPACE_BYTES, cp.uint8)
         self.follow(cp.cuda.get_current_stream().ptr)
 
     def follow(self, stream):
         """Queue what comes on this stream. cuBLAS then forgets its workspace; without one it would allocate."""
         self.stream = stream
-        self.check("cublasSetStream_v2", self.library.cublasSetStream_v2(self.handle, ctypes.c_void_p(stream)))
-        self.check("cublasSetWorkspace_v2", self.library.cublasSetWorkspace_v2(
+        self.check("cublasSetStream_v2", self.functions.cublasSetStream_v2(self.handle, ctypes.c_void_p(stream)))
+        self.check("cublasSetWorkspace_v2", self.functions.cublasSetWorkspace_v2(
             self.handle, ctypes.c_void_p(self.workspace.data.ptr), ctypes.c_size_t(WORKSPACE_BYTES)))
 
     def check(self, function, status):
@@ -80,8 +80,8 @@ def _ready():
 def allow_tf32(allowed):
     """Whether products of float32 may round their inputs to TF32's 10 bits: several times as fast, off at the start."""
     cublas = _ready()
-    cublas.check("cublasSetMathMode", cublas.library.cublasSetMathMode(cublas.handle,
-                                                                       _TF32_MATH if allowed else _DEFAULT_MATH))
+    mode = _TF32_MATH if allowed else _DEFAULT_MATH
+    cublas.check("cublasSetMathMode", cublas.functions.cublasSetMathMode(cublas.handle, mode))
 
 
 def matmul(a, b, out=None, transpose_a=False, transpose_b=False, add=False):
@@ -114,7 +114,7 @@ def matmul(a, b, out=None, transpose_a=False, transpose_b=False, add=False):
         function, count = batched, (integer(a.shape[0]),)
         first, second, result = ((*p, ctypes.c_longlong(x.shape[1] * x.shape[2]))
                                  for p, x in ((first, b), (second, a), (result, out)))
-    status = getattr(cublas.library, function)(cublas.handle, *ways, *first, *second, ctypes.byref(beta), *result, *count)
+    status = getattr(cublas.functions, function)(cublas.handle, *ways, *first, *second, ctypes.byref(beta), *result, *count)
     cublas.check(function, status)
     return out
 

@@ -44,7 +44,7 @@ def test_what_cublas_refuses_is_said(card, monkeypatch):
     for status, error, message in ((13, blas_cupy.CublasError,
                                     r"cublasDgemmStridedBatched: execution failed \(cuBLAS status 13\)"),
                                    (3, CardMemoryError, "cublasDgemmStridedBatched: allocation failed")):
-        monkeypatch.setattr(cublas, "library", SimpleNamespace(cublasDgemmStridedBatched=lambda *_: status))
+        monkeypatch.setattr(cublas, "functions", SimpleNamespace(cublasDgemmStridedBatched=lambda *_: status))
         with pytest.raises(error, match=message), out_of_memory_explained():
             blas_cupy.matmul(a, a)
 

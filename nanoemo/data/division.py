@@ -55,7 +55,7 @@ def divide(images, split_by="", seed=0, limit=None):
         what = images.NOUN if group == "random" else f"{group}s"
         remedy = "" if group == "random" else "; divide by something else: --split-by random"
         raise Undividable(f"{many} {what if many > 1 else what[:-1]} cannot be divided into {', '.join(SHARES)}: none would be "
-                        f"left for {empty[0]}{remedy}")
+                          f"left for {empty[0]}{remedy}")
     if limit is not None:
         splits = {split: part.take(limit, seed) for split, part in splits.items()}
     notes = images.note, _described(splits, group, one_out, seed), _on_both_sides(splits, group)

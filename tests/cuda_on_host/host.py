@@ -55,11 +55,11 @@ class HostModule:
     def __init__(self, code):
         self.kernels = declarations(code)
         entries = "\n".join(_entry(kernel, parameters) for kernel, parameters in self.kernels.items())
-        self.library = ctypes.CDLL(str(build(f'#include "{HEADER}"\n{code}\n#line 1 "entries"\n{entries}\n')))
+        self.functions = ctypes.CDLL(str(build(f'#include "{HEADER}"\n{code}\n#line 1 "entries"\n{entries}\n')))
 
     def run(self, kernel, grid, block, shared, pointers, turned=False):
         """Run a grid. pointers: of the arguments. Raises RuntimeError for what would be undefined on a card."""
-        function = self.library[f"host_{kernel}"]
+        function = self.functions[f"host_{kernel}"]
         function.restype = ctypes.c_char_p
         grid, block = (_Dim3(*(tuple(shape) + (1, 1))[:3]) for shape in (grid, block))
         table = (ctypes.c_void_p * len(pointers))(*pointers)
