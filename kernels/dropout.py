@@ -69,7 +69,7 @@ def dropout_forward(x, p, seed):
     kept = np.empty(x.size, bool)
 
     def draw(block):
-        kept[block] = _kept(block.start, block.stop - block.start, p, seed)
+        kept[block] = draw_mask(block, p, seed)
 
     return _drop(x, p, kept, draw), (p, kept)
 
@@ -98,8 +98,8 @@ def _drop(x, p, kept, draw=None):
     return y
 
 
-def _kept(first, count, p, seed):
-    """m of `count` elements from element `first` on, as booleans; `first` is a multiple of 16."""
-    stream = np.random.Generator(_philox(seed, first // PER_COUNT))
+def draw_mask(block, p, seed):
+    """m of the elements `block`, a slice that starts at a multiple of 16, as booleans."""
+    count, stream = block.stop - block.start, np.random.Generator(_philox(seed, block.start // PER_COUNT))
     words = stream.integers(0, 2**64, -(-count // 4), np.uint64)    # as random_raw, but without the interpreter lock
     return words.view(np.uint16)[:count] >= threshold(p)

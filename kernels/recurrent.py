@@ -16,37 +16,52 @@ Backward through time: from the last step to the first, with dh and dc what late
     dh ← dz uᵀ,  dc ← dc ∘ f                  for step t − 1
 
 and over all steps  dw = Σ x_tᵀ dz_t,  du = Σ h_{t−1}ᵀ dz_t,  db = Σ dz_t,  dx_t = dz_t wᵀ.
-"""
-from threading import Lock
 
+Layers one above the other, each reading the hidden states of the one below, with dropout between them, are an operation of
+their own, `lstm_stack`: a layer need not wait until the one below has read everything.
+
+Here are the definitions; the fast versions' work is done in kernels/recurrent_walk.py.
+"""
 import numpy as np
 
-from nanoemo.kernels.memory import aligned
-from nanoemo.kernels.threads import beside, parallel, row_blocks, sum_of
+from nanoemo.kernels.dropout import check_p, dropout_backward_plain, dropout_forward_plain
+from nanoemo.kernels.recurrent_walk import walk_back, walk_through
 
-__all__ = ["lstm_forward", "lstm_backward", "lstm_forward_plain", "lstm_backward_plain"]
-
-BLOCK_STATES = 4096         # sequences times units that a thread takes through time together, about
-PIECE = 64                  # columns of a product with the state that are one call of BLAS
-PARTS = 8                   # of the time, in which backward sums up the gradients of weights and inputs
+__all__ = ["lstm_backward", "lstm_backward_plain", "lstm_forward", "lstm_forward_plain", "lstm_stack_backward",
+           "lstm_stack_backward_plain", "lstm_stack_forward", "lstm_stack_forward_plain"]
 
 
-def check_lstm(x, w, u, b, h0, c0):
-    if x.ndim != 3:
-        raise ValueError(f"lstm: x must be (batch, steps, features), got shape {x.shape}")
-    if x.shape[1] < 1:
-        raise ValueError(f"lstm: x of shape {x.shape} has no time steps (axis 1)")
+def check_lstm(x_shape, w, u, b, h0=None, c0=None):
+    if len(x_shape) != 3:
+        raise ValueError(f"lstm: x must be (batch, steps, features), got shape {x_shape}")
+    if x_shape[1] < 1:
+        raise ValueError(f"lstm: x of shape {x_shape} has no time steps (axis 1)")
     if u.ndim != 2 or u.shape[1] != 4 * u.shape[0]:
         raise ValueError(f"lstm: u must be (units, 4·units), got shape {u.shape}")
     units = len(u)
-    if w.shape != (x.shape[2], 4 * units):
-        raise ValueError(f"lstm: x has {x.shape[2]} features (last axis of {x.shape}) and u has {units} "
-                         f"units, so w must be {(x.shape[2], 4 * units)}; got {w.shape}")
+    if w.shape != (x_shape[2], 4 * units):
+        raise ValueError(f"lstm: x has {x_shape[2]} features (last axis of {x_shape}) and u has {units} "
+                         f"units, so w must be {(x_shape[2], 4 * units)}; got {w.shape}")
     if b.shape != (4 * units,):
         raise ValueError(f"lstm: b must be {(4 * units,)}, four for each of {units} units; got {b.shape}")
     for name, state in (("h0", h0), ("c0", c0)):
-        if state is not None and state.shape != (len(x), units):
-            raise ValueError(f"lstm: {name} must be (batch, units) = {(len(x), units)}, got {state.shape}")
+        if state is not None and state.shape != (x_shape[0], units):
+            raise ValueError(f"lstm: {name} must be (batch, units) = {(x_shape[0], units)}, got {state.shape}")
+
+
+def check_lstm_stack(x, weights, dropouts):
+    """The errors of each layer, as if they were one by one."""
+    if not weights:
+        raise ValueError("lstm_stack: weights must be (w, u, b) of one layer at least, got none")
+    if len(dropouts) != len(weights) - 1:
+        raise ValueError(f"lstm_stack: {len(weights)} layers have {len(weights) - 1} places between them, so as many pairs "
+                         f"(p, seed) are needed; got {len(dropouts)}")
+    for p, _ in dropouts:
+        check_p(p)
+    shape = x.shape
+    for w, u, b in weights:
+        check_lstm(shape, w, u, b)
+        shape = (*shape[:2], len(u))
 
 
 def _zeros_if_none(state, shape, dtype):
@@ -63,7 +78,7 @@ def lstm_forward_plain(x, w, u, b, h0=None, c0=None):
 
     Arguments and results are those of `lstm_forward`; the cache is this version's own.
     """
-    check_lstm(x, w, u, b, h0, c0)
+    check_lstm(x.shape, w, u, b, h0, c0)
     batch, steps, _ = x.shape
     h = _zeros_if_none(h0, (batch, len(u)), x.dtype)
     c = _zeros_if_none(c0, (batch, len(u)), x.dtype)
@@ -100,77 +115,6 @@ def lstm_backward_plain(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     return (*wanted, dh_later, dc)
 
 
-# The fast version. Five changes:
-# 1. What does not wait for the step before is one large product for many steps: x w + b in forward; dw, du, db
-#    and dx in backward. The bias is the weight of one more input that is always 1, so it costs no pass of its
-#    own, and in backward the state before each step is further inputs: one product gives dw, db and du.
-# 2. In the loop arrays are (gate, sequence, unit), so that every gate is one contiguous piece, and the gates
-#    stand in the order output, input, forget, cell: the first three are sigmoids, the last three take their
-#    gradient from dc. Every elementwise result goes into a buffer that is there already, and a step's gates are
-#    worked on in one that stays in the level-1 and level-2 cache, and put away at the end.
-# 3. Forward, blocks of sequences go through time independently of each other, each on one thread. Threads that make
-#    short calls wait for each other at the interpreter's lock, at every call. So they take turns: one has the
-#    elementwise part of its step while another is in its product. And blocks are of about 4096 states, not less:
-#    with 128 units one thread with 32 sequences is still faster than two with 16. Backward there are large products
-#    as well: one thread walks through time, and the others sum up the parts of it that it has passed.
-# 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does
-#    for large products, takes half as long as the product. Under 100³ multiplications OpenBLAS does not copy
-#    where the processor has AVX-512, so u is laid out once in pieces of 64 columns, a product each, which begin at
-#    a line of the cache (kernels/memory.py), as does all that a step works in.
-# 5. BLAS threads no product itself: its threads would have to meet at every step, and between products they
-#    spin on the cores that the others are using.
-
-def _by_gate(weights):
-    """(in, 4u), gates in the order i f g o -> (4, in, u) in the order o i f g, each gate contiguous."""
-    return _reordered(weights).reshape(len(weights), 4, -1).transpose(1, 0, 2).copy()
-
-
-def _reordered(weights):
-    """(in, 4u), gates in the order i f g o -> o i f g."""
-    return np.roll(weights.reshape(len(weights), 4, -1), 1, axis=1).reshape(weights.shape)
-
-
-def _restored(gradient):
-    """The inverse of `_reordered`."""
-    return np.roll(gradient.reshape(len(gradient), 4, -1), -1, axis=1).reshape(gradient.shape)
-
-
-def _in_pieces(weights):
-    """(4, in, u) -> (4, u / PIECE, in, PIECE); one piece where u is no multiple of PIECE."""
-    gates, rows, units = weights.shape
-    width = PIECE if units % PIECE == 0 else units
-    pieces = aligned((gates, units // width, rows, width), weights.dtype)
-    np.copyto(pieces, weights.reshape(gates, rows, -1, width).transpose(0, 2, 1, 3))
-    return pieces
-
-
-def _pieces_of(product, weights):
-    """A view of (4, N, u) as the (4, u / PIECE, N, PIECE) that a product with `_in_pieces` weights is."""
-    _, count, _, width = weights.shape
-    return product.reshape(4, -1, count, width).transpose(0, 2, 1, 3)
-
-
-def _inputs(x, part, h=None, h0=None):
-    """What the weights are multiplied with in the steps `part`, (T·N, in + 1): x (N, ·, in) and a 1 for the bias.
-    With h and h0 the state before each step stands beside them: (T·N, in + 1 + u)."""
-    batch, _, features = x.shape
-    width = features + 1 + (0 if h is None else h.shape[2])
-    inputs = np.empty((part.stop - part.start, batch, width), x.dtype)
-    inputs[:, :, :features] = x[:, part].transpose(1, 0, 2)
-    inputs[:, :, features] = 1
-    if h is not None:
-        inputs[0, :, features + 1:] = h[:, part.start - 1] if part.start else h0
-        inputs[1:, :, features + 1:] = h[:, part.start:part.stop - 1].transpose(1, 0, 2)
-    return inputs.reshape(-1, width)
-
-
-def _each_gate(left, right):
-    """left @ right[gate] for the four gates, shared out over the threads."""
-    product = aligned((4, left.shape[0], right.shape[2]), left.dtype)
-    parallel(lambda gate: np.matmul(left, right[gate], out=product[gate]), range(4))
-    return product
-
-
 def lstm_forward(x, w, u, b, h0=None, c0=None):
     """One LSTM layer over a batch of sequences.
 
@@ -186,39 +130,8 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     >>> h.shape, float(c_T[0, 0] * 2**5)            # the forget gate is σ(0) = ½ at each of 5 steps
     ((2, 5, 4), 1.0)
     """
-    check_lstm(x, w, u, b, h0, c0)
-    (batch, steps, _), units = x.shape, len(u)
-    w_gates, u_gates = _by_gate(np.concatenate([w, b[None]])), _in_pieces(_by_gate(u))
-    w_gates[:3] *= 0.5                              # σ(z) = ½ tanh(z/2) + ½: halve z here, once
-    u_gates[:3] *= 0.5
-    gates = _each_gate(_inputs(x, slice(0, steps)), w_gates).reshape(4, steps, batch, units)
-    h = np.empty((batch, steps, units), x.dtype)
-    cells = aligned((steps + 1, batch, units), x.dtype)         # cells[t] goes into step t
-    cells[0] = 0 if c0 is None else c0
-    h_last = aligned((batch, units), x.dtype)
-    h_last[:] = 0 if h0 is None else h0
-    h0, turn = h_last.copy(), Lock()
-
-    def run(rows):
-        hidden = h_last[rows]
-        z, scratch = aligned((4, *hidden.shape), x.dtype), aligned(hidden.shape, x.dtype)
-        pieces, sigmoids, (o, i, f, g) = _pieces_of(z, u_gates), z[:3], z
-        each_step = zip(gates[:, :, rows].swapaxes(0, 1), cells[:, rows], cells[1:, rows], h[rows].swapaxes(0, 1))
-        for gates_t, c_before, c, h_t in each_step:
-            np.matmul(hidden, u_gates, out=pieces)
-            with turn:
-                z += gates_t
-                np.tanh(z, out=z)
-                sigmoids *= 0.5
-                sigmoids += 0.5
-                gates_t[...] = z
-                np.multiply(f, c_before, out=c)
-                c += np.multiply(i, g, out=scratch)
-                np.multiply(o, np.tanh(c, out=scratch), out=hidden)
-                h_t[...] = hidden
-
-    parallel(run, row_blocks(batch, 1, max(1, BLOCK_STATES // units)))
-    return (h, h_last, cells[-1].copy()), (x, w, u, h, h0, cells, gates)
+    check_lstm(x.shape, w, u, b, h0, c0)
+    return walk_through(x, [(w, u, b)], (), h0, c0)
 
 
 def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
@@ -236,59 +149,67 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     >>> float(dc0[0, 0] * 2**5)
     1.0
     """
-    x, w, u, h, h0, cells, gates = cache
-    (batch, steps, features), units = x.shape, len(u)
-    u_back, w_back = _in_pieces(_by_gate(u).swapaxes(1, 2)), _reordered(w).T
-    dz = aligned((steps, batch, 4, units), x.dtype)
-    dx = np.empty_like(x) if needs[0] else None
-    dh_before, dc_before = aligned((2, batch, units), x.dtype)
-    dh_before[:] = 0 if dh_T is None else dh_T
-    dc_before[:] = 0 if dc_T is None else dc_T
+    gradients, state = walk_back(dh, dh_T, dc_T, cache, needs)
+    return *gradients, *state
 
-    def walk_back(part):
-        dh_t, dc, (p, q) = dh_before, dc_before, aligned((2, batch, units), x.dtype)
-        d, by_gate = aligned((2, 4, batch, units), x.dtype)
-        pieces, (d_o, d_i, d_f, d_g) = _pieces_of(by_gate, u_back), d
-        for t in reversed(range(part.start, part.stop)):
-            o, i, f, g = gates[:, t]
-            if dh is not None:
-                dh_t += dh[:, t]
-            np.subtract(1, gates[:3, t], out=d[:3])             # 1 − σ, for σ' = σ(1 − σ)
-            tanh_c = np.tanh(cells[t + 1], out=d_g)
-            np.multiply(dh_t, o, out=p)
-            np.multiply(p, tanh_c, out=q)                       # q = dh ∘ o ∘ tanh c
-            d_o *= q
-            q *= tanh_c
-            p -= q                                              # p = dh ∘ o ∘ (1 − tanh²c)
-            dc += p
-            np.multiply(dc, i, out=p)                           # p = dc ∘ i
-            np.multiply(p, g, out=q)                            # q = dc ∘ i ∘ g
-            d_i *= q
-            q *= g
-            np.subtract(p, q, out=d_g)                          # dc ∘ i ∘ (1 − g²)
-            d_f *= cells[t]
-            dc *= f
-            d_f *= dc
-            dz[t] = d.swapaxes(0, 1)
-            np.matmul(d[:, None], u_back, out=pieces)
-            np.add.reduce(by_gate, axis=0, out=dh_t)
 
-    def sum_up(part):
-        """dx of some steps, and their share of the gradients of all weights, (in + 1 + u, 4u)."""
-        dz_part = dz[part].reshape(-1, 4 * units)
-        if needs[0]:
-            dx[:, part] = (dz_part @ w_back).reshape(part.stop - part.start, batch, features).swapaxes(0, 1)
-        return _inputs(x, part, h, h0).T @ dz_part if any(needs[1:]) else 0
+def layer_by_layer(lstm_forward, dropout_forward, x, weights, dropouts):
+    """`lstm_stack_forward` by its definition, with these two kernels."""
+    check_lstm_stack(x, weights, dropouts)
+    caches = []
+    for each, (p, seed) in zip(weights, [(0, 0), *dropouts]):
+        x, dropped = dropout_forward(x, p, seed)
+        (x, _, _), cache = lstm_forward(x, *each)
+        caches.append((dropped, cache))
+    return x, caches
 
-    shares = []
-    with beside(sum_up) as start:
-        for part in reversed(row_blocks(steps, 1, -(-steps // PARTS))):
-            walk_back(part)
-            shares.append(start(part))
-    shares = [share.result() for share in shares]
-    dw = du = db = None
-    if any(needs[1:]):
-        gradient = _restored(sum_of(shares))
-        each = gradient[:features], gradient[features + 1:], gradient[features]
-        dw, du, db = (part if need else None for part, need in zip(each, needs[1:]))
-    return dx, dw, du, db, dh_before, dc_before
+
+def layer_by_layer_back(lstm_backward, dropout_backward, dh, caches, needs):
+    """`lstm_stack_backward` by its definition, with these two kernels."""
+    gradients = []
+    for depth, (dropped, cache) in reversed(list(enumerate(caches))):
+        needs_of_layer = depth > 0 or needs[0], *needs[1 + 3 * depth:4 + 3 * depth]
+        dh, *of_weights, _, _ = lstm_backward(dh, None, None, cache, needs=needs_of_layer)
+        gradients = of_weights + gradients
+        if depth:
+            dh = dropout_backward(dh, dropped)
+    return dh, *gradients
+
+
+def lstm_stack_forward_plain(x, weights, dropouts):
+    """The definition: one layer after another. Arguments and results are those of `lstm_stack_forward`."""
+    return layer_by_layer(lstm_forward_plain, dropout_forward_plain, x, weights, dropouts)
+
+
+def lstm_stack_backward_plain(dh, cache, needs):
+    """The definition. Arguments and results are those of `lstm_stack_backward`."""
+    return layer_by_layer_back(lstm_backward_plain, dropout_backward_plain, dh, cache, needs)
+
+
+def lstm_stack_forward(x, weights, dropouts):
+    """LSTM layers one above the other, with dropout between them.
+
+    x: (N, T, in); weights: (w, u, b) of each layer, the inputs of one being the units of the one below; dropouts: (p, seed)
+    for each place between two layers, as in `dropout_forward`. Returns (h, cache) with h (N, T, u) every hidden state of the
+    highest layer. Raises ValueError where shapes do not fit or there are not as many dropouts as places.
+
+    Floor: that of the layers, less 8 bytes for each hidden state between them, which are not written and read once more.
+
+    >>> import numpy as np
+    >>> lower, higher = ([np.zeros(shape) for shape in ((3, 4 * u), (u, 4 * u), (4 * u,))] for u in (3, 5))
+    >>> h, cache = lstm_stack_forward(np.ones((2, 7, 3)), [lower, higher], [(0.5, 1)])
+    >>> h.shape
+    (2, 7, 5)
+    """
+    check_lstm_stack(x, weights, dropouts)
+    (h, _, _), cache = walk_through(x, weights, dropouts)
+    return h, cache
+
+
+def lstm_stack_backward(dh, cache, needs):
+    """Gradients of `lstm_stack_forward`: (dx, dw, du, db, dw, du, db, …), the lowest layer first.
+
+    dh: (N, T, u); needs: which of the gradients are wanted, in their order; the others are None.
+    """
+    gradients, _ = walk_back(dh, None, None, cache, needs)
+    return gradients

@@ -4,9 +4,10 @@ import cupy as cp
 from nanoemo.kernels.blas_cupy import matmul
 from nanoemo.kernels.cuda import CudaFile, each, in_order
 from nanoemo.kernels.dense_cupy import column_sums
-from nanoemo.kernels.recurrent import check_lstm
+from nanoemo.kernels.dropout_cupy import dropout_backward, dropout_forward
+from nanoemo.kernels.recurrent import check_lstm, layer_by_layer, layer_by_layer_back
 
-__all__ = ["lstm_forward", "lstm_backward"]
+__all__ = ["lstm_backward", "lstm_forward", "lstm_stack_backward", "lstm_stack_forward"]
 
 launch = CudaFile("recurrent.cu").launch
 BLOCK = 64          # why: recurrent.cu
@@ -24,7 +25,7 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     c0: (N, u), zeros where None. Returns ((h, h_T, c_T), cache) with h (N, T, u) every hidden state, and h_T,
     c_T (N, u) the last ones. Raises ValueError where shapes do not fit.
     """
-    check_lstm(x, w, u, b, h0, c0)
+    check_lstm(x.shape, w, u, b, h0, c0)
     (batch, steps, features), units = x.shape, len(u)
     w, u, b = map(in_order, (w, u, b))
     gates = matmul(_swapped(x).reshape(steps * batch, features), w).reshape(steps, batch, 4 * units)
@@ -66,3 +67,17 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     if needs[3]:
         db = column_sums(dz)
     return dx, dw, du, db, dh_before, dc_before
+
+
+def lstm_stack_forward(x, weights, dropouts):
+    """LSTM layers one above the other, with dropout between them: one after the other, as the host runs far ahead of the card.
+
+    x: (N, T, in); weights: (w, u, b) of each layer; dropouts: (p, seed) for each place between two layers. Returns (h, cache)
+    with h (N, T, u) every hidden state of the highest layer. Raises ValueError where shapes do not fit.
+    """
+    return layer_by_layer(lstm_forward, dropout_forward, x, weights, dropouts)
+
+
+def lstm_stack_backward(dh, cache, needs):
+    """Gradients of `lstm_stack_forward`: (dx, dw, du, db, dw, du, db, …), None where `needs` says so."""
+    return layer_by_layer_back(lstm_backward, dropout_backward, dh, cache, needs)

@@ -15,13 +15,13 @@ with the same BLAS.
 """
 import os
 import threading
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["beside", "get_num_threads", "groups", "image_blocks", "once_per_thread", "one_blas_thread", "parallel", "row_blocks",
-           "set_num_threads", "sum_of"]
+__all__ = ["as_worker", "even_slices", "get_num_threads", "groups", "image_blocks", "is_worker", "once_per_thread",
+           "one_blas_thread", "parallel", "row_blocks", "set_num_threads", "sum_of", "workers"]
 
 BLOCK_BYTES = 256 * 1024
 
@@ -60,7 +60,8 @@ def set_num_threads(n):
         pool.shutdown(wait=True)            # outside the lock, which its threads may need to come to an end
 
 
-def _workers():
+def workers():
+    """The pool of threads that kernels run on beside the calling one."""
     global _pool
     with _lock:
         if _pool is None:
@@ -130,12 +131,18 @@ def image_blocks(images, height, rows):
 (slice(16, 24, None), slice(0, 8, None)), (slice(24, 32, None), slice(0, 8, None))]
     """
     if rows < height:
-        return [(slice(n, n + 1), part) for n in range(images) for part in _even_slices(height, max(1, rows))]
-    return [(part, slice(0, height)) for part in _even_slices(images, rows // height, pairs=True)]
+        return [(slice(n, n + 1), part) for n in range(images) for part in even_slices(height, max(1, rows))]
+    return [(part, slice(0, height)) for part in even_slices(images, rows // height, pairs=True)]
 
 
-def _even_slices(total, size, pairs=False):
-    count = -(-total // size)
+def even_slices(total, size, pairs=False):
+    """Cut `total` into as few slices of `size` at most as there can be, one at least, all of about one length; of `pairs` an
+    even number.
+
+    >>> even_slices(10, 4)
+    [slice(0, 3, None), slice(3, 6, None), slice(6, 10, None)]
+    """
+    count = max(1, -(-total // size))
     if pairs and 1 < count < total:
         count += count % 2
     bounds = [total * i // count for i in range(count + 1)]
@@ -176,6 +183,21 @@ def once_per_thread(make):
     return get
 
 
+def is_worker():
+    """Whether this thread is at a piece of work that was shared out, inside of which nothing is shared out again."""
+    return getattr(_local, "inside", False)
+
+
+@contextmanager
+def as_worker():
+    """Context in which this thread is a worker."""
+    before, _local.inside = is_worker(), True
+    try:
+        yield
+    finally:
+        _local.inside = before
+
+
 def parallel(work, items):
     """Call `work(item)` for every item, on all threads; return the results in order.
 
@@ -183,7 +205,7 @@ def parallel(work, items):
     any call is raised here.
     """
     threads = get_num_threads()
-    if getattr(_local, "inside", False):
+    if is_worker():
         return [work(item) for item in items]
     if threads == 1 or len(items) <= 1:
         with one_blas_thread():
@@ -192,19 +214,17 @@ def parallel(work, items):
     counter = iter(range(len(items)))        # next() on it is atomic, so idle threads take the next block
 
     def take_blocks():
-        _local.inside = True
         try:
-            for index in counter:
-                results[index] = work(items[index])
+            with as_worker():
+                for index in counter:
+                    results[index] = work(items[index])
         except BaseException:
             for _ in counter:               # nothing is left for the other threads to take
                 pass
             raise
-        finally:
-            _local.inside = False
 
     with one_blas_thread():
-        futures = [_workers().submit(take_blocks) for _ in range(min(threads, len(items)) - 1)]
+        futures = [workers().submit(take_blocks) for _ in range(min(threads, len(items)) - 1)]
         try:
             take_blocks()                    # the calling thread works too
         finally:
@@ -213,72 +233,3 @@ def parallel(work, items):
         for future in futures:
             future.result()
     return results
-
-
-class beside:
-    """Work for the other threads, beside what the calling thread does itself.
-
-    Inside `with beside(work) as start:` each `start(item)` has `work(item)` done and gives its `Future`, whose `result()`
-    raises what went wrong. At the end the caller does its part of what is left, and waits for the rest. With one thread,
-    or inside a worker, `start` does the work itself.
-
-    >>> with beside(lambda n: n * n) as start:
-    ...     squares = [start(n) for n in range(3)]
-    >>> [square.result() for square in squares]
-    [0, 1, 4]
-    """
-
-    def __init__(self, work):
-        self.work, self.blas = work, one_blas_thread()
-        self.threads = 1 if getattr(_local, "inside", False) else get_num_threads()
-        self.lock, self.waiting, self.begun, self.helpers = threading.Lock(), deque(), [], 0
-
-    def __enter__(self):
-        self.blas.__enter__()
-        return self.start
-
-    def start(self, item):
-        future = Future()
-        self.begun.append(future)
-        with self.lock:
-            self.waiting.append((future, item))
-            call_another = self.helpers < self.threads - 1
-            self.helpers += call_another
-        if call_another:
-            _workers().submit(self._work, helper=True)
-        elif self.threads == 1:
-            self._work()
-        return future
-
-    def _work(self, helper=False):
-        """Do what waits, until nothing does."""
-        outside, _local.inside = getattr(_local, "inside", False), True
-        try:
-            while task := self._next(helper):
-                future, item = task
-                try:
-                    future.set_result(self.work(item))
-                except BaseException as error:
-                    if future.done():           # Ctrl-C came after the work
-                        raise
-                    future.set_exception(error)
-        finally:
-            _local.inside = outside
-
-    def _next(self, helper):
-        with self.lock:
-            if self.waiting:
-                return self.waiting.popleft()
-            self.helpers -= helper              # in the same breath, so that a later `start` calls another
-            return None
-
-    def __exit__(self, kind, *error):
-        try:
-            with self.lock:
-                dropped = [self.waiting.popleft() for _ in range(len(self.waiting) if kind else 0)]
-            for future, _ in dropped:
-                future.set_result(None)         # nobody will ask for it
-            self._work()
-        finally:
-            wait(self.begun)                    # before BLAS gets its threads back
-            self.blas.__exit__()

@@ -23,6 +23,7 @@ X, W, B = f(1, 4, 4, 3), f(3, 3, 3, 4), f(4)          # an image, and weights th
 SEQUENCE, TAPS = f(1, 9, 2), f(3, 2, 4)
 C3 = f(3)
 LSTM = f(2, 5, 3), f(3, 16), f(4, 16), f(16)
+HIGHER = (f(4, 16), f(4, 16), f(16))         # a layer that reads what LSTM gives
 NO_TENSOR = "must be a Tensor, got ndarray; wrap it"
 WHOLE = "of a floating-point type; make it Tensor"
 
@@ -139,6 +140,15 @@ CALLS = {     # operation -> (arguments, words of the message)
         ((*LSTM[:3], f(15)), r"b must be \(16,\)"), ((*LSTM[:3], None), "b must be a Tensor, got NoneType$"),
         ((i(2, 5, 3), *LSTM[1:]), WHOLE), ((d(2, 5, 3), *LSTM[1:]), "x is float64, w is float32"),
     ],
+    "lstm_stack": [
+        ((LSTM[0], []), "weights must be .* of one layer at least"), ((LSTM[0], 3), "weights must be a list of"),
+        ((LSTM[0], LSTM[1:]), "weights must be a list of"),
+        ((LSTM[0], [LSTM[1:], LSTM[1:]]), r"x has 4 features .* so w must be \(4, 16\); got \(3, 16\)"),
+        ((LSTM[0], [LSTM[1:], HIGHER], [1.0]), "p must be at least 0 and below 1, got 1.0"),
+        ((LSTM[0], [LSTM[1:], HIGHER], [0.1, 0.1]), "2 layers have 1 places between them"),
+        ((LSTM[0], [LSTM[1:], (None, *HIGHER[1:])]), "w of layer 1 must be a Tensor, got NoneType$"),
+        ((LSTM[0], [LSTM[1:], (d(4, 16), *HIGHER[1:])]), "w of layer 1 is float64"), ((i(2, 5, 3), [LSTM[1:]]), WHOLE),
+    ],
     "leaky_relu": [((i(2),), WHOLE), ((f(2), "x"), "slope must be a number, got str"),
                    ((f(2), None), "slope must be a number")],
     **{name: [((ARRAY,), NO_TENSOR), ((i(2),), WHOLE), (([1.0],), "must be a Tensor, got list")]
@@ -223,7 +233,7 @@ CALLS = {     # operation -> (arguments, words of the message)
 }
 
 # Who writes layers does not know that some are computed in one go: the error names the one that does not fit.
-PARTS = {"conv2d_relu_max_pool2d": ("conv2d", "max_pool2d")}
+PARTS = {"conv2d_relu_max_pool2d": ("conv2d", "max_pool2d"), "lstm_stack": ("lstm",)}
 LINES = [(name, arguments, words) for name, cases in CALLS.items() for arguments, words in cases]
 
 

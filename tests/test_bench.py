@@ -153,6 +153,19 @@ def test_flop_of_an_lstm_by_hand(rng):
     assert [call.backward_flop for call in calls] == [w + 2 * u, 2 * w + 2 * u]
 
 
+def test_flop_of_lstms_in_one_go_is_that_of_each(rng):
+    layers = nn.Sequential(nn.LSTM(3, 5), nn.LSTM(5, 4))
+    with watch_kernels() as calls:
+        y = layers(Tensor(rng.random((2, 7, 3), np.float32)))
+        y.sum().backward()
+        for layer, x in zip(layers, ((2, 7, 3), (2, 7, 5))):
+            layer(Tensor(rng.random(x, np.float32), requires_grad=x[-1] == 5)).sum().backward()
+    together, *each = calls
+    assert [call.op for call in calls] == ["lstm_stack", "lstm", "lstm"]
+    assert together.forward_flop == sum(call.forward_flop for call in each) > 0
+    assert together.backward_flop == sum(call.backward_flop for call in each) > 0
+
+
 def test_watching_changes_no_result_and_ends_with_the_block(rng):
     def losses():
         step = TrainingStep("chater.dcnn", batch_size=2)

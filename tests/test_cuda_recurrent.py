@@ -103,6 +103,26 @@ def test_a_step_is_one_product_and_one_kernel(card, rng):
     np.testing.assert_array_equal(launches(9) - launches(4), [2 * 5, 2 * 5])
 
 
+@pytest.mark.parametrize("p", [0, 0.4])
+@pytest.mark.parametrize("shape", [(3, 5, 2, 4, 3), (1, 1, 1, 1, 1), (5, 2, 3, 2, 6, 1), (0, 3, 2, 4, 3)], ids=str)
+def test_layers_one_above_the_other(card, rng, shape, p):
+    batch, steps, *units = shape
+    weights = [arrays(rng, batch, steps, inputs, u, with_state=False)[1:4] for inputs, u in zip(units, units[1:])]
+    x, dh = (rng.normal(size=(batch, steps, width)) for width in (units[0], units[-1]))
+    dropouts = [(p, seed) for seed in range(1, len(weights))]
+    h, plain_cache = kernels.find("lstm_stack_forward_plain")(x, weights, dropouts)
+
+    for needs in ((True,) * (1 + 3 * len(weights)), (False, True, False) + (True,) * (3 * len(weights) - 2)):
+        wanted = [h, *kernels.find("lstm_stack_backward_plain")(dh, plain_cache, needs)]
+
+        def on_card():
+            on_card, on_device = [upload(*layer) for layer in weights], upload(x, dh)
+            h, cache = kernels.find("lstm_stack_forward", "cuda")(on_device[0], on_card, dropouts)
+            return [h, *kernels.find("lstm_stack_backward", "cuda")(on_device[1], cache, needs)]
+
+        same_numbers("lstm_stack", on_card, wanted, np.float64, 1e-10)
+
+
 @pytest.mark.parametrize("name, shape, message", [
     ("x", (2, 5), r"x must be \(batch, steps, features\), got shape \(2, 5\)"),
     ("w", (2, 16), r"x has 3 features .* and u has 4 units, so w must be \(3, 16\); got \(2, 16\)"),

@@ -178,8 +178,8 @@ def test_same_bits_on_any_number_of_threads(rng, monkeypatch, whatever_it_saves,
         monkeypatch.setattr(module, name, 1 << 13)
     monkeypatch.setattr(winograd, "MIN_TILES", 1)
     x, w = rng.standard_normal(x_shape, np.float32), rng.standard_normal(w_shape, np.float32)
-    results, helped, workers = [], [], threads._workers
-    monkeypatch.setattr(threads, "_workers", lambda: helped.append(True) or workers())
+    results, helped, workers = [], [], threads.workers
+    monkeypatch.setattr(threads, "workers", lambda: helped.append(True) or workers())
     before = threads.get_num_threads()
     try:
         for n in (1, 2, 3):

@@ -20,6 +20,7 @@ LAYERS = {
     "conv1d": ([(8, 300, 16), (5, 16, 32), (32,)], lambda x, w, b: ops.conv1d(x, w, b, padding="same")),
     "linear": ([(64, 300), (300, 200), (200,)], ops.linear),
     "lstm": ([(40, 7, 20), (20, 48), (12, 48), (48,)], ops.lstm),
+    "lstm_stack": ([(40, 7, 20), (20, 48), (12, 48), (48,), (12, 12), (3, 12), (12,)], lambda *x: seeded_stack(*x)),
     "avg_pool2d": ([(20, 30, 30, 16)], lambda x: ops.avg_pool2d(x, 3, 2, "same")),
     "avg_pool1d": ([(20, 400, 16)], lambda x: ops.avg_pool1d(x, 3)),
     "upsample2d": ([(20, 10, 10, 16)], lambda x: ops.upsample2d(x, 2)),
@@ -70,6 +71,11 @@ def seeded_dropout(x):
     return ops.dropout(x, 0.4, training=True)
 
 
+def seeded_stack(x, *weights):
+    nanoemo.manual_seed(3)
+    return ops.lstm_stack(x, [weights[:3], weights[3:]], [0.4])
+
+
 def arrays_for(name, rng, dtype=np.float64):
     return [rng.uniform(-1, 1, shape).astype(dtype) for shape in ALL[name][0]]
 
@@ -99,8 +105,8 @@ def test_inputs_are_left_as_they_were(rng, name):
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_same_bits_on_one_thread_and_on_two(rng, monkeypatch, name):
     arrays, before, results, shared = arrays_for(name, rng, np.float32), get_num_threads(), [], []
-    workers = threads._workers
-    monkeypatch.setattr(threads, "_workers", lambda: shared.append(1) or workers())
+    workers = threads.workers
+    monkeypatch.setattr(threads, "workers", lambda: shared.append(1) or workers())
     try:
         for count in (1, 2):
             set_num_threads(count)

@@ -48,6 +48,19 @@ def test_state_in_and_out(torch, device, use, steps):
     check_op(torch, device, [(2, steps, FEATURES), *WEIGHTS, *STATE], ours, theirs)
 
 
+def test_the_result_is_the_callers_to_change(device):
+    def gradient(spoil):
+        x, *weights = (Tensor(a, requires_grad=True, device=device) for a in random_arrays([(2, 7, FEATURES), *WEIGHTS]))
+        y = ops.lstm(x, *weights)
+        loss = y.sum()
+        if spoil:
+            y.detach()[...] = 0
+        loss.backward()
+        return [tensor.grad.cpu().numpy() for tensor in (x, *weights)]
+
+    assert all(map(np.array_equal, gradient(spoil=True), gradient(spoil=False)))
+
+
 def test_in_pieces_it_is_what_it_is_whole(device):
     x, *weights = (Tensor(a, requires_grad=True, device=device) for a in random_arrays([(2, 7, FEATURES), *WEIGHTS]))
 

@@ -82,6 +82,14 @@ def lstm(draw):
 
 
 @st.composite
+def lstm_stack(draw):
+    batch, steps, *units = (draw(integers(1, most)) for most in (5, 6, 4, 4, 4, 4))
+    units = units[:draw(integers(2, 4))]
+    layers = [[(inputs, 4 * u), (u, 4 * u), (4 * u,)] for inputs, u in zip(units, units[1:])]
+    return [(batch, steps, units[0]), *(shape for layer in layers for shape in layer)], {}
+
+
+@st.composite
 def elementwise(draw, fewest_axes=0, **options):
     shape = tuple(draw(st.lists(integers(1, 5), min_size=fewest_axes, max_size=4)))
     return [shape], {name: draw(strategy) for name, strategy in options.items()}
@@ -185,6 +193,16 @@ def torch_lstm(F, x, w, u, b, return_sequences):
     return h if return_sequences else h[:, -1]
 
 
+def by_layer(weights):
+    return [weights[first:first + 3] for first in range(0, len(weights), 3)]
+
+
+def torch_lstm_stack(F, x, *weights):
+    for w, u, b in by_layer(weights):
+        x = torch_lstm(F, x, w, u, b, return_sequences=True)
+    return x
+
+
 def torch_loss(name):
     def loss(F, x, target):
         return getattr(F, name)(x, x.new_tensor(target))
@@ -213,6 +231,7 @@ CASES = {     # examples, what is drawn, ours, PyTorch's, kinds of values
     "upsample2d": (20, upsample(), ops.upsample2d, torch_upsample),
     "linear": (25, linear(), ops.linear, lambda F, x, w, b=None: F.linear(x, w.T, b)),
     "lstm": (20, lstm(), ops.lstm, torch_lstm),
+    "lstm_stack": (20, lstm_stack(), lambda x, *weights: ops.lstm_stack(x, by_layer(weights)), torch_lstm_stack),
     "relu": (15, elementwise(), ops.relu, lambda F, x: F.relu(x), *ANY_VALUES),
     "leaky_relu": (15, elementwise(slope=SLOPE), ops.leaky_relu, lambda F, x, slope: F.leaky_relu(x, slope),
                    *ANY_VALUES),

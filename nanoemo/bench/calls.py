@@ -120,4 +120,7 @@ class _Watch:
 
 
 def _shapes(args):
-    return tuple(value.shape for value in args if hasattr(value, "shape"))
+    """Of all arrays among the arguments, or in lists of them."""
+    shapes = (_shapes(value) if isinstance(value, (list, tuple)) else (value.shape,) for value in args
+              if isinstance(value, (list, tuple)) or hasattr(value, "shape"))
+    return sum(shapes, ())

@@ -5,7 +5,7 @@ all of them are:
 
     convolution, linear     y = x ∗ w + b    forward 2 · (values in y) · (weights that each of them sums over)
                                              backward as much again for dx, and for dw
-    LSTM                    z = x w + h u    forward 2 · N · T · (values in w and u); backward as much again
+    LSTM, stacks of them    z = x w + h u    forward 2 · N · T · (values in w and u); backward as much again
                                              for dx and dw, and for dh (always) and du
     matmul                  y = a b          2 · (values in y) · (values of a that each of them sums over)
 
@@ -31,7 +31,7 @@ WITHOUT_INPUT = {"avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d", "min_po
 
 
 def products(op, y, args):
-    """Flop of the forward kernel's matrix products: (x times w, h times u). () where there are none."""
+    """Flop of the forward kernel's matrix products: (x times w, h times u), of each layer. () where there are none."""
     if op in ("conv1d", "conv2d", "linear"):
         w = args[1]
         return (2 * y.size * (w.size // w.shape[-1]),)
@@ -45,6 +45,9 @@ def products(op, y, args):
         x, w, u = args[:3]
         steps = x.shape[0] * x.shape[1]
         return 2 * steps * w.size, 2 * steps * u.size
+    if op == "lstm_stack":
+        x, weights, _ = args
+        return sum((products("lstm", y, (x, w, u)) for w, u, _ in weights), ())
     if op == "matmul":
         return (2 * y.size * args[0].shape[-1],)
     return ()
@@ -53,16 +56,22 @@ def products(op, y, args):
 def backward_flop(forward, needs):
     """Flop of the backward kernel's. forward: what `products` gave
 
-    needs: whether dx, dw (and the LSTM's du) are wanted
+    needs: whether dx, dw (and the LSTM's du and db) are wanted, and of LSTMs above it dw, du, db, whose dx always is
 
     >>> backward_flop((10,), (False, True, True)), backward_flop((10, 7), (True, True, True, True))
     (10, 34)
+    >>> backward_flop((10, 7, 5, 3), (False, True, True, True, False, True, True))
+    35
     """
     if not forward:
         return 0
-    needs_dx, needs_dw, needs_du, *_ = needs
-    from_input, *from_hidden = forward
-    return from_input * (needs_dx + needs_dw) + sum(from_hidden) * (1 + needs_du)
+    needs_dx, *of_weights = needs
+    total = 0
+    for layer in range(-(-len(forward) // 2)):
+        from_input, *from_hidden = forward[2 * layer:2 * layer + 2]
+        needs_dw, needs_du = of_weights[3 * layer:3 * layer + 2]
+        total += from_input * ((needs_dx or layer > 0) + needs_dw) + sum(from_hidden) * (1 + needs_du)
+    return total
 
 
 def forward_bytes(args, results):

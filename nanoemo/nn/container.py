@@ -1,15 +1,11 @@
 """Modules in a row."""
 import operator
-from functools import partial
 
-from nanoemo import kernels, ops
 from nanoemo.modes import anomalies_are_detected
 from nanoemo.nn import trace
-from nanoemo.nn.activation import ReLU
 from nanoemo.nn.checks import type_of
-from nanoemo.nn.conv import Conv2d
+from nanoemo.nn.fused import fused
 from nanoemo.nn.module import Module
-from nanoemo.nn.pool import MaxPool1d, MaxPool2d
 
 __all__ = ["Sequential"]
 
@@ -54,7 +50,7 @@ class Sequential(Module):
 
     def forward(self, x):
         one_by_one = trace.is_watched() or anomalies_are_detected()
-        for step in list(self) if one_by_one else _fused(list(self)):
+        for step in list(self) if one_by_one else fused(list(self)):
             x = step(x)
         return x
 
@@ -78,40 +74,3 @@ class Sequential(Module):
             return names[operator.index(index)]
         except IndexError:
             raise IndexError(f"Sequential: there is no layer {index}; it has {len(names)}") from None
-
-
-POOLS = {(ReLU, MaxPool2d): "max_pool2d", (ReLU, MaxPool1d): "max_pool1d"}
-
-
-def _fused(layers):
-    """What the layers compute, as functions of x: convolution, ReLU and max pooling in one where they follow each other.
-
-    The numbers are those of the layers one by one, but for the rounding of sums added up in another order
-    (kernels/pool.py and kernels/conv_pool.py say why). And one by one they run where somebody has put a kernel of their
-    own in the place of one of theirs, or a `forward`.
-    """
-    steps, layers = [], list(layers)
-    while layers:
-        kinds = tuple(None if "forward" in vars(layer) else type(layer) for layer in layers[:3])
-        if kinds == (Conv2d, ReLU, MaxPool2d) and layers[2].tiles and _may_fuse("conv2d", "relu", "max_pool2d"):
-            steps.append(partial(_conv_relu_pool, layers[0], layers[2]))
-            del layers[:3]
-        elif kinds[:2] in POOLS and _may_fuse("relu", POOLS[kinds[:2]]):
-            pool = layers[1]
-            steps.append(partial(getattr(ops, f"relu_{POOLS[kinds[:2]]}"), kernel_size=pool.kernel_size, stride=pool.stride,
-                                 padding=pool.padding))
-            del layers[:2]
-        else:
-            steps.append(layers.pop(0))
-    return steps
-
-
-def _conv_relu_pool(conv, pool, x):
-    return ops.conv2d_relu_max_pool2d(x, conv.weight, conv.bias, conv.stride, conv.padding,
-                                      kernel_size=pool.kernel_size, pool_padding=pool.padding)
-
-
-def _may_fuse(*names):
-    """Whether the kernels of these operations are the project's own, or the one for all of them is replaced as well."""
-    parts = [f"{name}_{direction}" for name in names for direction in ("forward", "backward")]
-    return not kernels.is_overridden(*parts) or kernels.is_overridden("_".join(names) + "_forward")

@@ -10,17 +10,17 @@ from nanoemo.ops.loss import binary_cross_entropy, cross_entropy, mse_loss
 from nanoemo.ops.norm import batch_norm, dropout
 from nanoemo.ops.pool import (avg_pool1d, avg_pool2d, max_pool1d, max_pool2d, min_pool2d, relu_max_pool1d, relu_max_pool2d,
                               upsample2d)
-from nanoemo.ops.recurrent import lstm
+from nanoemo.ops.recurrent import lstm, lstm_stack
 from nanoemo.ops.reduce import max, mean, min, sum
 from nanoemo.ops.shape import concat, flatten, getitem, reshape, stack, transpose
 from nanoemo.tensor import Tensor
 
 __all__ = ["abs", "add", "argmax", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "clip", "concat", "conv1d",
            "conv2d", "conv2d_relu_max_pool2d", "cross_entropy", "div", "dropout", "eq", "exp", "flatten", "ge", "getitem", "gt",
-           "le", "leaky_relu", "linear", "log", "log_softmax", "logical_and", "logical_not", "logical_or", "lstm", "lt", "matmul",
-           "max", "max_pool1d", "max_pool2d", "maximum", "mean", "min", "min_pool2d", "minimum", "mse_loss", "mul", "ne", "neg",
-           "pow", "relu", "relu_max_pool1d", "relu_max_pool2d", "reshape", "sigmoid", "softmax", "sqrt", "stack", "sub", "sum",
-           "tanh", "transpose", "upsample2d"]
+           "le", "leaky_relu", "linear", "log", "log_softmax", "logical_and", "logical_not", "logical_or", "lstm", "lstm_stack",
+           "lt", "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "min", "min_pool2d", "minimum", "mse_loss",
+           "mul", "ne", "neg", "pow", "relu", "relu_max_pool1d", "relu_max_pool2d", "reshape", "sigmoid", "softmax", "sqrt",
+           "stack", "sub", "sum", "tanh", "transpose", "upsample2d"]
 
 _METHODS = (abs, argmax, clip, exp, flatten, leaky_relu, log, log_softmax, matmul, max, mean, min, pow, relu, reshape, sigmoid,
             softmax, sqrt, sum, tanh, transpose)

@@ -1,9 +1,12 @@
 """The LSTM, which reads a sequence and carries a state from step to step. Its kernels are in kernels/recurrent.py."""
-from nanoemo import backend
+import numpy as np
+
+from nanoemo import backend, live, random
+from nanoemo.kernels.dropout import check_p
 from nanoemo.ops.common import floats_only, same_device, same_dtype
 from nanoemo.tensor import Tensor
 
-__all__ = ["lstm"]
+__all__ = ["lstm", "lstm_stack"]
 
 
 def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
@@ -44,10 +47,43 @@ def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
         dc_T = dy[:, steps] if return_state else None
         return lstm_backward(dy[:, :steps], None, dc_T, cache, needs=needs)[:len(inputs)]
 
-    result = Tensor.from_op("lstm", h, inputs, backward, saved=(x, w, u), saves_output=not return_state)
+    result = Tensor.from_op("lstm", h, inputs, backward, saved=(x, w, u))
     sequence = result[:, :steps] if return_state else result
     output = sequence if return_sequences else sequence[:, -1]
     return (output, (sequence[:, -1], result[:, steps])) if return_state else output
+
+
+def lstm_stack(x, weights, dropouts=None):
+    """LSTM layers one above the other, dropout between them: the numbers of `lstm` and `dropout` one by one, in less time.
+
+    x: (N, T, C); weights: list of (w, u, b), those of `lstm`, the lowest layer first; dropouts: the probability to drop a
+    value of each place between two layers; 0 everywhere where None
+    Returns the highest layer's hidden states (N, T, u). Raises as `lstm` does, and ValueError for a probability outside [0, 1)
+    or where there are not as many as places.
+
+    >>> from nanoemo import Tensor, ops
+    >>> import numpy as np
+    >>> layer = [Tensor(np.zeros(shape, np.float32)) for shape in ((4, 16), (4, 16), (16,))]
+    >>> ops.lstm_stack(Tensor(np.ones((2, 5, 4), np.float32)), [layer, layer], dropouts=[0.2]).shape
+    (2, 5, 4)
+    """
+    if not isinstance(weights, (tuple, list)) or not all(isinstance(each, (tuple, list)) and len(each) == 3 for each in weights):
+        raise TypeError("lstm_stack: weights must be a list of (w, u, b), one for each layer")
+    dropouts = [0] * (len(weights) - 1) if dropouts is None else list(dropouts)
+    for p in dropouts:
+        check_p(p, "lstm_stack")
+    given = {"x": x} | {f"{name} of layer {k}": tensor for k, each in enumerate(weights) for name, tensor in zip("wub", each)}
+    device = same_device("lstm_stack", **given)
+    floats_only("lstm_stack", **given)
+    same_dtype("lstm_stack", **given)
+    inputs = tuple(given.values())
+    seeded = [(float(p), live.number(random.next_seed, np.uint64) if p else 0) for p in dropouts]
+    arrays = [tuple(tensor.array for tensor in each) for each in weights]
+    h, cache = backend.kernel("lstm_stack_forward", device)(x.array, arrays, seeded)
+    lstm_stack_backward = backend.kernel("lstm_stack_backward", device)
+    needs = tuple(tensor.requires_grad for tensor in inputs)
+    saved = (x, *(tensor for w, u, _ in weights for tensor in (w, u)))
+    return Tensor.from_op("lstm_stack", h, inputs, lambda dh: lstm_stack_backward(dh, cache, needs=needs), saved=saved)
 
 
 def _pair(state):
