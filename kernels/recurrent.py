@@ -20,12 +20,12 @@ and over all steps  dw = Σ x_tᵀ dz_t,  du = Σ h_{t−1}ᵀ dz_t,  db = Σ dz
 Layers one above the other, each reading the hidden states of the one below, with dropout between them, are an operation of
 their own, `lstm_stack`: a layer need not wait until the one below has read everything.
 
-Here are the definitions; the fast versions' work is done in kernels/recurrent_walk.py.
+Here are the definitions; the fast versions' work is done in kernels/recurrent_walk.py and kernels/recurrent_stack.py.
 """
 import numpy as np
 
 from nanoemo.kernels.dropout import check_p, dropout_backward_plain, dropout_forward_plain
-from nanoemo.kernels.recurrent_walk import walk_back, walk_through
+from nanoemo.kernels.recurrent_stack import walk_back, walk_through
 
 __all__ = ["lstm_backward", "lstm_backward_plain", "lstm_forward", "lstm_forward_plain", "lstm_stack_backward",
            "lstm_stack_backward_plain", "lstm_stack_forward", "lstm_stack_forward_plain"]

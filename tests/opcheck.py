@@ -58,7 +58,7 @@ def small_blocks(block_bytes):
 
     Convolutions go by minimal filtering or by frequencies wherever they can, however little that saves.
     """
-    from nanoemo.kernels import activation, conv, fourier, norm, pool, recurrent_walk, winograd
+    from nanoemo.kernels import activation, conv, fourier, norm, pool, recurrent_stack, winograd
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (activation, conv, fourier, norm, pool, winograd):
@@ -70,6 +70,6 @@ def small_blocks(block_bytes):
         patch.setattr(winograd, "MIN_TILES", 2)
         patch.setattr(winograd, "LEAST_SAVED", -math.inf)
         patch.setattr(winograd, "LEAST_SAVED_IN_A_LINE", -math.inf)
-        patch.setattr(recurrent_walk, "BLOCK_STATES", 8)
-        patch.setattr(recurrent_walk, "STEPS", 3)
+        patch.setattr(recurrent_stack, "BLOCK_STATES", 8)
+        patch.setattr(recurrent_stack, "STEPS", 3)
         yield

@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from nanoemo.kernels import dropout, recurrent, recurrent_walk
+from nanoemo.kernels import dropout, recurrent, recurrent_stack
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
 # batch, steps, inputs and then the units of each layer
@@ -17,8 +17,8 @@ FAST = recurrent.lstm_stack_forward, recurrent.lstm_stack_backward
 @pytest.fixture(params=["usual pieces", "small pieces"])
 def pieces(request, monkeypatch):
     if request.param == "small pieces":
-        monkeypatch.setattr(recurrent_walk, "STEPS", 2)
-        monkeypatch.setattr(recurrent_walk, "BLOCK_STATES", 8)
+        monkeypatch.setattr(recurrent_stack, "STEPS", 2)
+        monkeypatch.setattr(recurrent_stack, "BLOCK_STATES", 8)
 
 
 def arrays(rng, shape, dtype=np.float64):
@@ -68,6 +68,35 @@ def test_the_same_bits_as_one_by_one(rng, pieces):
             np.testing.assert_array_equal(ours, one_by_one)
 
 
+def test_any_order_that_the_tasks_allow_gives_the_same_bits(rng, monkeypatch):
+    """So nothing that a task needs is left out. Two threads would find out, too, but not every time."""
+    monkeypatch.setattr(recurrent_stack, "STEPS", 2)
+    monkeypatch.setattr(recurrent_stack, "BLOCK_STATES", 8)
+
+    def run_in_some_order(tasks):
+        ready, done = [task for task in tasks if not task.waits_for], 0
+        while ready:
+            task = ready.pop(rng.integers(len(ready)))
+            task.work()
+            done += 1
+            for follower in task.followers:
+                follower.waits_for -= 1
+                if not follower.waits_for:
+                    ready.append(follower)
+        assert done == len(tasks)
+
+    x, weights, dh = arrays(rng, (3, 9, 3, 4, 4, 4))
+
+    def results():
+        h, cache = FAST[0](x, weights, dropouts_for(weights, 0.3))
+        return h, *FAST[1](dh, cache, everything(weights))
+
+    expected = results()
+    monkeypatch.setattr(recurrent_stack, "run", run_in_some_order)
+    for _ in range(20):
+        assert all(map(np.array_equal, results(), expected))
+
+
 def test_needs_leaves_out_what_is_not_wanted(rng, pieces):
     x, weights, dh = arrays(rng, (3, 5, 2, 4, 3))
     for forward, backward in (FAST, PLAIN):
@@ -106,8 +135,8 @@ def test_an_empty_batch(rng):
 
 def test_what_is_remembered_goes_with_the_cache(rng, monkeypatch):
     """Without waiting for the collector of cycles: it comes by when there are many objects, not when they are large."""
-    made, reading = [], recurrent_walk._Reading
-    monkeypatch.setattr(recurrent_walk, "_Reading", lambda *given: made.append(weakref.ref(it := reading(*given))) or it)
+    made, reading = [], recurrent_stack.Reading
+    monkeypatch.setattr(recurrent_stack, "Reading", lambda *given: made.append(weakref.ref(it := reading(*given))) or it)
     x, weights, dh = arrays(rng, (3, 5, 2, 4, 3))
     gc.disable()
     try:

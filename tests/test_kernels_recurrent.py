@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from nanoemo.kernels import recurrent, recurrent_walk
+from nanoemo.kernels import recurrent, recurrent_stack
 
 # batch, steps, features, units; the last but one makes two pieces of time, the last two blocks of sequences and two of units
 SHAPES = [(3, 5, 2, 4), (1, 1, 1, 1), (1, 6, 3, 2), (2, 1, 3, 5), (33, 3, 1, 3), (4, 7, 5, 1), (2, 40, 1, 5), (65, 3, 5, 128)]
@@ -12,8 +12,8 @@ NAMES = ("dx", "dw", "du", "db", "dh0", "dc0")
 @pytest.fixture(autouse=True, params=["usual pieces", "small pieces"])
 def pieces(request, monkeypatch):
     if request.param == "small pieces":
-        monkeypatch.setattr(recurrent_walk, "STEPS", 2)
-        monkeypatch.setattr(recurrent_walk, "BLOCK_STATES", 8)
+        monkeypatch.setattr(recurrent_stack, "STEPS", 2)
+        monkeypatch.setattr(recurrent_stack, "BLOCK_STATES", 8)
 
 
 def arrays(rng, batch, steps, features, units, dtype=np.float64):

@@ -18,7 +18,7 @@ def fused(layers):
     LSTMs that read all hidden states of each other, with the dropout between them.
 
     The numbers are those of the layers one by one, but for the rounding of sums added up in another order (kernels/pool.py,
-    kernels/conv_pool.py and kernels/recurrent_walk.py say why it is faster). And one by one they run where somebody has put a
+    kernels/conv_pool.py and kernels/recurrent_stack.py say why it is faster). And one by one they run where somebody has put a
     kernel of their own in the place of one of theirs, or a `forward`.
     """
     steps, layers = [], list(layers)
