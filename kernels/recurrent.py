@@ -156,9 +156,10 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
 def layer_by_layer(lstm_forward, dropout_forward, x, weights, dropouts):
     """`lstm_stack_forward` by its definition, with these two kernels."""
     check_lstm_stack(x, weights, dropouts)
-    caches = []
-    for each, (p, seed) in zip(weights, [(0, 0), *dropouts]):
-        x, dropped = dropout_forward(x, p, seed)
+    caches, dropped = [], None
+    for depth, each in enumerate(weights):
+        if depth:
+            x, dropped = dropout_forward(x, *dropouts[depth - 1])
         (x, _, _), cache = lstm_forward(x, *each)
         caches.append((dropped, cache))
     return x, caches

@@ -5,7 +5,8 @@ The arithmetic of a layer is in kernels/recurrent_walk.py. Here
 1. time is cut into parts of about 32 steps. A layer can read a part as soon as the layer below has walked through it, and walk
    back through one as soon as the layer above has: so one thread is in one layer while another is in the next.
 2. a large batch is cut into blocks, as sequences do not depend on each other. Not a small one: a walk is a loop of short calls,
-   in which threads wait for each other at the interpreter's lock, so it should have much to do at each step.
+   in which threads wait for each other at the interpreter's lock, so it should have much to do at each step. The widest layer
+   decides; a layer alone may be cut otherwise, and then its sums are rounded otherwise.
 3. dropout is applied where a layer takes its inputs from the layer below, and its gradients from the layer above, while they
    are in the cache.
 """
@@ -114,7 +115,7 @@ def walk_back(dh, dh_T, dc_T, cache, needs):
     dtype, last_part_first = layers[0].w.dtype, parts[::-1]
     dx = np.empty(x_shape, dtype) if needs[0] else None
     laid_out = [Task(layer.lay_out_back) for layer in layers]
-    ways, summed, tasks = [[] for _ in layers], [[] for _ in layers], laid_out[::-1]
+    ways, added, tasks = [[] for _ in layers], [[] for _ in layers], laid_out[::-1]
     for rows, readings in blocks:
         from_above, *state = _part_of(rows, dh, dh_T, dc_T)
         from_above = None if from_above is None else from_above.swapaxes(0, 1)
@@ -126,17 +127,17 @@ def walk_back(dh, dh_T, dc_T, cache, needs):
             else:
                 give = partial(_give_to_batch, dx[rows]) if needs[0] else None
             way = WayBack(readings[depth], from_above, give, any(wanted[depth]), *state)
-            walks, sums = way.tasks(last_part_first, [(laid_out[depth], *need) for need in needs_of_walks])
-            tasks += walks + sums
+            walks, sums, adds = way.tasks(last_part_first, [(laid_out[depth], *need) for need in needs_of_walks])
+            tasks += walks + sums + adds
             ways[depth].append(way)
-            summed[depth] += sums
+            added[depth] += adds
             if depth:
                 from_above, state, needs_of_walks = to_below, (), [[each] for each in sums]
     gradients = [None] * len(layers)
 
-    def add_up(depth):
+    def finish(depth):
         gradients[depth] = weight_gradients(ways[depth], wanted[depth])
 
-    run(tasks + [Task(partial(add_up, depth), summed[depth]) for depth in range(len(layers))])
+    run(tasks + [Task(partial(finish, depth), added[depth]) for depth in range(len(layers))])
     dh0, dc0 = (np.concatenate([getattr(way, state) for way in ways[0]]) for state in ("dh_before", "dc_before"))
     return (dx, *(each for three in gradients for each in three)), (dh0, dc0)

@@ -7,8 +7,8 @@ Five changes to the definition:
 2. Only h u is left of the loop, and what is elementwise. There arrays are (gate, sequence, unit), so that every gate is one
    contiguous piece, and the gates stand in the order output, input, forget, cell: the first three are sigmoids, the last
    three take their gradient from dc. Every result goes into a buffer that is there already.
-3. Time is cut into parts, each a `Task` (kernels/tasks.py), so that the large products of a part are done beside the walk
-   through another one, in this layer or in the next.
+3. Time is cut into parts. The large products of a part are a `Task` (kernels/tasks.py) and the walk through it is another, so
+   that they are done beside the walk through another part, in this layer or in the next.
 4. A step's product with the state has few rows: copying u into the order that BLAS works in, as it does for large products,
    takes half as long as the product. Under 100³ multiplications OpenBLAS does not copy where the processor has AVX-512, so
    u is laid out once in pieces of 64 columns, a product each, which begin at a line of the cache (kernels/memory.py), as
@@ -136,6 +136,7 @@ class WayBack:
     def __init__(self, reading, dh, give, wants_weights, dh_T=None, dc_T=None):
         self.reading, self.layer, self.dh, self.give, self.wants_weights = reading, reading.layer, dh, give, wants_weights
         self.dz, self.shares = {}, {}                   # of a part, by its first step
+        self.total = None                               # of the shares
         self.dh_before, self.dc_before = (aligned(reading.cells[0].shape, reading.x.dtype) for _ in range(2))
         self.dh_before[:] = 0 if dh_T is None else dh_T
         self.dc_before[:] = 0 if dc_T is None else dc_T
@@ -182,20 +183,28 @@ class WayBack:
         if self.wants_weights:
             self.shares[part.start] = _rows_of(x).T @ dz, _rows_of(h).T @ dz
 
+    def add(self, part):
+        """Its shares to the total, in an order that is always the same."""
+        shares = self.shares.pop(part.start)
+        self.total = shares if self.total is None else [sum_of(pair) for pair in zip(self.total, shares)]
+
     def tasks(self, parts, needs):
-        """Those of walking back through each part, the last part first, which needs others, and those of summing it up."""
-        walks = []
+        """Those of walking back through each part, which needs others, of summing it up, and of adding its shares. The last part
+        is the first."""
+        walks, sums, adds = [], [], []
         for part, need in zip(parts, needs):
             walks.append(Task(partial(self.walk, part), [*need, *walks[-1:]], short_calls=True))
-        return walks, [Task(partial(self.sum_up, part), [walk]) for part, walk in zip(parts, walks)]
+            sums.append(Task(partial(self.sum_up, part), walks[-1:]))
+            if self.wants_weights:
+                adds.append(Task(partial(self.add, part), [sums[-1], *adds[-1:]]))
+        return walks, sums, adds
 
 
 def weight_gradients(ways, wanted):
-    """(dw, du, db) of a layer, those that are wanted: its shares of all blocks and parts, in their order."""
+    """(dw, du, db) of a layer, those that are wanted: the totals of all blocks."""
     if not any(wanted):
         return None, None, None
-    shares = zip(*(way.shares[first] for way in ways for first in sorted(way.shares)))
-    inputs, state = (_restored(sum_of(each)) for each in shares)
+    inputs, state = (_restored(sum_of(each)) for each in zip(*(way.total for way in ways)))
     return tuple(gradient if wants else None for gradient, wants in zip((inputs[:-1], state, inputs[-1]), wanted))
 
 

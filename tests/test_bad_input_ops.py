@@ -141,13 +141,14 @@ CALLS = {     # operation -> (arguments, words of the message)
         ((i(2, 5, 3), *LSTM[1:]), WHOLE), ((d(2, 5, 3), *LSTM[1:]), "x is float64, w is float32"),
     ],
     "lstm_stack": [
-        ((LSTM[0], []), "weights must be .* of one layer at least"), ((LSTM[0], 3), "weights must be a list of"),
+        ((LSTM[0], []), "weights must be a list of"), ((LSTM[0], 3), "weights must be a list of"),
         ((LSTM[0], LSTM[1:]), "weights must be a list of"),
         ((LSTM[0], [LSTM[1:], LSTM[1:]]), r"x has 4 features .* so w must be \(4, 16\); got \(3, 16\)"),
         ((LSTM[0], [LSTM[1:], HIGHER], [1.0]), "p must be at least 0 and below 1, got 1.0"),
-        ((LSTM[0], [LSTM[1:], HIGHER], [0.1, 0.1]), "2 layers have 1 places between them"),
-        ((LSTM[0], [LSTM[1:], (None, *HIGHER[1:])]), "w of layer 1 must be a Tensor, got NoneType$"),
-        ((LSTM[0], [LSTM[1:], (d(4, 16), *HIGHER[1:])]), "w of layer 1 is float64"), ((i(2, 5, 3), [LSTM[1:]]), WHOLE),
+        ((LSTM[0], [LSTM[1:], HIGHER], [0.1, 0.1]), r"dropouts must be .* 2 layers have 1, got \[0.1, 0.1\]"),
+        ((LSTM[0], [LSTM[1:], HIGHER], 0.5), "dropouts must be a list of probabilities, .* got 0.5"),
+        ((LSTM[0], [LSTM[1:], (None, *HIGHER[1:])]), "w must be a Tensor, got NoneType$"),
+        ((LSTM[0], [LSTM[1:], (d(4, 16), *HIGHER[1:])]), "w is float64"), ((i(2, 5, 3), [LSTM[1:]]), WHOLE),
     ],
     "leaky_relu": [((i(2),), WHOLE), ((f(2), "x"), "slope must be a number, got str"),
                    ((f(2), None), "slope must be a number")],
@@ -233,7 +234,7 @@ CALLS = {     # operation -> (arguments, words of the message)
 }
 
 # Who writes layers does not know that some are computed in one go: the error names the one that does not fit.
-PARTS = {"conv2d_relu_max_pool2d": ("conv2d", "max_pool2d"), "lstm_stack": ("lstm",)}
+PARTS = {"conv2d_relu_max_pool2d": ("conv2d", "max_pool2d"), "lstm_stack": ("lstm", "dropout")}
 LINES = [(name, arguments, words) for name, cases in CALLS.items() for arguments, words in cases]
 
 

@@ -1,5 +1,7 @@
 """Tasks that wait for each other: in what order, on which threads, and what an error leaves behind."""
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -54,7 +56,8 @@ def test_two_threads_do_what_can_be_done_at_once(two_threads):
 
 def test_loops_of_short_calls_are_not_begun_beside_each_other_while_there_is_other_work(two_threads):
     tasks = [Task(None, short_calls=kind == "short") for kind in ("short", "short", "long", "long", "long", "long")]
-    agenda = _Agenda(tasks)
+    agenda = _Agenda(tasks, helpers=0)
+    agenda.begin()
     begun = [agenda._next() for _ in tasks]
     assert ["short" if task.short_calls else "long" for task in begun] == ["long", "long", "short", "long", "long", "short"]
     assert agenda._next() is None
@@ -86,11 +89,85 @@ def test_inside_a_worker_it_is_a_plain_loop(two_threads, monkeypatch):
     assert parallel(inside, range(4)) == 4 * [True]
 
 
-def test_products_in_tasks_are_not_shared_out_once_more(two_threads):
-    """`parallel` inside a task is a plain loop, on whichever thread."""
-    inside, tasks = [], [Task(lambda: inside.extend(parallel(lambda _: threads.is_worker(), range(3)))) for _ in range(4)]
+def test_a_task_is_done_as_a_worker_so_that_nothing_in_it_is_shared_out_once_more(two_threads):
+    inside = []
+    run([Task(lambda: inside.append(threads.is_worker())) for _ in range(20)])
+    assert inside == 20 * [True] and not threads.is_worker()
+
+
+def test_nobody_is_called_for_help_where_each_waits_for_the_one_before(two_threads, monkeypatch):
+    called, tasks, workers = [], [], threads.workers
+    monkeypatch.setattr(threads, "workers", lambda: called.append(True) or workers())
+    for _ in range(10):
+        tasks.append(Task(lambda: None, tasks[-1:]))
     run(tasks)
-    assert inside == 12 * [True] and not threads.is_worker()
+    assert not called
+    run([Task(lambda: None), Task(lambda: None)])
+    assert called
+
+
+def test_an_error_while_another_thread_waits_wakes_it(two_threads):
+    """The helper has nothing to do until the caller's task is done, which never is."""
+    waiting = threading.Event()
+
+    def fail():
+        assert waiting.wait(10)
+        threading.Event().wait(0.2)         # by now it has come back and waits
+        raise ValueError("in the caller's task")
+
+    first = Task(fail)
+    with pytest.raises(ValueError, match="in the caller's task"):
+        run([first, Task(waiting.set), Task(lambda: None, [first])])
+
+
+def test_blas_has_its_threads_back_only_after_the_last_task(two_threads):
+    begun, blas = threading.Event(), []
+
+    def long():
+        begun.set()
+        threading.Event().wait(0.2)
+        blas.append({library.get_num_threads() for library in threads._blas})
+
+    def fail():
+        assert begun.wait(10)
+        raise ValueError
+
+    with ThreadpoolController().limit(limits=2, user_api="blas"):
+        for tasks in ([Task(long), Task(fail)], [Task(fail), Task(long)]):
+            begun.clear()
+            with pytest.raises(ValueError):
+                run(tasks)
+    assert len(blas) == 2 and all(each <= {1} for each in blas)
+
+
+def test_after_an_error_of_a_helper_nothing_is_kept(two_threads):
+    class Large:
+        pass
+
+    kept, meeting = [], threading.Barrier(2, timeout=10)
+
+    def attempt():
+        large, caller = Large(), threading.current_thread()
+        kept.append(weakref.ref(large))
+
+        def work():
+            meeting.wait()
+            if threading.current_thread() is not caller and large:
+                raise ValueError
+
+        run([Task(work), Task(work)])
+
+    gc.disable()
+    try:
+        for _ in range(5):
+            try:
+                attempt()
+            except ValueError:
+                continue
+            raise AssertionError("the helper's error is lost")
+        assert not any(one() for one in kept)
+    finally:
+        gc.enable()
 
 
 def test_the_numbers_do_not_depend_on_the_threads(rng):

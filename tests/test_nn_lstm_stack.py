@@ -66,10 +66,11 @@ def test_what_is_in_one_go(sequences):
     (lambda m: m.__setitem__(1, nn.Sequential(nn.Dropout(0.3))), ["lstm", "dropout", "lstm_stack", "dropout"]),
     (lambda m: m.__setitem__(1, nn.ReLU()), ["lstm", "relu", "lstm_stack", "dropout"]),
     (lambda m: m.__setitem__(0, nn.Dropout(0.1)), ["dropout", "dropout", "lstm_stack", "dropout"]),
+    (lambda m: m.__setitem__(2, nn.Dropout(0.1)), ["lstm", "dropout", "dropout", "dropout", "lstm", "dropout"]),
     (lambda m: setattr(m[0], "forward", m[0].forward), ["lstm", "dropout", "lstm_stack", "dropout"]),
     (lambda m: setattr(m[3], "forward", m[3].forward), ["lstm_stack", "dropout", "lstm", "dropout"]),
 ], ids=["the first frozen", "the second frozen", "dropout inside another", "another layer between", "two dropouts first",
-        "an LSTM's own forward", "a dropout's own forward"])
+        "dropouts above each other", "an LSTM's own forward", "a dropout's own forward"])
 def test_what_is_not(change, expected):
     model = nn.Sequential(*(kind(*given) for kind, *given in MODELS["three with dropout"]))
     change(model)
@@ -95,14 +96,22 @@ def test_an_error_names_the_layers_operation():
         model(Tensor(np.zeros((2, 5, 3), np.float32)))
 
 
-@pytest.mark.parametrize("name", ["lstm_forward", "dropout_forward"])
+def test_one_parameter_that_learns_is_enough(sequences):
+    model = build("two")
+    model[0].weight.requires_grad = model[0].recurrent_weight.requires_grad = False
+    assert operations(model, sequences) == ["lstm_stack"]
+    for ours, one_by_one in zip(gradients_of(model, sequences, False), gradients_of(model, sequences, True)):
+        np.testing.assert_array_equal(ours, one_by_one)
+
+
+@pytest.mark.parametrize("name", ["lstm_forward", "dropout_forward", "lstm_backward"])
 def test_kernels_put_in_their_place_are_used(sequences, name):
     model, called, own = build("three with dropout"), [], kernels.find(name)
     expected = gradients_of(model, sequences, False)
 
-    def spy(*given):
+    def spy(*given, **needs):
         called.append(given[0].shape)
-        return own(*given)
+        return own(*given, **needs)
 
     with kernels.override(**{name: spy}):
         again = gradients_of(model, sequences, False)

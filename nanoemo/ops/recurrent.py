@@ -58,8 +58,8 @@ def lstm_stack(x, weights, dropouts=None):
 
     x: (N, T, C); weights: list of (w, u, b), those of `lstm`, the lowest layer first; dropouts: the probability to drop a
     value of each place between two layers; 0 everywhere where None
-    Returns the highest layer's hidden states (N, T, u). Raises as `lstm` does, and ValueError for a probability outside [0, 1)
-    or where there are not as many as places.
+    Returns the highest layer's hidden states (N, T, u). Raises as `lstm` and `dropout` do, and TypeError where there are not as
+    many probabilities as places.
 
     >>> from nanoemo import Tensor, ops
     >>> import numpy as np
@@ -67,23 +67,31 @@ def lstm_stack(x, weights, dropouts=None):
     >>> ops.lstm_stack(Tensor(np.ones((2, 5, 4), np.float32)), [layer, layer], dropouts=[0.2]).shape
     (2, 5, 4)
     """
-    if not isinstance(weights, (tuple, list)) or not all(isinstance(each, (tuple, list)) and len(each) == 3 for each in weights):
+    if not _is_list(weights) or not weights or not all(_is_list(each) and len(each) == 3 for each in weights):
         raise TypeError("lstm_stack: weights must be a list of (w, u, b), one for each layer")
-    dropouts = [0] * (len(weights) - 1) if dropouts is None else list(dropouts)
+    dropouts = [0] * (len(weights) - 1) if dropouts is None else dropouts
+    if not _is_list(dropouts) or len(dropouts) != len(weights) - 1:
+        raise TypeError("lstm_stack: dropouts must be a list of probabilities, one for each place between two layers; "
+                        f"{len(weights)} layers have {len(weights) - 1}, got {dropouts!r}")
     for p in dropouts:
-        check_p(p, "lstm_stack")
-    given = {"x": x} | {f"{name} of layer {k}": tensor for k, each in enumerate(weights) for name, tensor in zip("wub", each)}
-    device = same_device("lstm_stack", **given)
-    floats_only("lstm_stack", **given)
-    same_dtype("lstm_stack", **given)
-    inputs = tuple(given.values())
-    seeded = [(float(p), live.number(random.next_seed, np.uint64) if p else 0) for p in dropouts]
+        check_p(p)
+    for w, u, b in weights:             # errors name the layer's operation
+        given = {"x": x, "w": w, "u": u, "b": b}
+        device = same_device("lstm", **given)
+        floats_only("lstm", **given)
+        same_dtype("lstm", **given)
+    inputs = (x, *(tensor for each in weights for tensor in each))
     arrays = [tuple(tensor.array for tensor in each) for each in weights]
+    seeded = [(float(p), live.number(random.next_seed, np.uint64) if p else 0) for p in dropouts]
     h, cache = backend.kernel("lstm_stack_forward", device)(x.array, arrays, seeded)
     lstm_stack_backward = backend.kernel("lstm_stack_backward", device)
     needs = tuple(tensor.requires_grad for tensor in inputs)
     saved = (x, *(tensor for w, u, _ in weights for tensor in (w, u)))
     return Tensor.from_op("lstm_stack", h, inputs, lambda dh: lstm_stack_backward(dh, cache, needs=needs), saved=saved)
+
+
+def _is_list(value):
+    return isinstance(value, (tuple, list))
 
 
 def _pair(state):
