@@ -54,7 +54,7 @@ def run(tasks):
 
 
 class _Agenda:
-    """The tasks that can be begun, of long calls and of short ones. `left`: how many are not begun, with those that cannot be yet.
+    """The tasks that can be begun, of long calls and of short ones; `left` are all that are not begun.
 
     The lock is entered, not the condition that stands on it, whose own lines of Python Ctrl-C could come between.
     """
