@@ -146,8 +146,8 @@ PAPERS = {
         "elsewhere too, and SGD with a momentum of 0.9. It says of the networks with HOG features, or with a fifth and a sixth "
         "convolution, only that they gain nothing. The cross-validation by which it chose its rates is a command of its own, "
         "nanoemo search. Its accuracies of the classes, weighted by the classes of the private test set, come to 52.5 and "
-        "61.5 %, not to the 54 and 64 % it quotes. With Adam the rate it gives, 0.001, is high for the shallow network; at a "
-        "tenth of it, which is not the paper's, the network shows what it can do."),
+        "61.5 %, not to the 54 and 64 % it quotes. With Adam the rate it gives, 0.001, is high for the shallow network, so that "
+        "is tried at a tenth of it, too, which is not the paper's."),
 }
 
 
