@@ -89,13 +89,17 @@ def _drop(x, p, kept, draw=None):
     def drop_block(block):
         if draw:
             draw(block)
-        out = target[block]
-        np.copyto(out, kept[block])             # widened first: mixed types go through buffers
-        out *= 1 / (1 - p)
-        out *= source[block]
+        apply_mask(source[block], kept[block], p, target[block])
 
     parallel(drop_block, row_blocks(y.size, 1, BLOCK))
     return y
+
+
+def apply_mask(x, kept, p, out):
+    """out = x · m / (1 − p), three arrays of one shape."""
+    np.copyto(out, kept)                        # widened first: mixed types go through buffers
+    out *= 1 / (1 - p)
+    out *= x
 
 
 def draw_mask(block, p, seed):

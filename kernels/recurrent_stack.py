@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from nanoemo.kernels.dropout import BLOCK, draw_mask
+from nanoemo.kernels.dropout import BLOCK, apply_mask, draw_mask
 from nanoemo.kernels.memory import aligned
 from nanoemo.kernels.recurrent_walk import Layer, Reading, WayBack, weight_gradients
 from nanoemo.kernels.tasks import Task, run
@@ -41,12 +41,10 @@ class _Dropout:
 
     def apply(self, x, rows, part, out):
         """Of some sequences and steps, x and out (steps, sequences, u)."""
-        if not self.p:
+        if self.p:
+            apply_mask(x, self.kept[rows, part].swapaxes(0, 1), self.p, out)
+        else:
             np.copyto(out, x)
-            return
-        np.copyto(out, self.kept[rows, part].swapaxes(0, 1))       # widened first: mixed types go through buffers
-        out *= 1 / (1 - self.p)
-        out *= x
 
 
 def _take_from_batch(x, part, out):

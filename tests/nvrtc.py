@@ -5,7 +5,7 @@ import os
 import sysconfig
 
 
-def library():
+def compiler():
     """The compiler, or None where there is none. Version 13 knows no sm_70, so 12 is looked for first."""
     site = sysconfig.get_path("purelib")
     for pattern in (f"{site}/nvidia/cuda_nvrtc/lib/libnvrtc.so.12", "/usr/local/cuda*/lib64/libnvrtc.so.12"):

@@ -9,7 +9,7 @@ FILES = sorted(path.name for path in cuda.FOLDER.glob("*.cu"))
 
 @pytest.fixture(scope="module")
 def compiler():
-    found = nvrtc.library()
+    found = nvrtc.compiler()
     if found is None:
         pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc-cu12): CUDA files are not compiled for cards")
     return found

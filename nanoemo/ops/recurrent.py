@@ -32,9 +32,7 @@ def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
     """
     h0, c0 = (None, None) if state is None else _pair(state)
     given = {"x": x, "w": w, "u": u, "b": b} | ({} if state is None else {"h0": h0, "c0": c0})
-    device = same_device("lstm", **given)
-    floats_only("lstm", **given)
-    same_dtype("lstm", **given)
+    device = _device_of(**given)
     inputs = tuple(given.values())
     (h, _, c_T), cache = backend.kernel("lstm_forward", device)(*(tensor.array for tensor in inputs))
     lstm_backward = backend.kernel("lstm_backward", device)
@@ -76,10 +74,7 @@ def lstm_stack(x, weights, dropouts=None):
     for p in dropouts:
         check_p(p)
     for w, u, b in weights:             # errors name the layer's operation
-        given = {"x": x, "w": w, "u": u, "b": b}
-        device = same_device("lstm", **given)
-        floats_only("lstm", **given)
-        same_dtype("lstm", **given)
+        device = _device_of(x=x, w=w, u=u, b=b)
     inputs = (x, *(tensor for each in weights for tensor in each))
     arrays = [tuple(tensor.array for tensor in each) for each in weights]
     seeded = [(float(p), live.number(random.next_seed, np.uint64) if p else 0) for p in dropouts]
@@ -90,12 +85,20 @@ def lstm_stack(x, weights, dropouts=None):
     return Tensor.from_op("lstm_stack", h, inputs, lambda dh: lstm_stack_backward(dh, cache, needs=needs), saved=saved)
 
 
+def _device_of(**given):
+    """The device of a layer's tensors, which must be floats of one dtype on one device."""
+    device = same_device("lstm", **given)
+    floats_only("lstm", **given)
+    same_dtype("lstm", **given)
+    return device
+
+
 def _is_list(value):
     return isinstance(value, (tuple, list))
 
 
 def _pair(state):
-    if not isinstance(state, (tuple, list)) or len(state) != 2:
+    if not _is_list(state) or len(state) != 2:
         raise TypeError(f"lstm: state must be a pair (h0, c0) of Tensors, got {type(state).__name__}"
-                        + (f" of {len(state)}" if isinstance(state, (tuple, list)) else ""))
+                        + (f" of {len(state)}" if _is_list(state) else ""))
     return state
