@@ -11,7 +11,7 @@ from pathlib import Path
 from nanoemo.kernels.cuda import declarations
 
 HEADER = Path(__file__).with_name("cuda_on_host.h")
-FLAGS = ("-std=c++17", "-O1", "-g", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Werror=return-type")
+FLAGS = ("-std=c++17", "-O1", "-g1", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Werror=return-type")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 
 
