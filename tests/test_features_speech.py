@@ -1,4 +1,7 @@
 """Features of voices: those of librosa in the paper's order, by formula where that is simple; kept and found again."""
+import os
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 
@@ -24,6 +27,21 @@ def wave():
 
 def tone(hertz, seconds=1.0):
     return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def test_of_a_librosa_that_takes_long_a_line_is_said(tmp_path):
+    package = tmp_path / "librosa"
+    package.mkdir()
+    (package / "__init__.py").write_text("import time\ntime.sleep(0.5)\n")
+    (package / "effects.py").touch()
+    (package / "feature.py").touch()
+
+    def told(patience):
+        code = f"from nanoemo.features import extraction; extraction.PATIENCE = {patience}; extraction.require_librosa()"
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+        return subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True).stderr
+
+    assert told(0.1) == extraction.LOADING + "\n" and told(60) == ""
 
 
 # ---- the numbers ------------------------------------------------------------------------------------------
