@@ -58,7 +58,9 @@ def _image_figures(splits, facts, seed):
 def _clip_figures(splits, facts):
     from nanoemo import viz
     from nanoemo.data.clipset import RATE
-    from nanoemo.features import speech
+    from nanoemo.features import require_librosa, speech
+
+    require_librosa()
 
     def bars(kind, of):
         """Figure of the counts of facts[kind]; the bars one on the other are its columns."""

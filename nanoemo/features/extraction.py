@@ -24,7 +24,7 @@ from nanoemo.files import write_file
 __all__ = ["OF_CLIPS", "Kind", "extract", "of_wave", "require_librosa"]
 
 VERSION = 1          # goes into every file's name: raise it when what is made of a clip changes
-PATIENCE = 5         # seconds of importing librosa before a word of it
+PATIENCE = 5         # seconds of loading librosa before a word of it
 LOADING = "librosa is being loaded; the first time its functions are compiled, which takes half a minute"
 
 
@@ -97,17 +97,18 @@ def _quiet():
 
 
 def require_librosa():
-    """Import librosa now, and once; ImportError, which says what to install, where it is not there.
+    """Load librosa now, and once; ImportError, which says what to install, where it is not there.
 
     It takes a second; the first time, when its functions are compiled, half a minute, and then a line on stderr says so. Threads
-    that import it at the same time get in each other's way.
+    that load it at the same time get in each other's way.
     """
     note = threading.Timer(PATIENCE, print, [LOADING], {"file": sys.stderr, "flush": True})
     note.daemon = True                      # Ctrl-C does not wait for it
     note.start()
     try:
         import librosa.effects
-        import librosa.feature  # noqa: F401
+        import librosa.feature
+        librosa.feature.mfcc                # what librosa is made of is loaded when it is first asked for
     except ImportError as error:
         raise ImportError(f"features of voices need librosa ({error}); pip install 'nanoemo[speech]'") from error
     finally:
