@@ -1,5 +1,7 @@
 """The wheel: kernels travel inside the package, and an installed nanoemo trains from any folder."""
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +26,25 @@ def test_every_package_is_listed():
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "nanoemo").rglob("__init__.py")}
     assert listed == found | {"nanoemo.kernels"}
+
+
+def imported_by(path):
+    """The packages that a file names in its import statements, wherever they stand."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+
+
+def test_what_is_imported_is_declared_and_nothing_else():
+    """PyTorch's and Keras' own dependencies, which are there in CI, would hide that one of ours is missing."""
+    files = [*(ROOT / "nanoemo").rglob("*.py"), *(ROOT / "kernels").glob("*.py")]
+    imported = {name for path in files for name in imported_by(path)} - set(sys.stdlib_module_names)
+    wanted = imported - {"nanoemo", "cupy", "cupy_backends", "torch"}       # an extra for each CUDA; measured against
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.match(r"[\w-]+", text)[0] for text in project["dependencies"] + project["optional-dependencies"]["speech"]}
+    assert {{"skimage": "scikit-image", "PIL": "pillow"}.get(name, name) for name in wanted} == declared
 
 
 def test_readme_example_runs(capsys):
