@@ -11,7 +11,6 @@ import pytest
 from local_page import button_of, device_is_off, pixels, request, serious, serving, status_of, watch_device
 
 from nanoemo.data.clipset import RATE
-from nanoemo.features.extraction import LOADING
 from nanoemo.recognition import FacesPage, Listener, VoicesPage, page_of
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: recordings cannot be read")
@@ -103,13 +102,16 @@ def test_run_decides_on_the_page(tiny_run, voice_run):
 
 
 def test_command_serves_it(voice_run):
-    process = subprocess.Popen([sys.executable, "-m", "nanoemo", "webcam", str(voice_run), "--port", "0"],
+    """Nothing is said of librosa either, however long this machine takes to load it."""
+    patient = ("from nanoemo.features import extraction; extraction.PATIENCE = 600; "
+               "from nanoemo.cli import main; raise SystemExit(main())")
+    process = subprocess.Popen([sys.executable, "-c", patient, "webcam", str(voice_run), "--port", "0"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert "series.cnn1, trained on made voices: open http://127.0.0.1:" in process.stdout.readline()
     assert "recordings do not leave it" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0 and "ended" in out and err in ("", LOADING + "\n")
+    assert process.returncode == 0 and "ended" in out and err == ""
 
 
 # ---- the page, in a browser

@@ -41,7 +41,7 @@ def test_what_is_imported_is_declared_and_nothing_else():
     """PyTorch's and Keras' own dependencies, which are there in CI, would hide that one of ours is missing."""
     files = [*(ROOT / "nanoemo").rglob("*.py"), *(ROOT / "kernels").glob("*.py")]
     imported = {name for path in files for name in imported_by(path)} - set(sys.stdlib_module_names)
-    wanted = imported - {"nanoemo", "cupy", "cupy_backends", "torch"}       # an extra for each CUDA; measured against
+    wanted = imported - {"nanoemo", "cupy", "cupy_backends", "torch"}       # CuPy is two extras; PyTorch is the user's
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.match(r"[\w-]+", text)[0] for text in project["dependencies"] + project["optional-dependencies"]["speech"]}
     assert {{"skimage": "scikit-image", "PIL": "pillow"}.get(name, name) for name in wanted} == declared
