@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from nanoemo import backend, kernels
-from twins import check_pair, same_numbers
+from twins import TOLERANCE, check_pair, same_numbers
 
 # batch, steps, features, units
 SHAPES = [(1, 1, 1, 1), (3, 5, 2, 4), (2, 1, 3, 5), (1, 6, 3, 2), (33, 3, 1, 8), (4, 7, 5, 1), (5, 2, 7, 13),
@@ -110,17 +110,23 @@ def test_layers_one_above_the_other(card, rng, shape, p):
     weights = [arrays(rng, batch, steps, inputs, u, with_state=False)[1:4] for inputs, u in zip(units, units[1:])]
     x, dh = (rng.normal(size=(batch, steps, width)) for width in (units[0], units[-1]))
     dropouts = [(p, seed) for seed in range(1, len(weights))]
+    everything = (True,) * (1 + 3 * len(weights))
+    for needs in (everything, (False, True, False) + everything[3:]):
+        for dtype, tolerance in TOLERANCE.items():
+            check_stack(x.astype(dtype), [[a.astype(dtype) for a in layer] for layer in weights], dropouts, dh.astype(dtype),
+                        needs, tolerance)
+
+
+def check_stack(x, weights, dropouts, dh, needs, tolerance):
     h, plain_cache = kernels.find("lstm_stack_forward_plain")(x, weights, dropouts)
+    wanted = [h, *kernels.find("lstm_stack_backward_plain")(dh, plain_cache, needs)]
 
-    for needs in ((True,) * (1 + 3 * len(weights)), (False, True, False) + (True,) * (3 * len(weights) - 2)):
-        wanted = [h, *kernels.find("lstm_stack_backward_plain")(dh, plain_cache, needs)]
+    def on_card():
+        on_card, on_device = [upload(*layer) for layer in weights], upload(x, dh)
+        h, cache = kernels.find("lstm_stack_forward", "cuda")(on_device[0], on_card, dropouts)
+        return [h, *kernels.find("lstm_stack_backward", "cuda")(on_device[1], cache, needs)]
 
-        def on_card():
-            on_card, on_device = [upload(*layer) for layer in weights], upload(x, dh)
-            h, cache = kernels.find("lstm_stack_forward", "cuda")(on_device[0], on_card, dropouts)
-            return [h, *kernels.find("lstm_stack_backward", "cuda")(on_device[1], cache, needs)]
-
-        same_numbers("lstm_stack", on_card, wanted, np.float64, 1e-10)
+    same_numbers("lstm_stack", on_card, wanted, x.dtype, tolerance)
 
 
 @pytest.mark.parametrize("name, shape, message", [

@@ -1,4 +1,6 @@
 """Comparisons, argmax, and += on what is learned."""
+import operator
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,19 @@ def test_gradient_descent_by_hand(device):
         with no_grad():
             w -= 0.1 * w.grad
     assert w is first and w.requires_grad and abs(w.item()) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["iadd", "isub", "imul", "itruediv"])
+def test_in_place_is_what_it_is_out_of_place(rng, device, name):
+    """In float32, by a number, a tensor that is broadcast, and itself; the array stays the one it was."""
+    values, other = rng.uniform(1, 2, (3, 4)).astype(np.float32), rng.uniform(1, 2, 4).astype(np.float32)
+    for operand, expected in ((2, 2), (Tensor(other, device=device), other), ("itself", values)):
+        w = Tensor(values.copy(), requires_grad=True, device=device)
+        array, same = w.array, w
+        with no_grad():
+            same = getattr(operator, name)(same, w if operand == "itself" else operand)
+        assert same is w and w.array is array and w.is_leaf and w.requires_grad and w.dtype == np.float32
+        np.testing.assert_array_equal(w.detach().cpu().numpy(), getattr(operator, name)(values.copy(), np.float32(expected)))
 
 
 def test_in_place_where_it_would_falsify_a_gradient():

@@ -26,6 +26,10 @@ def torch_conv1d(F, x, w, b=None, **options):
     return last(F.conv1d(first(x), w.permute(2, 1, 0), b, **options))
 
 
+def torch_conv2d_relu_max_pool2d(F, x, w, b=None, kernel_size=2, **options):
+    return last(F.max_pool2d(first(F.relu(torch_conv2d(F, x, w, b, **options))), kernel_size))
+
+
 def torch_pool_same(F, pool, x, size, fill):
     """Pooling with an odd cell of padding at the end, as TensorFlow has it: size 2, odd input."""
     return last(pool(F.pad(first(x), (0, 1) * (x.ndim - 2), value=fill), size))
@@ -67,6 +71,22 @@ CASES = {     # shapes of the inputs, ours, PyTorch's
     "max_pool1d same": ([(2, 9, 3)], lambda x: ops.max_pool1d(x, 2, 2, "same"),
                         lambda F, x: torch_pool_same(F, F.max_pool1d, x, 2, -np.inf)),
     "avg_pool1d": ([(2, 8, 3)], lambda x: ops.avg_pool1d(x, 4), lambda F, x: last(F.avg_pool1d(first(x), 4))),
+    "relu_max_pool2d": ([(2, 6, 7, 2)], lambda x: ops.relu_max_pool2d(x, 3, 2, 1),
+                        lambda F, x: last(F.max_pool2d(first(F.relu(x)), 3, 2, 1))),
+    "relu_max_pool2d window = image": ([(2, 3, 4, 2)], lambda x: ops.relu_max_pool2d(x, (3, 4)),
+                                       lambda F, x: last(F.max_pool2d(first(F.relu(x)), (3, 4)))),
+    "relu_max_pool1d": ([(2, 9, 3)], lambda x: ops.relu_max_pool1d(x, 5, 2, 2),
+                        lambda F, x: last(F.max_pool1d(first(F.relu(x)), 5, 2, 2))),
+    "conv2d_relu_max_pool2d": ([(2, 7, 6, 2), (3, 3, 2, 4), (4,)], ops.conv2d_relu_max_pool2d,
+                               lambda F, *x: torch_conv2d_relu_max_pool2d(F, *x)),
+    "conv2d_relu_max_pool2d 1x1": ([(2, 4, 4, 3), (1, 1, 3, 2)], lambda x, w: ops.conv2d_relu_max_pool2d(x, w, kernel_size=1),
+                                   lambda F, x, w: torch_conv2d_relu_max_pool2d(F, x, w, kernel_size=1)),
+    "conv2d_relu_max_pool2d window = image": ([(1, 3, 4, 2), (3, 4, 2, 5), (5,)],
+                                              lambda *x: ops.conv2d_relu_max_pool2d(*x, kernel_size=1),
+                                              lambda F, *x: torch_conv2d_relu_max_pool2d(F, *x, kernel_size=1)),
+    "conv2d_relu_max_pool2d stride > window": ([(2, 11, 11, 1), (2, 2, 1, 2), (2,)],
+                                               lambda *x: ops.conv2d_relu_max_pool2d(*x, stride=3),
+                                               lambda F, *x: torch_conv2d_relu_max_pool2d(F, *x, stride=3)),
     "upsample2d": ([(2, 3, 2, 4)], lambda x: ops.upsample2d(x, 2),
                    lambda F, x: last(F.interpolate(first(x), scale_factor=2))),
     "linear": ([(3, 4), (4, 2), (2,)], ops.linear, lambda F, x, w, b: F.linear(x, w.T, b)),
@@ -199,6 +219,19 @@ def test_binary_cross_entropy(torch, device):
 
     check_op(torch, device, [(3, 4)], ours,
              lambda p: torch.nn.functional.binary_cross_entropy(p, torch.tensor(target)), low=0.05, high=0.95)
+
+
+@pytest.mark.parametrize("loss", [ops.mse_loss, ops.binary_cross_entropy])
+def test_a_target_takes_the_dtype_of_the_prediction(rng, device, loss):
+    values, target = rng.uniform(0, 1, (2, 3, 4))
+    results = []
+    for dtype in (np.float32, np.float64):
+        x = Tensor(values.astype(np.float32), requires_grad=True, device=device)
+        y = loss(x, Tensor(target.astype(np.float32).astype(dtype), device=device))
+        y.backward()
+        assert y.dtype == x.grad.dtype == np.float32
+        results.append([y.item(), x.grad.cpu().numpy().tolist()])
+    assert results[0] == results[1]
 
 
 def test_dropout_scales_what_is_left_and_passes_gradients_there(device):

@@ -30,6 +30,15 @@ def test_lstm(torch, device, return_sequences):
              theirs)
 
 
+def test_layers_one_above_the_other(torch, device):
+    def theirs(x, *weights):
+        h, _ = torch_lstm(torch, x, *weights[:3])
+        return torch_lstm(torch, h, *weights[3:])[0]
+
+    check_op(torch, device, [(2, 5, FEATURES), *WEIGHTS, (UNITS, 8), (2, 8), (8,)],
+             lambda x, *weights: ops.lstm_stack(x, [weights[:3], weights[3:]]), theirs)
+
+
 @pytest.mark.parametrize("use", ["the hidden states", "the last hidden state", "the last cell", "all"])
 @pytest.mark.parametrize("steps", [1, 5])
 def test_state_in_and_out(torch, device, use, steps):

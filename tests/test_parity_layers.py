@@ -52,6 +52,18 @@ def conv(draw, rank):
 
 
 @st.composite
+def conv_pool(draw):
+    """A convolution, and windows side by side over what it gives."""
+    (x, w, *b), options = draw(conv(2))
+    strides = _as_list(options["stride"], 2)
+    pads = _pads(options["padding"], x[1:3], w[:2], strides)
+    sizes = [(size + before + after - k) // s + 1 for size, (before, after), k, s in zip(x[1:3], pads, w, strides)]
+    options["kernel_size"] = tuple(draw(integers(1, min(3, size))) for size in sizes)
+    options["pool_padding"] = draw(one_of("valid", "same"))
+    return [x, w, *b], options
+
+
+@st.composite
 def pool(draw, rank):
     sizes, kernels, options = draw(windows(rank, 4, half=True))
     if draw(st.booleans()):
@@ -171,6 +183,11 @@ def torch_relu_max_pool(F, x, **window):
     return torch_max_pool(F, F.relu(x), **window)
 
 
+def torch_conv_pool(F, *x, stride, padding, kernel_size, pool_padding):
+    return torch_relu_max_pool(F, torch_conv(F, *x, stride=stride, padding=padding), kernel_size=kernel_size, stride=None,
+                               padding=pool_padding)
+
+
 def torch_min_pool(F, x, **window):
     return -torch_max_pool(F, -x, **window)
 
@@ -221,6 +238,7 @@ SLOPE = st.floats(-1, 2, width=16)
 CASES = {     # examples, what is drawn, ours, PyTorch's, kinds of values
     "conv2d": (60, conv(2), ops.conv2d, torch_conv),
     "conv1d": (40, conv(1), ops.conv1d, torch_conv),
+    "conv2d_relu_max_pool2d": (40, conv_pool(), ops.conv2d_relu_max_pool2d, torch_conv_pool),
     "max_pool2d": (40, pool(2), ops.max_pool2d, torch_max_pool, *ANY_VALUES),
     "relu_max_pool2d": (30, pool(2), ops.relu_max_pool2d, torch_relu_max_pool, *ANY_VALUES),
     "min_pool2d": (30, pool(2), ops.min_pool2d, torch_min_pool, *ANY_VALUES),

@@ -10,15 +10,19 @@ from nanoemo.tensor import Tensor
 __all__ = ["eq", "ne", "lt", "le", "gt", "ge", "argmax", "logical_and", "logical_not", "logical_or"]
 
 
+def _pairwise(name, function, a, b):
+    try:
+        values = function(a.array, b.array)
+    except ValueError:
+        raise ValueError(f"{name}: shapes {a.shape} and {b.shape} do not broadcast") from None
+    return Tensor(backend.array_module(a.array).asarray(values), device=a.device)
+
+
 def _comparison(name, symbol, compare):
     def comparison(a, b):
         if not all(isinstance(value, (Tensor, numbers.Number, list, tuple)) or backend.is_array(value) for value in (a, b)):
             return NotImplemented           # so that `x == None` is False, and `x < "a"` Python's TypeError
-        a, b = operands(name, a, b)
-        try:
-            return Tensor(backend.array_module(a.array).asarray(compare(a.array, b.array)))
-        except ValueError:
-            raise ValueError(f"{name}: shapes {a.shape} and {b.shape} do not broadcast") from None
+        return _pairwise(name, compare, *operands(name, a, b))
 
     comparison.__name__ = name
     comparison.__doc__ = f"""Where a {symbol} b, as a tensor of bools; shapes broadcast.
@@ -50,14 +54,14 @@ def argmax(x, axis=None):
     if axis is not None and len(axes) != 1:
         raise TypeError(f"argmax: axis must be one whole number or None, got {axis!r}")
     check_not_empty("argmax", x, axes)
-    return Tensor(backend.array_module(x.array).asarray(x.array.argmax(axis=None if axis is None else axes[0])))
+    return Tensor(backend.array_module(x.array).asarray(x.array.argmax(axis=None if axis is None else axes[0])), device=x.device)
 
 
 def _logical(name, symbol, function):
     def logical(a, b):
         a, b = operands(name, a, b)
         _bits_only(name, a, b)
-        return Tensor(backend.array_module(a.array).asarray(function(a.array, b.array)))
+        return _pairwise(name, function, a, b)
 
     logical.__name__ = name
     logical.__doc__ = f"""a {symbol} b of bools, or of the bits of integers; shapes broadcast. TypeError for floats.
@@ -83,7 +87,7 @@ def logical_not(x):
     """
     tensors_only("logical_not", x=x)
     _bits_only("logical_not", x)
-    return Tensor(~x.array)
+    return Tensor(~x.array, device=x.device)
 
 
 def _bits_only(name, *tensors):

@@ -92,7 +92,7 @@ def _weighted_target(logits, labels, weight, smoothing):
 
 
 def mse_loss(prediction, target):
-    """Mean of (prediction − target)², over all values; both of one shape.
+    """Mean of (prediction − target)², over all values; both of one shape. A target of another dtype takes the prediction's.
 
     >>> from nanoemo import Tensor, ops
     >>> ops.mse_loss(Tensor([1.0, 2.0]), Tensor([1.0, 4.0])).item()
@@ -104,7 +104,8 @@ def mse_loss(prediction, target):
 def binary_cross_entropy(probability, target):
     """Mean of −t log p − (1 − t) log(1 − p); logarithms are held at −100, as in PyTorch.
 
-    Raises ValueError for a probability or a target outside 0 … 1; on the GPU the loss is NaN instead.
+    A target of another dtype takes the probability's. Raises ValueError for a probability or a target outside 0 … 1; on the
+    GPU the loss is NaN instead.
 
     >>> from nanoemo import Tensor, ops
     >>> round(ops.binary_cross_entropy(Tensor([0.5]), Tensor([1.0])).item(), 4)
