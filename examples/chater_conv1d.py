@@ -33,9 +33,9 @@ def test_accuracy(train):
     nanoemo.manual_seed(0)
     model = models.build("chater.conv1d").to(args.device)
     loader = data.DataLoader(train, 16, shuffle=True, seed=0, drop_last=True, transform=standardise)
-    trainer = Trainer(model, optim.Adam(model.parameters(), lr=1e-3), ops.cross_entropy, loader, device=args.device)
+    trainer = Trainer(model, optim.Adam(model.parameters(), lr=1e-3), ops.cross_entropy, loader)
     trainer.fit(max(1, args.steps // trainer.steps_per_epoch))
-    result = predict(model, data.DataLoader(test, 105, transform=standardise), device=args.device)
+    result = predict(model, data.DataLoader(test, 105, transform=standardise))
     return 100 * accuracy(result.truth, result.predicted)
 
 

@@ -30,12 +30,12 @@ nanoemo.manual_seed(0)
 model = models.build("chater.lstm").to(args.device)
 summary(model, (162, 1))
 loader = data.DataLoader(train, 32, shuffle=True, seed=0, drop_last=True, transform=standardise)
-trainer = Trainer(model, optim.Adam(model.parameters(), lr=1e-3), ops.cross_entropy, loader, device=args.device)
+trainer = Trainer(model, optim.Adam(model.parameters(), lr=1e-3), ops.cross_entropy, loader)
 for epoch in range(1, args.epochs + 1):
     start = time.perf_counter()
     row = trainer.fit(epoch)[-1]
     seconds = (time.perf_counter() - start) / trainer.steps_per_epoch
     print(f"epoch {epoch}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.1%}, {1000 * seconds:.0f} ms a step", flush=True)
 
-result = predict(model, data.DataLoader(test, 35, transform=standardise), device=args.device)
+result = predict(model, data.DataLoader(test, 35, transform=standardise))
 print(f"{100 * accuracy(result.truth, result.predicted):.1f} % of {len(test)} other voices are right (a guess: 14.3 %)")

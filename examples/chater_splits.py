@@ -41,8 +41,8 @@ def test_accuracy(splits):
     nanoemo.manual_seed(0)
     model = models.build("chater.dcnn", len(splits["train"].class_names)).to(args.device)
     loader = data.DataLoader(splits["train"], 32, shuffle=True, seed=0, drop_last=True, transform=data.Scale())
-    Trainer(model, optim.Adam(model.parameters(), lr=1e-3), ops.cross_entropy, loader, device=args.device).fit(args.epochs)
-    result = predict(model, data.DataLoader(splits["test"], 32, transform=data.Scale()), device=args.device)
+    Trainer(model, optim.Adam(model.parameters(), lr=1e-3), ops.cross_entropy, loader).fit(args.epochs)
+    result = predict(model, data.DataLoader(splits["test"], 32, transform=data.Scale()))
     return accuracy(result.truth, result.predicted)
 
 

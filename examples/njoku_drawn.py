@@ -47,6 +47,6 @@ for step, (images, labels) in enumerate(islice(batches(), args.steps), start=1):
     if step % 20 == 0:
         print(f"step {step:>4} of {args.steps}  loss {loss.item():.4f}", flush=True)
 
-result = predict(model, test, device=args.device)           # dropout off, no graph
+result = predict(model, test)                  # dropout off, no graph
 right = result.truth == result.predicted
 print(f"test accuracy on {len(right)} drawn faces: {100 * right.mean():.1f} %")

@@ -35,10 +35,9 @@ validation, test = (data.DataLoader(faces[split], recipe.batch_size, transform=d
 
 model = models.build("njoku.cnn").to(args.device)
 optimizer = optim.Adam(model.parameters(), lr=recipe.lr)
-trainer = Trainer(model, optimizer, ops.cross_entropy, train, validation,
-                  device=args.device, callbacks=[progress()])
+trainer = Trainer(model, optimizer, ops.cross_entropy, train, validation, callbacks=[progress()])
 trainer.fit(args.epochs)
 
-result = predict(model, test, device=args.device)
+result = predict(model, test)
 print(format_report(classification_report(result.truth, result.predicted, faces["test"].class_names)))
 print(f"private test accuracy: {100 * accuracy(result.truth, result.predicted):.2f} %")

@@ -34,13 +34,13 @@ rate, fine = 1e-3, 1e-4
 
 def fit(trainer_class, model, loss_fn, lr):
     """Train what is not frozen; returns the last epoch's figures. Each training begins its optimiser anew."""
-    trainer = trainer_class(model, optim.Adam(model.parameters(), lr=lr), loss_fn, train_loader, device=args.device)
+    trainer = trainer_class(model, optim.Adam(model.parameters(), lr=lr), loss_fn, train_loader)
     return trainer.fit(args.epochs)[-1]
 
 
 def classify(steps, model, lr):
     fit(Trainer, model, ops.cross_entropy, lr)
-    result = predict(model, test_loader, device=args.device)
+    result = predict(model, test_loader)
     accuracy = 100 * (result.truth == result.predicted).mean()
     print(f"steps {steps}: {accuracy:.1f} % of {len(result.truth)} drawn test faces are right", flush=True)
 
@@ -59,7 +59,7 @@ auto_encoder = models.build("series.conv_ae", input_shape=features).to(args.devi
 encoder, decoder = auto_encoder.encoder, auto_encoder.decoder
 cascade = Cascade(features[-1], extractor=extractor, encoder=encoder, decoder=decoder).to(args.device)  # 7
 extractor.freeze()                                                                                      # 8
-cascade.measure_range(train_loader, args.device)            # the sigmoid gives 0 … 1, the features have no bound
+cascade.measure_range(train_loader)            # the sigmoid gives 0 … 1, the features have no bound
 reconstruct("5–9", cascade, rate)                                                                       # 9
 cascade.unfreeze()
 reconstruct("10", cascade, fine)                                                                        # 10

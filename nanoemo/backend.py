@@ -12,7 +12,8 @@ from nanoemo import kernels, live
 from nanoemo.kernels.threads import get_num_threads, set_num_threads
 
 __all__ = ["NoCudaError", "add_at", "array_module", "card_module", "device_of", "is_array", "to_device", "kernel", "check_device",
-           "why_no_cuda", "set_default_device", "default_device", "get_num_threads", "quiet", "set_num_threads", "synchronize"]
+           "why_no_cuda", "set_default_device", "default_device", "device_beside", "get_num_threads", "quiet", "set_num_threads",
+           "synchronize"]
 
 CUDA_13_BEGINS = 75     # compute capability 7.5: Turing, 2018
 
@@ -67,7 +68,9 @@ def check_device(device):
 
 
 def set_default_device(device):
-    """Device of tensors created from now on: "cpu" or "cuda".
+    """Device of tensors and modules made from now on, of numbers, lists and NumPy arrays: "cpu" or "cuda".
+
+    What was asked to be elsewhere, with `device=` or `.to(...)`, stays there.
 
     Raises ValueError for another word, NoCudaError where CuPy or a CUDA device is missing.
 
@@ -86,6 +89,15 @@ def default_device():
 def device_of(array):
     """ "cpu" for NumPy's arrays, "cuda" for CuPy's."""
     return "cpu" if isinstance(array, (np.ndarray, np.generic)) else "cuda"
+
+
+def device_beside(values, device):
+    """Where `values`, an array, a list or a number, belong next to a tensor on `device`.
+
+    There, unless they are on another device: CuPy's array stays on its own, NumPy's goes to the default device.
+    """
+    here = device_of(values) if is_array(values) else device
+    return here if here in ("cuda", device) else default_device()
 
 
 def is_array(value):

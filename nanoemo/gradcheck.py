@@ -36,7 +36,7 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
     for i, x in enumerate(inputs):
         if x.requires_grad and x.dtype != np.float64:
             raise TypeError(f"gradcheck: input {i} is {x.dtype}; central differences need float64")
-    inputs = [x if x.is_leaf else Tensor(x.data.copy(), requires_grad=True) for x in inputs]
+    inputs = [x if x.is_leaf else Tensor(x.data.copy(), requires_grad=True, device=x.device) for x in inputs]
     gradients, weights = _gradients(fn, inputs)
     for i, (x, gradient) in enumerate(zip(inputs, gradients)):
         if x.requires_grad:
@@ -51,7 +51,7 @@ def _gradients(fn, inputs):
     out = fn(*inputs)
     if not isinstance(out, Tensor):
         raise TypeError(f"gradcheck: fn must return a Tensor, and returned {type(out).__name__}")
-    weights = Tensor(np.random.default_rng(0).uniform(0.5, 1.5, out.shape)).to(out.device)
+    weights = Tensor(np.random.default_rng(0).uniform(0.5, 1.5, out.shape), device=out.device)
     leaves = {id(leaf): leaf for leaf in [*inputs, *topological_order(out)] if leaf.is_leaf}.values()
     before = [leaf.grad for leaf in leaves]
     try:

@@ -72,7 +72,7 @@ class Tensor:
     data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array of that dtype and device)
     requires_grad: whether `backward` should fill in `.grad`
     dtype: Python floats and lists of them become float32 unless it says otherwise; arrays keep their own
-    device: "cpu" or "cuda"; an array stays where it is, other data goes to the default device
+    device: "cpu" or "cuda"; unless given, a Tensor and CuPy's array stay where they are, other data goes to the default device
 
     Raises TypeError for data that is not numeric and for a gradient wanted of integers, ValueError for rows of different lengths.
 
@@ -310,9 +310,9 @@ class Tensor:
     def _accumulate(self, gradient):
         live.touches_gradient(self)
         if self.grad is None:
-            self.grad = Tensor(gradient)
+            self.grad = Tensor(gradient, device=self.device)
         else:
-            self.grad = Tensor(self.grad.array + gradient)
+            self.grad = Tensor(self.grad.array + gradient, device=self.device)
 
 
 def _first_gradient(tensor, grad):
@@ -321,9 +321,10 @@ def _first_gradient(tensor, grad):
             raise RuntimeError(f"backward: a tensor of shape {tensor.shape} has no single gradient; reduce it to one "
                                f"value (.sum() or .mean()), or pass backward(grad) of that shape")
         return backend.array_module(tensor.array).ones_like(tensor.array)
-    if (isinstance(grad, Tensor) or backend.is_array(grad)) and Tensor(grad).device != tensor.device:
-        raise RuntimeError(f"backward: the tensor is on '{tensor.device}', grad is on '{Tensor(grad).device}'; move it "
-                           f"first, with .to('{tensor.device}')")
+    device = grad.device if isinstance(grad, Tensor) else backend.device_beside(grad, tensor.device)
+    if device != tensor.device:
+        raise RuntimeError(f"backward: the tensor is on '{tensor.device}', grad is on '{device}'; move it first, with "
+                           f".to('{tensor.device}')")
     grad = _as_array(grad, tensor.dtype, tensor.device)
     if grad.shape != tensor.shape:
         raise RuntimeError(f"backward: grad has shape {grad.shape}, the tensor has {tensor.shape}")
@@ -403,10 +404,10 @@ def _shares_memory(array, others):
 
 
 def _as_array(data, dtype, device):
-    if isinstance(data, Tensor):
+    stays = isinstance(data, Tensor)
+    if stays:
         data = data.array
-    is_array = backend.is_array(data)
-    on_card = is_array and backend.device_of(data) == "cuda"
+    on_card = backend.is_array(data) and backend.device_of(data) == "cuda"
     try:
         array = data if on_card else np.asarray(data)           # an array of another library, such as PyTorch's, too
     except ValueError:
@@ -417,7 +418,7 @@ def _as_array(data, dtype, device):
         dtype = np.float32
     dtype = _check_dtype(dtype or array.dtype, given=dtype is not None)
     if device is None:
-        device = backend.device_of(array) if is_array else backend.default_device()
+        device = backend.device_of(array) if stays or on_card else backend.default_device()
     return backend.to_device(array, device).astype(dtype, copy=False)
 
 

@@ -290,8 +290,7 @@ def run_trainer(device, rng, epochs=3):
     model = nn.Sequential(nn.Flatten(), small_model()).to(device)
     loader = DataLoader(faces(rng, 44), batch_size=8, shuffle=True, transform=lambda images, rng: images / 255)
     # SGD: Adam would turn the rounding noise of a gradient that is 0, of the bias before batch norm, into whole steps.
-    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.1, momentum=0.9), ops.cross_entropy, loader, loader,
-                      device=device)
+    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.1, momentum=0.9), ops.cross_entropy, loader, loader)
     return trainer, trainer.fit(epochs)
 
 
@@ -332,7 +331,7 @@ def test_a_layer_frozen_between_steps_stays_as_it_is(device, rng):
     freeze = Freeze()
     model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.Linear(4, 3)).to(device)
     loader = DataLoader(faces(rng, 48), batch_size=8)
-    Trainer(model, optim.SGD(model.parameters(), lr=0.1), ops.cross_entropy, loader, device=device, callbacks=[freeze]).fit(1)
+    Trainer(model, optim.SGD(model.parameters(), lr=0.1), ops.cross_entropy, loader, callbacks=[freeze]).fit(1)
     np.testing.assert_array_equal(model[-1].weight.cpu().numpy(), freeze.weights)
 
 
@@ -346,7 +345,7 @@ def test_no_step_waits_for_the_card(card, rng):
     nanoemo.manual_seed(1)
     model = nn.Sequential(nn.Flatten(), small_model()).to("cuda")
     loader = DataLoader(faces(rng, 44), batch_size=8)
-    trainer = Trainer(model, optim.Adam(model.parameters()), ops.cross_entropy, loader, device="cuda", callbacks=[Watch()])
+    trainer = Trainer(model, optim.Adam(model.parameters()), ops.cross_entropy, loader, callbacks=[Watch()])
     trainer.fit(1)
     copies_of_earlier_batches = [what for what in log.waits[waits[0]:waits[-1]] if what == "event.synchronize"]
     assert waits[-1] - waits[0] == len(copies_of_earlier_batches)

@@ -29,8 +29,7 @@ def images(count):
 
 def test_trainer_says_who_holds_what(limited, rng):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 1 << 11), nn.ReLU(), nn.Linear(1 << 11, 2)).to("cuda")
-    trainer = Trainer(model, optim.Adam(model.parameters()), ops.cross_entropy,
-                      DataLoader(images(60), batch_size=20), device="cuda")
+    trainer = Trainer(model, optim.Adam(model.parameters()), ops.cross_entropy, DataLoader(images(60), batch_size=20))
     trainer.fit(1)
     trainer.train_loader = DataLoader(images(300), batch_size=300)
     limited(1 << 20)

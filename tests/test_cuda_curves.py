@@ -39,7 +39,7 @@ def curve(optimizer, device, dtype):
                           nn.Linear(24, 7)).to(device, dtype=dtype)
     loader, validation = (DataLoader(faces(), size, shuffle=True, transform=lambda images, rng: (images / 255).astype(dtype))
                           for size in (BATCH, BATCH * BATCHES))
-    trainer = Trainer(model, OPTIMIZERS[optimizer](model.parameters()), ops.cross_entropy, loader, validation, device=device)
+    trainer = Trainer(model, OPTIMIZERS[optimizer](model.parameters()), ops.cross_entropy, loader, validation)
     return np.array([(epoch["loss"], epoch["val_loss"]) for epoch in trainer.fit(EPOCHS)])
 
 

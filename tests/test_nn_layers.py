@@ -150,14 +150,6 @@ def test_an_lstm_begins_by_remembering():
     assert nn.LSTM(3, 2).bias.numpy().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
 
 
-def test_parameters_start_on_the_default_device(device):
-    nanoemo.set_default_device(device)
-    try:
-        assert {t.device for t in nn.Sequential(nn.Conv2d(1, 2, 3), nn.LSTM(2, 2)).parameters()} == {device}
-    finally:
-        nanoemo.set_default_device("cpu")
-
-
 def test_batch_norm_goes_by_its_own_momentum_and_eps(rng):
     layer = nn.BatchNorm2d(3, momentum=0.5, eps=0.3).to(dtype="float64")
     x = rng.normal(2, 1, (4, 5, 5, 3))

@@ -192,7 +192,7 @@ def with_everything(device):
     optimizer = optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
     loss = nn.CrossEntropyLoss(class_weights("balanced", faces.counts()), 0.1).to(device)
     validation = data.DataLoader(faces, 8, transform=data.Scale())
-    return Trainer(model, optimizer, loss, loader, validation, device=device, clip_norm=0.05, callbacks=[EarlyStopping(3)],
+    return Trainer(model, optimizer, loss, loader, validation, clip_norm=0.05, callbacks=[EarlyStopping(3)],
                    schedule=optim.build_schedule("warmup=2,cosine", optimizer, 4))
 
 

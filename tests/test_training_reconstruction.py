@@ -20,9 +20,8 @@ def cascade_of(rng, device="cpu", frozen=True):
     return model, data.DataLoader(noise, 4, transform=data.Scale())
 
 
-def reconstructor(model, loader, device="cpu"):
-    return Reconstructor(model, optim.Adam(model.parameters(), lr=0.01), ops.binary_cross_entropy, loader, loader,
-                         device=device)
+def reconstructor(model, loader):
+    return Reconstructor(model, optim.Adam(model.parameters(), lr=0.01), ops.binary_cross_entropy, loader, loader)
 
 
 def changed(module, before):
@@ -32,7 +31,7 @@ def changed(module, before):
 def test_a_frozen_front_keeps_weights_and_running_statistics(rng, device):
     model, loader = cascade_of(rng, device)
     before = model.state_dict()
-    history = reconstructor(model, loader, device).fit(epochs=3)
+    history = reconstructor(model, loader).fit(epochs=3)
     assert {name.split(".")[0] for name in changed(model, before)} == {"encoder", "decoder"}
     assert history[-1]["loss"] < history[0]["loss"]
     assert all(not part.training for _, part in model.extractor.named_modules())
@@ -51,7 +50,7 @@ def test_a_frozen_front_gives_the_same_in_training(rng, device):
 
 def test_targets_are_the_features_in_their_range(rng, device):
     model, loader = cascade_of(rng, device)
-    model.measure_range(loader, device)
+    model.measure_range(loader)
     with nn.undisturbed(model):
         features = np.concatenate([model.extractor(Tensor(x, device=device)).cpu().numpy() for x, _ in loader])
     low, high = features.min(axis=(0, 1, 2)), features.max(axis=(0, 1, 2))
@@ -80,9 +79,9 @@ def test_stopped_while_measuring_the_range_stays(rng):
 
 def test_a_front_that_learns_runs_after_what_it_was(rng, device):
     model, loader = cascade_of(rng, device, frozen=False)
-    model.measure_range(loader, device)
+    model.measure_range(loader)
     images = Tensor(next(iter(loader))[0], device=device)
-    trainer = reconstructor(model, loader, device)
+    trainer = reconstructor(model, loader)
     before = model.eval().state_dict()
     target = trainer.reconstruct(images)[0].cpu().numpy()
     trainer.fit(epochs=2)

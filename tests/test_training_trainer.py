@@ -183,7 +183,7 @@ def test_with_mixed_labels_the_likeliest_class_counts(device):
     images = toy_images()
     mixed = data.DataLoader(images, 7, shuffle=True, transform=data.Scale(), mix=data.CutMix(1))
     validation = data.DataLoader(images, 7, transform=data.Scale())
-    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.0), ops.cross_entropy, mixed, validation, device=device)
+    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.0), ops.cross_entropy, mixed, validation)
     row, = trainer.fit(epochs=1)
     seen, labels = (np.concatenate(parts) for parts in zip(*mixed.epoch(0)))
     assert labels.shape == (60, 3) and (labels.max(axis=1) < 1).any()
@@ -191,7 +191,7 @@ def test_with_mixed_labels_the_likeliest_class_counts(device):
     assert row["accuracy"] == pytest.approx((scores.argmax(axis=1) == labels.argmax(axis=1)).mean())
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
     assert row["loss"] == pytest.approx(-(labels * log_p).sum(axis=1).mean(), rel=1e-4)
-    plain = predict(model, validation, ops.cross_entropy, device)
+    plain = predict(model, validation, ops.cross_entropy)
     assert (row["val_loss"], row["val_accuracy"]) == (plain.loss, (plain.truth == plain.predicted).mean())
     np.testing.assert_array_equal(plain.truth, images.labels)
 

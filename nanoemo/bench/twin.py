@@ -15,8 +15,7 @@ What comes out is plain data, so that PyTorch can be given the network in a proc
 import numpy as np
 
 from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
-from nanoemo.nn import undisturbed, watch
-from nanoemo.tensor import Tensor
+from nanoemo.nn import undisturbed, watch, zero_inputs
 
 __all__ = ["NoTwin", "check_same_scores", "to_torch_layout", "torch_twin"]
 
@@ -95,9 +94,8 @@ def _layers_in_order(model, input_shape):
             calls.append((module, shape[-1]))
             shape.append(output.shape[1:])
 
-    dtype = model.parameters()[0].dtype if model.parameters() else np.float32
     with undisturbed(model), watch(note):
-        model(Tensor(np.zeros((1, *input_shape), dtype)))
+        model(*zero_inputs(model, input_shape))
     return calls
 
 

@@ -3,11 +3,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from nanoemo import backend
 from nanoemo.capture import uncaptured
 from nanoemo.modes import no_grad
 from nanoemo.tensor import Tensor
 
-__all__ = ["evaluating", "watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs"]
+__all__ = ["evaluating", "watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs", "module_device"]
 
 _watchers = []
 
@@ -102,8 +103,18 @@ def zero_inputs(module, input_shape):
     """A batch of one example of zeros for `module`: a list of tensors, one an input, of its dtype and device."""
     tensors = [*module.parameters(), *module.buffers()]
     dtype = tensors[0].dtype if tensors else np.float32
-    device = tensors[0].device if tensors else None
-    return [Tensor(np.zeros((1, *shape), dtype), device=device) for shape in shapes_of_inputs(input_shape)]
+    return [Tensor(np.zeros((1, *shape), dtype), device=module_device(module)) for shape in shapes_of_inputs(input_shape)]
+
+
+def module_device(module):
+    """Where the parameters and buffers of a module are; the default device where it has none.
+
+    >>> from nanoemo import nn
+    >>> module_device(nn.Linear(2, 3))
+    'cpu'
+    """
+    first = next(iter([*module.parameters(), *module.buffers()]), None)
+    return backend.default_device() if first is None else first.device
 
 
 def output_shape(module, input_shape):

@@ -75,7 +75,7 @@ def _operand(name, value, other):
         return value
     if isinstance(value, numbers.Real):
         # Filled in on the device: an upload could not be captured.
-        return Tensor(backend.array_module(other.array).full((), value, _dtype_for(value, other.dtype)))
+        return Tensor(backend.array_module(other.array).full((), value, _dtype_for(value, other.dtype)), device=other.device)
     if backend.is_array(value) or isinstance(value, (list, tuple)):
         return _from_values(name, value, other)
     raise TypeError(f"{name}: expected a Tensor, an array or a number, got {_kind(value)}")
@@ -93,9 +93,9 @@ def _dtype_for(number, dtype):
 def _from_values(name, values, other):
     """A tensor of an array, which keeps its dtype, or of a list, whose floats take the other operand's."""
     try:
-        tensor = Tensor(values)
+        tensor = Tensor(values, device=backend.device_beside(values, other.device))
         adapts = not backend.is_array(values) and tensor.dtype.kind == other.dtype.kind == "f"
-        return Tensor(values, dtype=other.dtype) if adapts else tensor
+        return Tensor(values, dtype=other.dtype, device=tensor.device) if adapts else tensor
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: an operand cannot be made a Tensor: {error}") from None
 

@@ -30,8 +30,10 @@ def _target(name, target, prediction, check_upload=None, what="target"):
         return Tensor(values, device=prediction.device)
     if not backend.is_array(target):
         raise TypeError(f"{name}: the {what} must be a Tensor, an array or a list, got {type(target).__name__}")
-    same_device(name, prediction=prediction, **{what: Tensor(target)})
-    return Tensor(target.copy() if prediction.requires_grad and is_grad_enabled() else target)
+    given = Tensor(target, device=backend.device_beside(target, prediction.device))
+    same_device(name, prediction=prediction, **{what: given})
+    shared = prediction.requires_grad and is_grad_enabled() and given.array is target
+    return Tensor(given.array.copy(), device=given.device) if shared else given
 
 
 def _from_list(name, target, what):

@@ -88,12 +88,12 @@ def stack(members, truth, steps=300, lr=0.01, weight_decay=0.01):
     ([1, 0, 1, 0], [0, 1, 0, 1])
     """
     count, _, classes = np.shape(members)
-    mean = Tensor(np.tile(np.eye(classes) / count, (count, 1)))
-    change, bias = nn.Parameter(np.zeros((count * classes, classes))), nn.Parameter(np.zeros(classes))
+    mean = Tensor(np.tile(np.eye(classes) / count, (count, 1)), device="cpu")
+    change, bias = (nn.Parameter(np.zeros(shape), device="cpu") for shape in ((count * classes, classes), classes))
 
     def scores(probabilities):
         logarithms = np.log(np.maximum(probabilities, FLOOR))
-        return Tensor(np.concatenate(list(logarithms), axis=1)) @ (mean + change) + bias
+        return Tensor(np.concatenate(list(logarithms), axis=1), device="cpu") @ (mean + change) + bias
 
     optimizer = optim.AdamW([change, bias], lr=lr, weight_decay=weight_decay)
     for _ in range(steps):

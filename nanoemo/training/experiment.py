@@ -70,7 +70,7 @@ class Experiment:
         optimizer = optim.build(settings.optimizer, self.model.parameters(), lr=settings.lr,
                                 weight_decay=settings.weight_decay)
         self.trainer = self.trainer_class(self.model, optimizer, self.make_loss(), self.train_loader(),
-                                          self.loader("validation"), device=settings.device, clip_norm=settings.clip_norm,
+                                          self.loader("validation"), clip_norm=settings.clip_norm,
                                           schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
         self.ending = [] if settings.patience is None else [EarlyStopping(settings.patience)]
         self.in_charge = []                                     # callbacks of the run itself
@@ -263,8 +263,7 @@ class Experiment:
         if (folder.path / "sanity.json").exists() or self.trainer.epoch or self.trainer.step:
             return
         batch = next(self.train_loader(augment=False).epoch(0))
-        report = sanity.check(self.model, batch, len(self.classes), ops.cross_entropy, self.settings.device,
-                              stop=stop)
+        report = sanity.check(self.model, batch, len(self.classes), ops.cross_entropy, stop=stop)
         if self.settings.start_from:
             report["expected_loss"] = None          # these weights know something
         if not stop:
@@ -309,8 +308,7 @@ class Experiment:
         classes = self.judged_classes
         answers = None if classes == self.classes else [self.classes.index(name) for name in classes]
         for split in splits:
-            predictions = predict(self.model, self.loader(split, classes), ops.cross_entropy, self.settings.device,
-                                  stop, answers)
+            predictions = predict(self.model, self.loader(split, classes), ops.cross_entropy, stop, answers)
             if predictions is None:
                 return False
             title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.about_data}

@@ -89,7 +89,8 @@ class Joint(NamedTuple):
     drawn: int                  # pairs that an epoch trained on
 
     def __call__(self, pairs):
-        return ops.softmax(ops.linear(_inputs(pairs, self.standardise), Tensor(self.weight), Tensor(self.bias))).numpy()
+        weight, bias = (Tensor(array, device="cpu") for array in (self.weight, self.bias))
+        return ops.softmax(ops.linear(_inputs(pairs, self.standardise), weight, bias)).numpy()
 
 
 def _concatenated(pairs):
@@ -97,7 +98,7 @@ def _concatenated(pairs):
 
 
 def _inputs(pairs, standardise):
-    return Tensor(standardise(_concatenated(pairs), None))
+    return Tensor(standardise(_concatenated(pairs), None), device="cpu")
 
 
 def learn(faces, voices, validation, classes, rng, epochs=300, lr=0.01):
@@ -116,7 +117,7 @@ def learn(faces, voices, validation, classes, rng, epochs=300, lr=0.01):
     """
     first = _concatenated(pair(faces, voices, rng))
     standardise = Standardise.fit(first)
-    weight, bias = nn.Parameter(np.zeros((first.shape[1], classes), first.dtype)), nn.Parameter(np.zeros(classes, first.dtype))
+    weight, bias = (nn.Parameter(np.zeros(shape, first.dtype), device="cpu") for shape in ((first.shape[1], classes), classes))
     judged = _inputs(validation, standardise)
     optimizer = optim.Adam([weight, bias], lr=lr)
     best, least = None, np.inf

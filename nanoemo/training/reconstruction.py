@@ -19,6 +19,7 @@ import numpy as np
 from nanoemo import Tensor, backend
 from nanoemo.models.series import Parts
 from nanoemo.nn import Buffer, undisturbed
+from nanoemo.nn.trace import module_device
 from nanoemo.training.trainer import Trainer
 from nanoemo.training.transfer import on_device
 
@@ -50,9 +51,9 @@ class Cascade(Parts):
     def target(self, features):
         """What the decoder is to give for `features`: numbers in 0 … 1, outside the graph."""
         xp, low, high = backend.array_module(features.array), self.low.array, self.high.array
-        return Tensor(xp.clip((features.array - low) / (high - low), 0, 1))
+        return Tensor(xp.clip((features.array - low) / (high - low), 0, 1), device=features.device)
 
-    def measure_range(self, loader, device="cpu", stop=None):
+    def measure_range(self, loader, stop=None):
         """Set the range to the least and greatest value of each channel over all images of `loader`.
 
         A channel that is the same everywhere, such as one of dead ReLUs, has the range (value, value + 1).
@@ -60,7 +61,7 @@ class Cascade(Parts):
         """
         lows, highs = [], []
         with undisturbed(self):
-            for images, *_ in on_device(iter(loader), device):
+            for images, *_ in on_device(iter(loader), module_device(self)):
                 if stop:
                     return
                 features = self.front()(images).array
@@ -98,7 +99,7 @@ class Reconstructor(Trainer):
     def measure(self, images, *_):
         """Of one batch: (loss, 0), as there are no right answers."""
         target, reconstruction = self.reconstruct(images)
-        return self.loss_fn(reconstruction, target), Tensor(backend.array_module(images.array).zeros(()))
+        return self.loss_fn(reconstruction, target), Tensor(backend.array_module(images.array).zeros(()), device=images.device)
 
     def reconstruct(self, images):
         """(target, reconstruction) of a batch, both of the features' shape."""

@@ -15,6 +15,7 @@ import math
 from nanoemo import Tensor, no_grad, optim, random
 from nanoemo.files import read_json
 from nanoemo.nn import Dropout
+from nanoemo.nn.trace import module_device
 
 __all__ = ["check", "describe", "read"]
 
@@ -22,7 +23,7 @@ OVERFIT_LEARNING_RATE = 1e-3      # for Adam; all the papers' networks learn 20 
 CHECK_EVERY = 5
 
 
-def check(model, batch, num_classes, loss_fn, device="cpu", handful=20, max_steps=200, stop=None):
+def check(model, batch, num_classes, loss_fn, handful=20, max_steps=200, stop=None):
     """Make both checks; returns their figures as a dictionary.
 
     batch: a sample of the training set as the loader gives it, (images (N, H, W, C), labels (N,)). The initial
@@ -41,7 +42,7 @@ def check(model, batch, num_classes, loss_fn, device="cpu", handful=20, max_step
     before = random.get_state()
     try:
         twin = copy.deepcopy(model)
-        *inputs, labels = (Tensor(array, device=device) for array in batch)
+        *inputs, labels = (Tensor(array, device=module_device(model)) for array in batch)
         initial = _initial_loss(twin, inputs, labels, loss_fn)
         if not math.isfinite(initial):
             raise ValueError(f"the loss of the untrained network is {initial}; look at its initial weights "

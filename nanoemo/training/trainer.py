@@ -15,7 +15,7 @@ import numpy as np
 from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
 from nanoemo.data.labelled import Labelled
-from nanoemo.nn.trace import undisturbed
+from nanoemo.nn.trace import module_device, undisturbed
 from nanoemo.training.checkpoint import CheckpointError, part
 from nanoemo.training.transfer import Results, on_device
 
@@ -62,7 +62,7 @@ class Tally:
 class Trainer:
     """Trains a classifier; a subclass that overrides `measure` trains what is none (`Reconstructor`).
 
-    model: a Module that turns images (N, H, W, C), or several inputs, into scores (N, K)
+    model: a Module that turns images (N, H, W, C), or several inputs, into scores (N, K); it is trained on the device it is on
     optimizer: over the model's parameters
     loss_fn: (scores, labels) -> scalar Tensor, the mean over the batch
     train, validation: loaders that give (images, labels) as arrays, or (input, input, ..., labels); validation may be
@@ -89,7 +89,7 @@ class Trainer:
 
     classifies = True               # whether there are right answers, and so an accuracy
 
-    def __init__(self, model, optimizer, loss_fn, train, validation=None, *, device="cpu", schedule=None,
+    def __init__(self, model, optimizer, loss_fn, train, validation=None, *, schedule=None,
                  clip_norm=None, callbacks=()):
         for name, loader in (("train", train), ("validation", validation)):
             if isinstance(loader, Labelled):
@@ -102,7 +102,6 @@ class Trainer:
         self.loss_fn = loss_fn
         self.train_loader = train
         self.validation_loader = validation
-        self.device = device
         self.schedule = schedule
         self.clip_norm = clip_norm
         self.callbacks = list(callbacks)
@@ -147,7 +146,7 @@ class Trainer:
         self.model.train()
         self._clock = time.perf_counter()
         batches = self._waited_for(self.train_loader.epoch(self.epoch, start=self.step))
-        for batch in on_device(batches, self.device):
+        for batch in on_device(batches, module_device(self.model)):
             numbers = self._learn(*batch)
             self.step += 1
             self._results.put(self.step, len(batch[-1]), numbers)
@@ -174,7 +173,7 @@ class Trainer:
         *inputs, labels = batch
         scores = self.model(*inputs)
         correct = (_answers(scores) == _classes(labels)).sum()
-        return self.loss_fn(scores, labels), Tensor(correct)
+        return self.loss_fn(scores, labels), Tensor(correct, device=scores.device)
 
     def _learn_from(self, *batch):
         """One step. Returns (loss, right answers) as one tensor, which need not have been computed yet."""
@@ -223,7 +222,7 @@ class Trainer:
             return {"val_loss": None, "val_accuracy": None}
         results, tally = [], Tally()
         with undisturbed(self.model):
-            for batch in on_device(iter(self.validation_loader), self.device):
+            for batch in on_device(iter(self.validation_loader), module_device(self.model)):
                 if stop:
                     return None
                 results.append((len(batch[-1]), _together(*self.measure(*batch))))
@@ -301,7 +300,7 @@ def _classes(labels):
 def _together(loss, correct):
     """Both as one tensor (2,), so that they come back from the device in one piece."""
     stack = backend.array_module(loss.array).stack
-    return Tensor(stack([loss.array, correct.array.astype(loss.dtype)]))
+    return Tensor(stack([loss.array, correct.array.astype(loss.dtype)]), device=loss.device)
 
 
 class Predictions(NamedTuple):
@@ -312,7 +311,7 @@ class Predictions(NamedTuple):
     loss: float | None
 
 
-def predict(model, loader, loss_fn=None, device="cpu", stop=None, answers=None):
+def predict(model, loader, loss_fn=None, stop=None, answers=None):
     """Run a classifier over a loader, without learning; returns `Predictions`, or None where asked to stop.
 
     answers: the columns of the scores that it may choose from, as a list of numbers; labels are then places in that list
@@ -323,7 +322,7 @@ def predict(model, loader, loss_fn=None, device="cpu", stop=None, answers=None):
     """
     truth, predicted, losses = [], [], []
     with undisturbed(model):
-        for *inputs, labels in on_device(iter(loader), device):
+        for *inputs, labels in on_device(iter(loader), module_device(model)):
             if stop:
                 return None
             scores = model(*inputs) if answers is None else model(*inputs)[:, answers]

@@ -22,7 +22,7 @@ def on_device(batches, device):
     """
     if device == "cpu":
         for batch in batches:
-            yield tuple(Tensor(array) for array in batch)
+            yield tuple(Tensor(array, device=device) for array in batch)
         return
     slots = deque(_Slot() for _ in range(SLOTS))
     under_way = deque()
