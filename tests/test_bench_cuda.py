@@ -281,6 +281,21 @@ def test_command(card, torch, tiny, small_ceilings, monkeypatch, capsys, tmp_pat
     assert sum(line.startswith(f"| {tiny} | 4 | o") for line in table) == 2
 
 
+def test_command_goes_on_after_a_model_that_cannot_be_measured(card, torch, tiny, small_ceilings, monkeypatch, capsys, tmp_path):
+    def measure(name, batch_size, steps, tf32, *rest):
+        if not tf32:
+            raise RuntimeError("capturing failed")
+        return result(model=name, tf32=tf32)
+
+    monkeypatch.setattr(on_card, "measure", measure)
+    file = tmp_path / "figures.json"
+    assert main(["bench", tiny, "--device", "cuda", "--json", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert f"{tiny}, TF32 off: not measured: capturing failed\n" in captured.err and "goal graph / eager" in captured.out
+    assert captured.err.endswith(f"nanoemo bench: error: not measured, for the reasons above: {tiny}, TF32 off\n")
+    assert [row["tf32"] for row in json.loads(file.read_text())["models"]] == [True]
+
+
 def test_command_profile(card, tiny, capsys):
     assert main(["bench", tiny, "--device", "cuda", "--profile", "--steps", "1"]) == 0
     assert "batch_norm" in capsys.readouterr().out

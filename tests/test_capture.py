@@ -43,6 +43,19 @@ def test_same_bits_as_without(device, rng):
             np.testing.assert_array_equal(before[name], after[name], err_msg=name)
 
 
+def test_a_mask_as_an_index_is_refused_with_the_step(card):
+    """CuPy reads back how many are true."""
+    def step(x):
+        y = x * 1
+        y.array[y.array < 0] = 0
+        return y
+
+    run, x = nanoemo.capture(step), Tensor([-1.0, 1.0], device="cuda")
+    assert run(x).cpu().numpy().tolist() == [0, 1]
+    with pytest.raises(RuntimeError, match="capture: step cannot be recorded"):
+        run(x)
+
+
 def test_a_replay_launches_no_kernel_of_its_own(card, rng):
     launches = card_log(card).launches
     x = Tensor(rng.normal(size=(4, 6)).astype(np.float32), device="cuda")

@@ -31,6 +31,21 @@ def test_products(card, rng, dtype, sizes, batch, transposed):
     np.testing.assert_allclose(backend.to_device(added, "cpu"), total + a @ b, rtol=tolerance, atol=tolerance)
 
 
+def test_products_follow_the_stream(card, rng):
+    """cuBLAS forgets its workspace where the stream changes; the host's library refuses a product without one."""
+    from nanoemo.kernels import blas_cupy
+    a, b = rng.normal(size=(3, 4)), rng.normal(size=(4, 5))
+    x, y = upload(a), upload(b)
+    streams = [card.cuda.Stream(non_blocking=True), card.cuda.Stream.null, card.cuda.Stream(non_blocking=True)]
+    card.cuda.Device().synchronize()
+    for stream in streams:
+        with stream:
+            product = blas_cupy.matmul(x, y)
+            assert blas_cupy._cublas.stream == stream.ptr
+        stream.synchronize()
+        np.testing.assert_allclose(backend.to_device(product, "cpu"), a @ b, rtol=1e-12)
+
+
 def test_nothing_to_sum_gives_zeros(card):
     from nanoemo.kernels.blas_cupy import matmul
     y = matmul(upload(np.ones((2, 0))), upload(np.ones((0, 3))))

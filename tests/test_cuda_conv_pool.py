@@ -56,8 +56,8 @@ def test_a_captured_step_gives_the_same_bits(card, rng):
         return y, *kernels.find("conv2d_relu_max_pool2d_backward", "cuda")(y, cache)
 
     wanted = [backend.to_device(result, "cpu") for result in step()]
-    stream = card.cuda.Stream(non_blocking=True)
-    with stream:
+    stream, pool = card.cuda.Stream(non_blocking=True), card.cuda.MemoryPool()     # which keeps what the step frees
+    with card.cuda.using_allocator(pool.malloc), stream:
         stream.begin_capture()
         results = step()
         graph = stream.end_capture()

@@ -116,8 +116,8 @@ def test_a_captured_step_gives_the_same_bits(card, rng, kind):
         return y, on_card(f"{kind}_backward", y, cache)
 
     wanted = [backend.to_device(result, "cpu") for result in step()]
-    stream = card.cuda.Stream(non_blocking=True)
-    with stream:
+    stream, pool = card.cuda.Stream(non_blocking=True), card.cuda.MemoryPool()     # which keeps what the step frees
+    with card.cuda.using_allocator(pool.malloc), stream:
         stream.begin_capture()
         results = step()
         graph = stream.end_capture()

@@ -10,11 +10,15 @@ FOLDER = Path(__file__).parent
 # Errors of CUDA's functions are CuPy's to look at: it asks for what may not be there, and libraries do so on purpose.
 OPTIONS = {"memcheck": ["--report-api-errors", "no"], "racecheck": []}
 SECONDS = 540
-NOT_KERNELS = {"sanitizer", "on_host", "compile", "contract", "curves", "models", "cli", "devices"}
+NOT_KERNELS = {"sanitizer", "on_host", "compile", "contract", "curves", "models", "cli", "devices", "stand_in"}
 FILES = [path for path in sorted(FOLDER.glob("test_cuda_*.py")) if path.stem.removeprefix("test_cuda_") not in NOT_KERNELS]
 
 # Without CuPy's pool, in which an access beyond an array lands in a neighbour instead of being noticed.
 RUN = "import cupy, pytest, sys; cupy.cuda.set_allocator(None); sys.exit(pytest.main(sys.argv[1:]))"
+
+
+def test_each_of_the_files_has_tests_of_the_card():
+    assert FILES and all("(card" in path.read_text() for path in FILES), "without one pytest ends with an error"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -57,10 +57,23 @@ def test_a_slice_shares_memory_with_its_tensor():
     assert np.shares_memory(x[1:].numpy(), x.numpy())
 
 
-def test_assignment_writes_into_a_tensor_outside_the_graph():
-    x = Tensor([1.0, 2.0, 3.0])
-    x[1:] = Tensor([7.0, 8.0])
-    assert x.numpy().tolist() == [1.0, 7.0, 8.0]
+def test_assignment_writes_into_a_tensor_outside_the_graph(device):
+    x = Tensor([[1.0, 2.0, 3.0]] * 2, device=device)
+    x[0, 1:] = Tensor([7.0, 8.0], device=device)
+    x[1] = [4, 5.5, 6]
+    x[[0, 1], 0] = -1
+    assert x.cpu().numpy().tolist() == [[-1.0, 7.0, 8.0], [-1.0, 5.5, 6.0]] and x.dtype == np.float32
+    x[...] = np.float32(2)
+    assert x.cpu().numpy().tolist() == [[2.0] * 3] * 2
+    fine = Tensor(np.zeros(2), device=device)
+    fine[...] = [1 / 3, 2 / 3]
+    assert fine.cpu().numpy().tolist() == [1 / 3, 2 / 3]            # not by way of float32
+
+
+def test_an_array_is_assigned_where_it_is(card):
+    x = Tensor([1.0, 2.0], device="cuda")
+    with pytest.raises(RuntimeError, match=r"x\[...\] = value: x is on 'cuda', value is on 'cpu'"):
+        x[...] = np.ones(2, np.float32)
 
 
 @pytest.mark.parametrize("call, error, message", [
@@ -76,6 +89,8 @@ def test_assignment_writes_into_a_tensor_outside_the_graph():
     (lambda x: ops.concat([x, x.T], 0), ValueError, r"concat: shapes \(2, 3\), \(3, 2\) may differ only"),
     (lambda x: ops.stack([x, x.T]), ValueError, "stack: shapes differ"),
     (lambda x: (x * 1).__setitem__(0, 0.0), RuntimeError, "made by mul"),
+    (lambda x: x.detach().__setitem__(0, None), TypeError, r"x\[...\] = value: an operand cannot be made a Tensor"),
+    (lambda x: x.detach().__setitem__(0, [[1], [2, 3]]), ValueError, r"x\[...\] = value: .* differ in length"),
     (lambda x: x.detach().__setitem__(0, x[0]), RuntimeError, "the value requires a gradient, which would not flow"),
 ])
 def test_errors_name_the_operation_and_what_was_wrong(call, error, message):

@@ -5,7 +5,8 @@ That such an order is missing shows on a card now and then, on the host never; s
 import numpy as np
 import pytest
 
-from nanoemo.training.transfer import SLOTS, on_device
+from nanoemo import Tensor
+from nanoemo.training.transfer import LAG, SLOTS, Results, on_device
 
 
 @pytest.fixture
@@ -79,3 +80,23 @@ def test_a_caller_that_breaks_off_leaves_no_copy_behind(log):
     log.clear()
     sent.close()
     assert arrived <= {entry[1] for entry in log if entry[0] == "host waits"}
+
+
+def test_results_that_are_not_there_yet_are_left_for_later(card, monkeypatch):
+    if not hasattr(card, "_device"):
+        pytest.skip("what a card has not done yet can be arranged on the stand-in only")
+    late = True
+    monkeypatch.setattr(card.cuda.Event, "done", property(lambda event: not late))
+    results, waits = Results(), card._device.waits
+    before = len(waits)
+    for step in range(LAG):
+        results.put(step, 8, Tensor([0.5, float(step)], device="cuda"))
+        assert list(results.take()) == []
+    assert len(waits) == before
+    results.put(LAG, 8, Tensor([0.5, 0.0], device="cuda"))
+    assert [result.step for result in results.take()] == [0] and len(waits) == before + 1      # more than LAG: it is waited for
+    late = False
+    assert [(result.step, result.correct) for result in results.take()] == [(1, 1), (2, 2), (3, 3), (LAG, 0)]
+    late = True
+    results.put(9, 8, Tensor([0.25, 7.0], device="cuda"))
+    assert list(results.take(all=True)) == [(9, 8, 0.25, 7)]

@@ -5,7 +5,7 @@
 #
 # Without a part, all four. PYTHON names another python3. With pytest-xdist four processes share the tests, no more, as each
 # takes some half a gigabyte of the card for itself. Writes docs/benchmarks/DATE-CARD.json, the table in README.md beside it, and
-# DATE-CARD.log.
+# DATE-CARD.log; the first and the last to another folder where OUT names one. MODELS="njoku.cnn chater.lstm" measures these alone.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -22,7 +22,7 @@ python=${PYTHON:-python3}
 share=()
 "$python" -c 'import xdist' 2> /dev/null && share=(-n 4)
 card=$("$python" -c 'import cupy; print(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())') || exit 2
-name="docs/benchmarks/$(date +%F)-$(tr ' [:upper:]' '-[:lower:]' <<< "$card")"
+name="${OUT:-docs/benchmarks}/$(date +%F)-$(tr ' [:upper:]' '-[:lower:]' <<< "$card")"
 export NANOEMO_REQUIRE_GPU=1
 failed=()
 
@@ -34,7 +34,7 @@ for part in "${parts[@]}"; do
         sanitizer) run "$python" -m pytest -q -m gpu tests/test_cuda_sanitizer.py ;;
         train) run "$python" -m nanoemo train njoku.cnn --device cuda --epochs 10 "${data[@]}" ;;
         bench)
-            run "$python" -m nanoemo bench --device cuda --against torch --json "$name.json"
+            run "$python" -m nanoemo bench ${MODELS:-} --device cuda --against torch --json "$name.json"
             run "$python" docs/benchmarks/make_table.py "$name.json" docs/benchmarks/README.md ;;
     esac
 done

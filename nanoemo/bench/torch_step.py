@@ -3,6 +3,7 @@
 This file imports nothing of nanoemo: `nanoemo.bench.memory` runs it as a script, so that PyTorch is measured
 in a process that has never seen us (`nanoemo.backend` changes how malloc keeps memory, for a whole process).
 """
+import gc
 import inspect
 import json
 import sys
@@ -73,6 +74,7 @@ class TorchStep:
         cuda.current_stream().wait_stream(stream)
         self.optimizer.zero_grad()          # so that the gradients come to lie in the graph's own memory
         self.graph = cuda.CUDAGraph()
+        gc.collect()                        # memory that went back to the card in the middle of the recording would spoil it
         with cuda.graph(self.graph):
             self.learn()
         return self

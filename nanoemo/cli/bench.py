@@ -1,5 +1,7 @@
 """`nanoemo bench`: time training steps, also against PyTorch. See docs/benchmarks/README.md."""
 import argparse
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -70,15 +72,32 @@ def _time(args, names, threads, torch):
     with on_threads(threads):
         gemm = gemm_rate()
     print(f"GEMM rate {gemm / 1e9:.1f} GFLOP/s (NumPy, float32, 2048 × 2048)\n\n{HEADER}", flush=True)
-    results = []
+    results, failed = [], []
     for name in names:
-        results.append(measure(name, args.batch_size, args.steps, threads, gemm, torch))
-        print(table_row(results[-1]), flush=True)
-        yield {"gemm_gflops": gemm / 1e9, "models": [result.as_dict() for result in results]}
+        with _others_go_on(name, failed):
+            results.append(measure(name, args.batch_size, args.steps, threads, gemm, torch))
+            print(table_row(results[-1]), flush=True)
+            yield {"gemm_gflops": gemm / 1e9, "models": [result.as_dict() for result in results]}
     if any(result.torch and result.torch.layout == "channels_last" for result in results):
         print("\n* PyTorch was faster with channels-last images; else it was with contiguous ones")
     if any(result.ours.alone.peak is None for result in results):
         print("\npeak memory is not measured: this system has no /proc to read it from, as Linux has")
+    _check_all_measured(failed)
+
+
+@contextmanager
+def _others_go_on(name, failed):
+    """A model that cannot be measured costs the others nothing: what went wrong is told, and its name goes to `failed`."""
+    try:
+        yield
+    except (ValueError, RuntimeError, MemoryError, OSError) as error:
+        print(f"{name}: not measured: {error}", file=sys.stderr, flush=True)
+        failed.append(name)
+
+
+def _check_all_measured(failed):
+    if failed:
+        raise ValueError(f"not measured, for the reasons above: {', '.join(failed)}")
 
 
 def _introduce_card(torch):
@@ -98,13 +117,15 @@ def _time_on_card(args, names, torch):
     ceilings = measure_ceilings()
     print(f"GEMM {ceilings.gemm / 1e9:.0f} GFLOP/s, with TF32 {ceilings.gemm_tf32 / 1e9:.0f} (cuBLAS, float32); copy "
           f"{ceilings.copy / 1e9:.0f} GB/s\n\n{HEADER}", flush=True)
-    results = []
+    results, failed = [], []
     for name in names:
         for tf32 in (False, True):
-            results.append(measure(name, args.batch_size, args.steps, tf32, ceilings, torch))
-            print(table_row(results[-1]), flush=True)
-            yield {"ceilings": ceilings.as_dict(), "models": [result.as_dict() for result in results]}
+            with _others_go_on(f"{name}, TF32 {'on' if tf32 else 'off'}", failed):
+                results.append(measure(name, args.batch_size, args.steps, tf32, ceilings, torch))
+                print(table_row(results[-1]), flush=True)
+                yield {"ceilings": ceilings.as_dict(), "models": [result.as_dict() for result in results]}
     print("\n".join(["", *goals_met(results)]).rstrip())
+    _check_all_measured(failed)
 
 
 def _profile(args, names, threads):

@@ -6,7 +6,7 @@ import numpy as np
 from nanoemo import backend
 from nanoemo.tensor import Tensor
 
-__all__ = ["operands", "tensors_only", "floats_only", "same_device", "same_dtype", "unbroadcast", "kernel_op"]
+__all__ = ["operands", "from_values", "tensors_only", "floats_only", "same_device", "same_dtype", "unbroadcast", "kernel_op"]
 
 
 def tensors_only(name, optional=(), **arguments):
@@ -77,7 +77,7 @@ def _operand(name, value, other):
         # Filled in on the device: an upload could not be captured.
         return Tensor(backend.array_module(other.array).full((), value, _dtype_for(value, other.dtype)), device=other.device)
     if backend.is_array(value) or isinstance(value, (list, tuple)):
-        return _from_values(name, value, other)
+        return from_values(name, value, other)
     raise TypeError(f"{name}: expected a Tensor, an array or a number, got {_kind(value)}")
 
 
@@ -90,7 +90,7 @@ def _dtype_for(number, dtype):
     return np.dtype(np.int64) if dtype.kind == "b" else np.result_type(dtype, np.min_scalar_type(number))
 
 
-def _from_values(name, values, other):
+def from_values(name, values, other):
     """A tensor of an array, which keeps its dtype, or of a list, whose floats take the other operand's."""
     try:
         tensor = Tensor(values, device=backend.device_beside(values, other.device))

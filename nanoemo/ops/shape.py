@@ -3,13 +3,14 @@
 Where NumPy can it gives a view, not a copy.
 """
 import math
+import numbers
 import operator
 
 import numpy as np
 
 from nanoemo import backend, live
 from nanoemo.modes import is_grad_enabled
-from nanoemo.ops.common import same_device, same_dtype, tensors_only
+from nanoemo.ops.common import from_values, same_device, same_dtype, tensors_only
 from nanoemo.tensor import Tensor
 
 __all__ = ["reshape", "transpose", "flatten", "getitem", "concat", "stack"]
@@ -120,6 +121,8 @@ def setitem(x, key, value):
         if value.requires_grad and is_grad_enabled():
             raise RuntimeError("x[...] = value: the value requires a gradient, which would not flow through the "
                                "assignment; write value.detach(), or build the whole with ops.concat")
+    elif not isinstance(value, numbers.Number):
+        value = from_values("x[...] = value", value, x)
     same_device("x[...] = value", x=x, **_tensors_in(key), **_tensors_in(value, "value"))
     value = value.array if isinstance(value, Tensor) else value
     try:

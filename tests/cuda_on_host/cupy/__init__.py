@@ -50,9 +50,11 @@ def _compute(function, *arguments, **options):
 
 
 def _index(key):
-    if isinstance(key, tuple):
-        return tuple(_host(k) for k in key)
-    return _host(key)
+    keys = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(k, ndarray) and k.dtype == bool for k in keys):
+        wait_for_card("a mask as an index")             # CuPy reads back how many are true
+    keys = tuple(_host(k) for k in keys)
+    return keys if isinstance(key, tuple) else keys[0]
 
 
 class _Flags:
@@ -96,7 +98,7 @@ class ndarray:
 
     # ---- to the host: each of these waits for the card
     def get(self, stream=None, order="C", out=None, blocking=True):
-        if blocking:
+        if blocking or _device.capturing():
             wait_for_card("get")
         if out is None:
             return self._array.copy()
@@ -169,6 +171,8 @@ class ndarray:
         self[...] = value
 
     def set(self, arr, stream=None):
+        if _device.capturing():
+            raise RuntimeError("the current stream is capturing, so synchronous API calls are disallowed")
         source, target = np.array(arr), self._array
         enqueue(lambda: np.copyto(target, source))
 

@@ -1,4 +1,5 @@
 """Streams, graphs, memory pools and errors of the stand-in."""
+import itertools
 import types
 import weakref
 
@@ -48,16 +49,16 @@ class Graph:
 
 
 class Stream:
-    ptr = 0
-
     def __init__(self, null=False, non_blocking=False, ptds=False):
+        self.ptr = 0 if null else next(_numbers)
         self.non_blocking = non_blocking
 
     def __enter__(self):
+        _entered.append(self)
         return self
 
     def __exit__(self, *error):
-        pass
+        _entered.pop()
 
     def begin_capture(self, mode=None):
         assert self.non_blocking, "the default stream cannot be captured"
@@ -79,14 +80,17 @@ class Stream:
         return event if event is not None else Event()
 
     def use(self):
+        _entered[-1] = self
         return self
 
 
+_numbers = itertools.count(1)
 Stream.null = Stream(null=True)
+_entered = [Stream.null]
 
 
 def get_current_stream():
-    return Stream.null
+    return _entered[-1]
 
 
 class Event:
