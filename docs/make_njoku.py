@@ -201,15 +201,17 @@ def setting_table(config, history, machine):
             ("optimiser", f"{settings['optimizer']}, learning rate {settings['lr']:g}"),
             ("augmentation", settings["augment"] or "none"), ("seed", settings["seed"]),
             ("images", ", ".join(f"{count:,} {name}" for name, count in images.items())),
-            ("time", f"{hours} h {minutes:02} min, {seconds / len(history):.0f} s an epoch"),
+            ("time", f"{hours} h {minutes:02} min by the clock, {seconds / len(history):.0f} s an epoch, other work included"),
             ("machine", machine or describe_system(versions["machine"])),
-            ("versions", f"nanoemo {versions['nanoemo']}{commit(versions)}, Python {versions['python']}, "
+            ("versions", f"nanoemo {versions['nanoemo']}{commits(config)}, Python {versions['python']}, "
                          f"NumPy {versions['numpy']}")]
     return table(["", ""], rows)
 
 
-def commit(versions):
-    return f" at {versions['commit'][:12]}" if versions.get("commit") else ""
+def commits(config):
+    """Of all the sittings of the run, in their order."""
+    found = [each["commit"][:12] for each in [*config.get("earlier_versions", ()), config["versions"]] if each.get("commit")]
+    return f" at {', then '.join(dict.fromkeys(found))}" if found else ""
 
 
 def describe_system(platform):

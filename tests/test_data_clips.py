@@ -105,6 +105,17 @@ def test_a_class_without_a_usable_clip_is_said(tmp_path):
         data.read_clips(tmp_path / "mine")
 
 
+def test_files_of_other_kinds_are_counted(tmp_path):
+    for name in ("anger/one.wav", "sad/one.wav"):
+        write(tmp_path / "mine" / name)
+    for name in ("anger/two.m4a", "README.txt"):
+        (tmp_path / "mine" / name).write_text("?")
+    for _ in range(2):                                           # the second time from the cache
+        with pytest.warns(UserWarning, match=r"Not read, as they are of other kinds: 1 file \(1 \.m4a\)\.$"):
+            clips = data.read_clips(tmp_path / "mine")
+        assert len(clips) == 2 and "(1 .m4a)" in clips.note
+
+
 def test_a_class_without_a_clip_to_train_on_is_said(tmp_path):
     for speaker, codes in (("03", "WF"), ("08", "WF"), ("09", "WFT"), ("16", "WF")):
         for code in codes:

@@ -79,12 +79,25 @@ def test_an_empty_folder_is_a_class_that_is_lost_and_said(mine, zipped):
         with zipfile.ZipFile(path, "a") as archive:
             archive.write(mine / "Calm", "mine/Calm")
             archive.write(mine / "Afraid" / "README.txt", "mine/Afraid/README.txt")
-    lost = "Class Afraid has no usable example and is left out. Class Calm has no usable example and is left out."
+    lost = ("Class Afraid has no usable example and is left out. Class Calm has no usable example and is left out. "
+            "Not read, as they are of other kinds: 1 file (1 .txt).")
     for _ in range(2):                                           # the second time from the cache
         with pytest.warns(UserWarning) as warned:
             splits = data.load(path)
         assert [str(each.message) for each in warned] == [f"{path}: {lost}"]
         assert splits["train"].class_names == ("Sad", "Bored") and splits["train"].note.count(lost) == 1
+
+
+def test_files_of_other_kinds_are_counted(mine):
+    """An iPhone's pictures, say; what lies beside the folders, such as a README, is nobody's example."""
+    (mine / "README.txt").write_text("my pictures")
+    data.load(mine)                                              # without a warning
+    for name in ("Sad/IMG_1.HEIC", "Sad/IMG_2.heic", "Bored/notes"):
+        (mine / name).write_text("?")
+    for _ in range(2):                                           # the second time from the cache
+        with pytest.warns(UserWarning, match=r"Not read, as they are of other kinds: 3 files \(2 \.heic, 1 without a suffix\)"):
+            splits = data.load(mine)
+        assert sum(map(len, splits.values())) == 20 and "(2 .heic, 1 without a suffix)" in splits["train"].note
 
 
 def halves(width, height):

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from nanoemo.data import jaffe
 from nanoemo.training import Predictions, RunFolder, Settings
 from nanoemo.training.evaluation import write_evaluation
 from nanoemo.training.versions import versions
+from small_data import write_bands
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -204,7 +207,16 @@ def test_blocks_of_the_page_on_extras_run(capsys):
     assert "trial 4/4" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "figures.md",
+def test_blocks_of_the_page_on_data_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_bands(tmp_path / "fer2013.csv")
+    (tmp_path / "jaffe").mkdir()
+    for number, (subject, code) in enumerate((subject, code) for subject in ("KA", "KL", "KM", "KR") for code in jaffe.CODES):
+        Image.new("L", (256, 256), number).save(tmp_path / "jaffe" / f"{subject}.{code}1.{number}.tiff")
+    run_blocks([block for _, block in code_blocks((DOCS / "data.md").read_text(encoding="utf-8"))])
+
+
+@pytest.mark.parametrize("page", ["alizadeh.md", "augmentation.md", "autograd.md", "convolution.md", "figures.md", "fusion.md",
                                   "gpu.md", "lstm.md", "new_op.md", "predict.md", "speech.md"])
 def test_blocks_of_a_page_run(page):
     blocks = [block for text, block in code_blocks((DOCS / page).read_text(encoding="utf-8"))
@@ -289,7 +301,7 @@ def test_page_of_a_real_run(finished_run, tmp_path):
     assert "| 4 | 1.9500 | 0.0250 | 1.9000 | 0.2500 | 1.4871 | 0.4257 | 1.3866 | 0.4753 |" in page
     assert "| 41 | 1.5800 | 0.2100 | 1.9000 | 0.2500 | – | – | – | – |" in page
     assert "| 20 |" in page and "| 21 |" not in page
-    assert "went on to epoch 99: loss 0.7614" in page and "1 h 03 min, 90 s an epoch" in page
+    assert "went on to epoch 99: loss 0.7614" in page and "1 h 03 min by the clock, 90 s an epoch" in page
     assert "20 images" in page and "epoch 39" in page and "Accuracy 75.00 %, loss 1.2500" in page
     of_shuffled = re.search(r"\| accuracy \|  \| 0\.75 \| (0\.\d\d) \| 0\.18 \|", page)     # right, labels shuffled, paper's
     assert float(of_shuffled[1]) < 0.4 and f"{of_shuffled[1]}        20" in page

@@ -42,13 +42,24 @@ def test_a_table_is_the_model(page, place, name):
     assert last_shape == summary.rows[-1].output_shape[-len(last_shape):]
 
 
+def test_the_hybrids_of_alizadeh():
+    rows = tables("alizadeh.md")[2]
+    assert len(rows) == 2
+    for row in rows:
+        model = models.build(row["model"].strip("`"))
+        summary = summarize(model, models.recipe(row["model"].strip("`")).input_shape)
+        assert number(row["params"]) == sum(each.params for each in summary.rows)
+        first = next(layer for layer in model.dense if type(layer).__name__ == "Linear")
+        assert number(row["dense layers read"].split("=")[1]) == len(first.weight)
+
+
 def test_the_four_networks_of_marrugat():
     rows, = tables("marrugat.md")
     for row in rows:
         assert number(row["parameters"]) == models.build(row["model"].strip("`")).num_parameters()
 
 
-@pytest.mark.parametrize("page", ["chater.md", "marrugat.md", "njoku.md"])
+@pytest.mark.parametrize("page", ["alizadeh.md", "chater.md", "marrugat.md", "njoku.md"])
 def test_code_in_a_table_stands_in_the_file(page):
     source = (SOURCES / page.replace(".md", ".py")).read_text(encoding="utf-8")
     for row in sum(tables(page), []):

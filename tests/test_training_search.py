@@ -193,7 +193,7 @@ def test_two_processes_fill_the_same_table(splits, tmp_path):
 
 
 def test_a_backend_that_gives_results_at_the_end_only(splits, tmp_path):
-    """As Ray's: rounds, each written down when it is done."""
+    """Rounds, each written down when it is done, as of a cluster that says nothing on the way."""
     import joblib
 
     said = []

@@ -13,7 +13,7 @@ from nanoemo.data.checks import require_whole
 from nanoemo.data.division import divide, warn_of_untrained
 from nanoemo.data.imageset import ImageSet
 from nanoemo.data.recordings import is_recording
-from nanoemo.data.source import DataError, folders_without, open_source, say_lost
+from nanoemo.data.source import DataError, folders_without, open_source, say_lost, say_unread
 
 __all__ = ["READERS", "Reader", "load", "parse_image_shape"]
 
@@ -113,7 +113,9 @@ def _read(path, image_shape):
             arrays, facts = cache.remember(entry, path, source.files(names), lambda: _taken_apart(read(source, names)))
         except OSError as error:
             raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
-        lost = say_lost(folders_without(source, names)) if reader.class_folders else ""     # the cache knows nothing of them
+        lost = ""                                                                           # the cache knows nothing of them
+        if reader.class_folders:
+            lost = " ".join(filter(None, (say_lost(folders_without(source, names)), say_unread(source, names))))
     sets = _put_together(arrays, facts, reader.title or Path(path).resolve().name.removesuffix(".zip"))
     if lost:
         warnings.warn(f"{path}: {lost}", stacklevel=3)

@@ -12,7 +12,7 @@ from nanoemo.data.classnames import common_name, in_order
 from nanoemo.data.clipset import ClipSet
 from nanoemo.data.division import divide, warn_of_untrained
 from nanoemo.data.recordings import is_recording, read_recordings, say_left_out
-from nanoemo.data.source import DataError, folders_without, open_source, say_lost
+from nanoemo.data.source import DataError, folders_without, open_source, say_lost, say_unread
 from nanoemo.data.speech import find_scheme, label_by_folder, recordings_in
 
 __all__ = ["combine", "holds_recordings", "load_clips", "read_clips", "read_sets"]
@@ -115,12 +115,13 @@ def read_clips(path):
                                            lambda: _read(source, entries, misnamed))
         except OSError as error:
             raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}") from error
-        lost = []
+        lost, unread = [], ""
         if scheme is None:
+            unread = say_unread(source, names)
             wanted = {entry.emotion for entry in entries} | set(map(common_name, folders_without(source, names)))
             lost = sorted(wanted.difference(facts["classes"]))
     title = scheme.title if scheme else Path(path).resolve().name.removesuffix(".zip")
-    left_out = " ".join(filter(None, (say_left_out({**misnamed, **facts["left_out"]}), say_lost(lost))))
+    left_out = " ".join(filter(None, (say_left_out({**misnamed, **facts["left_out"]}), say_lost(lost), unread)))
     if lost and len(facts["classes"]) < 2:
         raise DataError(f"{path}: one class only, {facts['classes'][0]!r}, and nothing to tell it from. {left_out}")
     if left_out:

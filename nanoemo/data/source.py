@@ -8,11 +8,13 @@ import io
 import os
 import stat
 import zipfile
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from nanoemo.files import plain
 
-__all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost", "suffix_of"]
+__all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost", "say_unread",
+           "suffix_of"]
 
 
 class DataError(ValueError):
@@ -199,10 +201,17 @@ def folders_without(source, names):
 
     Where a folder stands for a class, these are classes that would be lost without a word.
     """
-    used = {PurePosixPath(name).parent for name in names}
-    around, known = {folder.parent for folder in used}, {folder.name for folder in used}
-    beside = {folder.name for folder in map(PurePosixPath, source.folders) if folder.parent in around and folder not in around}
-    return sorted(beside - known)
+    used, beside = _parents(names), _folders_beside(source, names)
+    return sorted({folder.name for folder in beside} - {folder.name for folder in used})
+
+
+def _parents(names):
+    return {PurePosixPath(name).parent for name in names}
+
+
+def _folders_beside(source, names):
+    around = {folder.parent for folder in _parents(names)}
+    return {folder for folder in map(PurePosixPath, source.folders) if folder.parent in around and folder not in around}
 
 
 def say_lost(classes):
@@ -212,6 +221,18 @@ def say_lost(classes):
     'Class bored has no usable example and is left out. Class calm has no usable example and is left out.'
     """
     return " ".join(f"Class {name} has no usable example and is left out." for name in classes)
+
+
+def say_unread(source, names):
+    """That files of other kinds lie beside the files `names`, or in the folders beside theirs, and how many of each, as a
+    sentence; "" for none."""
+    folders, known = _parents(names) | _folders_beside(source, names), set(names)
+    kinds = Counter(suffix_of(name) or "without a suffix" for name in source.names
+                    if PurePosixPath(name).parent in folders and name not in known)
+    if not kinds:
+        return ""
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    return f"Not read, as they are of other kinds: {kinds.total()} file{'s' if kinds.total() > 1 else ''} ({counts})."
 
 
 def _suggestion(path):

@@ -71,7 +71,8 @@ def _outcome(results):
     rows, missing = [], []
     for trial, result in results:
         if result is None:
-            missing += [[trial.name, split, _percent(theirs), "not run", "", "", ""] for split, theirs in trial.says.items()]
+            says = trial.says or {"test": None}
+            missing += [[trial.name, split, _percent(theirs), "not run", "", "", ""] for split, theirs in says.items()]
             continue
         for split, ours in result.accuracies.items():
             theirs = trial.says.get(split)

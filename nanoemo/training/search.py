@@ -1,6 +1,6 @@
 """Cross-validation: each setting of a search is trained on some folds and measured on the one left out, over processes.
 
-joblib hands the trials out, so whoever has a cluster can bring it: inside `with joblib.parallel_config("dask")`, or "ray",
+joblib hands the trials out, so whoever has a cluster can bring it: inside `with joblib.parallel_config("dask")`, or with Ray,
 the same `Search.run` computes there. A trial depends on its settings and its fold alone. So the table does not depend on
 how many processes there were or which was quicker, and a search that was broken off makes only the trials that are missing.
 """
