@@ -20,7 +20,7 @@ from nanoemo.bench.calls import watch_kernels
 from nanoemo.bench.card_report import CardResult, Contestant
 from nanoemo.bench.ceilings import Ceilings, measure_ceilings
 from nanoemo.bench.compare import torch_steps
-from nanoemo.bench.steps import TrainingStep, measurable
+from nanoemo.bench.steps import TrainingStep
 from nanoemo.bench.timing import in_blocks
 from nanoemo.cli import main
 from nanoemo.models import registry
@@ -345,7 +345,7 @@ def test_a_table_takes_the_place_of_nothing(tmp_path):
 
 def test_table_of_what_was_not_measured():
     rows = list(make_table().not_measured())[2:]
-    assert len(rows) == len(list(filter(measurable, models.names()))) and all("not measured" in row for row in rows)
+    assert len(rows) == len(models.names()) and all("not measured" in row for row in rows)
 
 
 def test_table_of_a_figures_file(tmp_path):
@@ -358,3 +358,13 @@ def test_table_of_a_figures_file(tmp_path):
                          "| 75 % | 2000 (50 %) | 500 (50 %) | 80 | 310 |")
     assert "| – | – | – | – | – | 75 %" in lines[-1]
     assert len({line.count("|") for line in lines[2:]}) == 1
+
+
+def test_show_time_draws_the_file(tmp_path):
+    """The captured step, with TF32 and without."""
+    from nanoemo.cli.show_records import times_of_steps
+    file = tmp_path / "card.json"
+    file.write_text(json.dumps({"models": [result(tf32=tf32).as_dict() for tf32 in (False, True)]}))
+    seconds, notes = times_of_steps([file])
+    assert seconds == {"njoku.cnn": pytest.approx(0.001), "njoku.cnn, TF32": pytest.approx(0.001)}
+    assert set(notes.values()) == {"batches of 32"}

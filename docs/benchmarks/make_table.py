@@ -37,11 +37,10 @@ def table(file):
 def not_measured():
     """The lines of the GPU's table where there is no file: the models, and that they were not measured."""
     from nanoemo import models
-    from nanoemo.bench.steps import measurable
 
     empty = [""] * (len(GPU_COLUMNS) - 4)
     yield from _lines(GPU_COLUMNS, ([name, models.recipe(name).batch_size, "off, on", "not measured", *empty]
-                                    for name in models.names() if measurable(name)))
+                                    for name in models.names()))
 
 
 def put_into(page, file):

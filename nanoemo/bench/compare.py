@@ -45,19 +45,19 @@ def torch_steps(torch, ours, **options):
     """
     layers, state = torch_twin(ours.model.to("cpu"), ours.recipe.input_shape)
     ours.model.to(ours.device)
-    examples = torch.from_numpy(to_torch_layout(ours.images, layers))
-    labels = torch.from_numpy(ours.labels)
+    inputs, (target,) = ([torch.from_numpy(to_torch_layout(each, layers)) for each in arrays]
+                         for arrays in (ours.inputs, [ours.target]))
     recipe = ours.recipe
     optimizer = {"name": recipe.optimizer, "lr": recipe.lr, "weight_decay": recipe.weight_decay}
-    layouts = ["contiguous", "channels_last"] if examples.ndim == 4 else ["contiguous"]
-    steps = {layout: TorchStep(torch, layers, examples, labels, optimizer, layout == "channels_last", **options)
+    layouts = ["contiguous", "channels_last"] if inputs[0].ndim == 4 else ["contiguous"]
+    steps = {layout: TorchStep(torch, layers, inputs, target, optimizer, layout == "channels_last", **options)
              for layout in layouts}
-    few = ours.images[:4].astype("float64")
-    scores = ours.scores(few)
+    few = [each[:4].astype("float64") for each in ours.inputs]
+    scores = to_torch_layout(ours.scores(few), layers)
     for step in steps.values():
         step.load(state)
-        check_same_scores(scores, step.scores(to_torch_layout(few, layers)))
-    return steps, {"layers": layers, "optimizer": optimizer, "shape": list(examples.shape),
+        check_same_scores(scores, step.scores([to_torch_layout(each, layers) for each in few]))
+    return steps, {"layers": layers, "optimizer": optimizer, "shapes": [list(each.shape) for each in inputs],
                    "classes": recipe.num_classes}
 
 

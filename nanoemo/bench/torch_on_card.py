@@ -6,7 +6,7 @@ import gc
 from contextlib import contextmanager
 
 from nanoemo.bench.compare import torch_steps
-from nanoemo.bench.torch_step import TorchStep
+from nanoemo.bench.torch_step import TorchStep, random_batch
 
 __all__ = ["contestants", "peak_memory", "settings"]
 
@@ -47,10 +47,8 @@ def peak_memory(torch, task, kind, layout):
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    examples = torch.rand(task["shape"])
-    labels = torch.randint(task["classes"], (len(examples),))
     captured = kind == "captured"
-    step = TorchStep(torch, task["layers"], examples, labels, task["optimizer"], layout == "channels_last", "cuda",
+    step = TorchStep(torch, task["layers"], *random_batch(torch, task), task["optimizer"], layout == "channels_last", "cuda",
                      captured)
     run = step.record().replay if captured else step.learn
     for _ in range(STEPS_FOR_MEMORY):

@@ -15,7 +15,7 @@ What comes out is plain data, so that PyTorch can be given the network in a proc
 import numpy as np
 
 from nanoemo.kernels.shapes import output_size, pair, resolve_padding, resolve_padding_2d
-from nanoemo.nn import undisturbed, watch, zero_inputs
+from nanoemo.nn import shapes_of_inputs, undisturbed, watch, zero_inputs
 
 __all__ = ["NoTwin", "check_same_scores", "to_torch_layout", "torch_twin"]
 
@@ -27,7 +27,8 @@ class NoTwin(ValueError):
 def torch_twin(model, input_shape):
     """(layers, state) of `model` for PyTorch.
 
-    layers: [(name of the class in torch.nn, its arguments), …], to be run one after the other
+    layers: [(name of the class in torch.nn, its arguments), …], to be run one after the other; ("Join", {}) is where further
+        inputs, vectors, are put behind what the first has become (`nanoemo.bench.torch_step.build`)
     state: {"<index of layer>.<name>": array}, as PyTorch's load_state_dict wants it
     Raises NoTwin for a layer that is not known here. A model whose layers do not run one after the other is
     found out by `check_same_scores`.
@@ -47,6 +48,9 @@ def torch_twin(model, input_shape):
             raise NoTwin(f"{kind}: no layer of PyTorch is known for it; add it to {__name__}")
         if kind == "Flatten" and not _has_lstm(model):
             order = np.moveaxis(np.arange(np.prod(shape)).reshape(shape), -1, 0).ravel()
+        if kind == "Linear" and len(module.weight) > shape[-1]:         # it reads further inputs, too
+            layers.append(("Join", {}))
+            order = None if order is None else np.concatenate([order, np.arange(len(order), len(module.weight))])
         for name, arguments, weights in _TRANSLATIONS[kind](module, shape):
             if order is not None and kind in ("Linear", "BatchNorm1d"):
                 weights = {key: array[..., order] if key != "bias" or kind != "Linear" else array
@@ -61,7 +65,7 @@ def torch_twin(model, input_shape):
 
 def to_torch_layout(examples, layers):
     """A batch of ours, (N, …, C), as the twin of those `layers` wants it: a contiguous array."""
-    if any(name == "LSTM" for name, _ in layers):
+    if examples.ndim == 1 or any(name == "LSTM" for name, _ in layers):
         return examples
     return np.ascontiguousarray(np.moveaxis(examples, -1, 1))
 
@@ -87,7 +91,7 @@ def check_same_scores(ours, theirs):
 
 def _layers_in_order(model, input_shape):
     """(layer, shape of its input without the batch), as they run; of modules that hold modules, those."""
-    calls, shape = [], [tuple(input_shape)]
+    calls, shape = [], [tuple(shapes_of_inputs(input_shape)[0])]
 
     def note(module, output):
         if next(module.children(), None) is None:
@@ -165,6 +169,16 @@ def _batch_norm(module, shape):
             "running_mean": module.running_mean.array, "running_var": module.running_var.array})
 
 
+def _upsample(module, shape):
+    yield "Upsample", {"scale_factor": [float(times) for times in pair(module.scale)]}, {}
+
+
+def _reshape(module, shape):
+    if module.shape[-1] != 1:
+        raise NoTwin(f"Reshape: {module.shape} has {module.shape[-1]} channels, elsewhere in PyTorch; only 1 has a twin")
+    yield "Unflatten", {"dim": 1, "unflattened_size": [1, *module.shape[:-1]]}, {}
+
+
 def _same_name(**arguments):
     """For a layer without weights: arguments gives PyTorch's name -> our attribute's."""
     def translate(module, shape):
@@ -176,6 +190,7 @@ _TRANSLATIONS = {
     "Conv1d": _conv, "Conv2d": _conv, "Linear": _linear, "LSTM": _lstm,
     "MaxPool1d": _pool, "MaxPool2d": _pool, "AvgPool1d": _pool, "AvgPool2d": _pool,
     "BatchNorm1d": _batch_norm, "BatchNorm2d": _batch_norm,
+    "Upsample2d": _upsample, "Reshape": _reshape,
     "Flatten": _same_name(), "ReLU": _same_name(), "Sigmoid": _same_name(), "Tanh": _same_name(),
     "LeakyReLU": _same_name(negative_slope="slope"), "Dropout": _same_name(p="p"),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def add_arguments(parser):
     parser.add_argument("models", metavar="MODEL", nargs="*",
-                        help="names that `nanoemo models` lists (default: all classifiers of one input)")
+                        help="names that `nanoemo models` lists (default: all)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--against", choices=["torch"], help="also time the same networks in PyTorch, in turn")
     what.add_argument("--profile", action="store_true", help="instead show where the time of our step goes")
@@ -31,14 +31,12 @@ def run(args):
     import nanoemo
     from nanoemo import backend, models
     from nanoemo.bench.report import describe_machine
-    from nanoemo.bench.steps import measurable
     from nanoemo.bench.timing import blas_can_be_held
     from nanoemo.files import write_json
 
-    names = args.models or [name for name in models.names() if measurable(name)]
+    names = args.models or models.names()
     for name in names:              # a wrong name is found before the first is measured, not after an hour
-        if not measurable(name):
-            raise ValueError(f"bench: {name} is not a classifier of one input, and only those are measured")
+        models.recipe(name)
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise ValueError(f"--json {args.json}: there is no folder {Path(args.json).parent} to write it to")
     if args.device == "cuda" and args.threads:

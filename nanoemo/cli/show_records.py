@@ -77,13 +77,17 @@ def _speed(history):
 
 
 def times_of_steps(files):
-    """({model: median seconds a step}, {model: batch size in words}) from files of `nanoemo bench --json`."""
+    """({model: median seconds a step}, {model: batch size in words}) from files of `nanoemo bench --json`.
+
+    Of a GPU's steps those that are captured, as training has them.
+    """
     seconds, notes = {}, {}
     for path in files:
         try:
             for row in read_json(path)["models"]:
                 name = row["model"] + (", TF32" if row.get("tf32") else "")
-                seconds[name] = row["nanoemo"]["median_ms"] / 1000
+                ours = row["nanoemo"]
+                seconds[name] = ours.get("captured", ours)["median_ms"] / 1000
                 notes[name] = f"batches of {row['batch_size']}"
         except (KeyError, TypeError):
             raise ValueError(f"{path}: not what `nanoemo bench --json` writes of timed models") from None
