@@ -16,8 +16,9 @@ under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla
 of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole batch
 would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of about a
 megabyte, or one row of outputs where that is more, is gathered, multiplied while it is in the cache, and its buffer used
-again for the next. Two kinds of window go a faster way still, which multiplies less: those of 3 or 5 taps over many
-channels (kernels/winograd.py), and large ones over few (kernels/fourier.py).
+again for the next. Where few channels come out of many, the window comes after the product (`_correlate_by_taps`). Two kinds
+of window go a faster way still, which multiplies less: those of 3 or 5 taps over many channels (kernels/winograd.py), and
+large ones over few (kernels/fourier.py).
 
 A 1-D convolution is a 2-D one over images of one row.
 """
@@ -30,7 +31,7 @@ from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, o
 from nanoemo.kernels.fourier import fourier_correlate, fourier_gradients, fourier_suits
 from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.shapes import copy_with_border
-from nanoemo.kernels.threads import groups, image_blocks, parallel, row_blocks, sum_of
+from nanoemo.kernels.threads import even_slices, groups, image_blocks, parallel, row_blocks, sum_of
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
 
 __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d_forward_plain",
@@ -38,6 +39,7 @@ __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d
 
 COLUMN_BYTES = 1 << 20      # columns gathered at a time, by each thread; half of a usual level-2 cache
 FEW_CHANNELS = 7            # up to so many, columns are gathered along the image's row
+FEW_OUT = 4                 # where channels come out of so many times as many, products come before the window
 PARTIAL_SUMS = 8            # dw is summed in so many parts whatever the number of threads, for the same bits
 
 
@@ -123,6 +125,8 @@ def _correlate(x, w, b, strides, pads):
     if fourier_suits(w.shape, strides, x.shape, (height, width)):
         return fourier_correlate(x, w, b, pads)
     channels = w.shape[3]
+    if strides == (1, 1) and FEW_OUT * channels <= w.shape[2] and w.shape[:2] != (1, 1):
+        return _correlate_by_taps(x, w, b, pads)
     weights = np.ascontiguousarray(w).reshape(-1, channels)
     y = np.empty((x.shape[0], height, width, channels), x.dtype)
 
@@ -138,11 +142,58 @@ def _correlate(x, w, b, strides, pads):
     return y
 
 
+def _correlate_by_taps(x, w, b, pads):
+    """The convolution with stride 1 where few channels come out: first the products, then the window.
+
+    m[di, dj, o, n, i', j'] = Σ over c of      w[di, dj, c, o] · x[n, i', j', c]
+    y[n, i, j, o]           = Σ over di, dj of m[di, dj, o, n, i + di, j + dj]
+    So kh·kw·O maps are moved through memory in place of the kh·kw·C of columns.
+    """
+    images, rows, places, c = x.shape
+    kh, kw, _, channels = w.shape
+    height, width = output_shape(x.shape, w.shape, (1, 1), pads)
+    weights = np.ascontiguousarray(w.swapaxes(2, 3)).reshape(-1, c)
+    y = np.empty((images, height, width, channels), x.dtype)
+
+    def work(block):
+        count = block.stop - block.start
+        maps = workspace("conv maps", (len(weights), count * rows * places), x.dtype)
+        np.dot(weights, x[block].reshape(-1, c).T, out=maps)
+        maps = maps.reshape(kh, kw, channels, count, rows, places)
+        out = np.zeros((channels, count, height, width), x.dtype)
+        for di in range(kh):
+            for dj in range(kw):
+                (to_i, from_i), (to_j, from_j) = (_overlap(*of) for of in ((di - pads[0][0], height, rows),
+                                                                         (dj - pads[1][0], width, places)))
+                out[..., to_i, to_j] += maps[di, dj][..., from_i, from_j]
+        if b is not None:
+            out += b[:, None, None, None]
+        y[block] = np.moveaxis(out, 0, 3)
+
+    map_bytes = len(weights) * rows * places * x.itemsize
+    parallel(work, even_slices(images, max(1, COLUMN_BYTES // map_bytes), pairs=True))
+    return y
+
+
+def _overlap(shift, length, source):
+    """Slices of y and of what it is read from, at places moved by `shift`, where both are there."""
+    first, last = max(0, -shift), min(length, source - shift)
+    return slice(first, max(first, last)), slice(first + shift, max(first, last) + shift)
+
+
 def _weight_gradient(dy, x, w_shape, strides, pads):
-    """dw: for every block, columns transposed times dy, summed up."""
+    """dw: for every block, columns transposed times dy, summed up.
+
+    With stride 1 x and dy may change places, as the sum over i is one over i' = i + di, too, and then di is counted backwards:
+    dw[di, dj, c, o] = Σ over n, i', j' of dy[n, i' − di, j' − dj, o] · x[n, i', j', c]. So columns are made of whichever has
+    fewer channels.
+    """
     images, height, width, channels = dy.shape
     if winograd_suits(w_shape, strides, images, (height, width)):
         return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
+    if strides == (1, 1) and channels < w_shape[2]:
+        swapped = _weight_gradient(x, dy, (*w_shape[:2], *w_shape[:1:-1]), strides, _turned(pads, w_shape))
+        return swapped[::-1, ::-1].swapaxes(2, 3)
     blocks = _blocks(images, height, width, w_shape, x.itemsize)
 
     def work(group):
@@ -166,12 +217,15 @@ def _bias_gradient(dy):
 
 def _input_gradient(dy, x_shape, w, strides, pads):
     """dx. With stride 1 it is itself a convolution: of dy, padded, with the weights turned by 180°."""
-    kh, kw = w.shape[:2]
-    turned_pads = tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip((kh, kw), pads))
     if strides == (1, 1):
         turned = w[::-1, ::-1].transpose(0, 1, 3, 2)
-        return _correlate(dy, turned, None, strides, turned_pads)
+        return _correlate(dy, turned, None, strides, _turned(pads, w.shape))
     return _scatter_gradient(dy, x_shape, w, strides, pads)
+
+
+def _turned(pads, w_shape):
+    """The padding for dy, seen as an image, under which it is as large as x once the window has slid over it."""
+    return tuple((k - 1 - before, k - 1 - after) for k, (before, after) in zip(w_shape, pads))
 
 
 def _scatter_gradient(dy, x_shape, w, strides, pads):

@@ -18,6 +18,11 @@ CASES = [
     ((2, 8, 8, 16), (3, 3, 8), 1, "same"),
     ((5, 11, 10, 8), (3, 3, 16), 1, "valid"),
     ((2, 5, 5, 2), (3, 3, 2), 1, 1),
+    ((3, 6, 7, 8), (3, 3, 1), 1, "same"),           # few channels out of many: the window comes after the product
+    ((2, 7, 6, 9), (3, 2, 2), 1, (2, 1)),
+    ((1, 2, 3, 4), (5, 3, 1), 1, "same"),           # … and taps that see padding alone
+    ((2, 6, 7, 8), (6, 7, 2), 1, "valid"),
+    ((1, 3, 2, 4), (2, 2, 1), 1, 4),                # more padding than the window reaches
 ]
 
 
@@ -78,7 +83,8 @@ def test_pytorch_says_the_same(rng, torch, shape, window, stride, padding):
     x, w, b = make(rng, shape, window)
     y, cache = conv.conv2d_forward(x, w, b, stride, padding)
     strides, pads = cache[3:]
-    tx, tw, tb = (torch.tensor(a, requires_grad=True) for a in (x.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1), b))
+    arrays = x.transpose(0, 3, 1, 2), np.ascontiguousarray(w.transpose(3, 2, 0, 1)), b     # PyTorch's gradient fails on some views
+    tx, tw, tb = (torch.tensor(a, requires_grad=True) for a in arrays)
     padded = torch.nn.functional.pad(tx, (*pads[1], *pads[0]))
     ty = torch.nn.functional.conv2d(padded, tw, tb, stride=strides)
     dy = rng.standard_normal(y.shape)
