@@ -83,7 +83,7 @@ def test_pytorch_says_the_same(rng, torch, shape, window, stride, padding):
     x, w, b = make(rng, shape, window)
     y, cache = conv.conv2d_forward(x, w, b, stride, padding)
     strides, pads = cache[3:]
-    arrays = x.transpose(0, 3, 1, 2), np.ascontiguousarray(w.transpose(3, 2, 0, 1)), b     # PyTorch's gradient fails on some views
+    arrays = x.transpose(0, 3, 1, 2), np.ascontiguousarray(w.transpose(3, 2, 0, 1)), b     # it fails on some views
     tx, tw, tb = (torch.tensor(a, requires_grad=True) for a in arrays)
     padded = torch.nn.functional.pad(tx, (*pads[1], *pads[0]))
     ty = torch.nn.functional.conv2d(padded, tw, tb, stride=strides)
