@@ -56,6 +56,9 @@ Code: [nanoemo/models/njoku.py](../nanoemo/models/njoku.py); each row of the pap
 | dense | 7 | 3,591 | `Linear(512, num_classes)` |
 | total | | 2,489,095 | |
 
+A convolution of kh×kw places has (kh·kw·C + 1)·O parameters for C channels in and O out, the 1 being its bias: 3·3·1 + 1 = 10
+times 32 in the first row. A dense layer is the same without places: (4096 + 1)·512.
+
 Not in the paper: where its dropout of "0.1 and 0.2" stands (0.1 after the pools, 0.2 after the dense layer), how far images are
 rotated and zoomed (10 degrees, 0.1), and how weights start (Glorot uniform).
 

@@ -239,6 +239,16 @@ def test_evaluate(whole_run, capsys):
     assert (folder / "test" / "confusion_matrix.csv").read_text() == before
 
 
+def test_evaluated_on_what_it_was_trained_on_the_report_says_so_too(whole_run, tmp_path, capsys):
+    shutil.copytree(whole_run[0], tmp_path / "run")
+    assert "On the train set" not in (tmp_path / "run" / "report.html").read_text()
+    assert main(["evaluate", str(tmp_path / "run"), "--split", "train"]) == 0
+    accuracy = json.loads((tmp_path / "run" / "train" / "classification_report.json").read_text())["accuracy"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<h2>On the train set</h2>" in page and f"<td>train set</td><td>{100 * accuracy:.2f} %</td>" in page
+    assert "On the validation set" in page and "On the test set" in page
+
+
 def test_ones_own_pictures_in_colour_and_of_another_size(tmp_path, capsys):
     write_pictures(tmp_path / "mine", "happy", "sad")
     own = ["--data", str(tmp_path / "mine"), "--image-shape", "32x32x3"]

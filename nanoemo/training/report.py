@@ -12,6 +12,8 @@ from nanoemo.training.recorder import best_epoch
 
 __all__ = ["write_report"]
 
+JUDGED = "train", "validation", "test"          # the first where `nanoemo evaluate RUN --split train` was asked
+
 PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -47,7 +49,7 @@ def write_report(folder):
     body = [f"<h1>{escape(title)}</h1>", note,
             _outcome(folder), _stages(folder, config), _sanity(folder), _augmentation(folder, config), _history(folder),
             _reconstructions(folder),
-            *(_split(folder, split) for split in ("validation", "test")),
+            *(_split(folder, split) for split in JUDGED),
             _summary(folder), _settings(config)]
     write_file(folder.report_path, PAGE.format(
         title=escape(title), style=STYLE, body="\n".join(part for part in body if part)))
@@ -55,7 +57,7 @@ def write_report(folder):
 
 def _outcome(folder):
     rows, parts = [], []
-    for split in ("validation", "test"):
+    for split in JUDGED:
         path = folder.path / split / "classification_report.json"
         if path.exists():
             report = read_json(path)
