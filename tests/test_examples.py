@@ -102,9 +102,9 @@ def test_chater_splits(device, trains_a_paper, tmp_path):
 def test_fusion(device, trains_a_paper, tmp_path):
     pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
     ways = ", ".join(rf"{way} (\S+) %" for way in ("face", "voice", "weighted", "learned", "joint"))
-    numbers = last_line("fusion.py", f"right of the made test pairs: {ways}", "--limit", 70,
-                        "--epochs", 1, "--device", device, folder=tmp_path)
-    assert all(0 <= number <= 100 for number in numbers)
+    face, voice, _, learned, joint = last_line("fusion.py", f"right of the made test pairs: {ways}", "--limit", 70,
+                                               "--epochs", 1, "--device", device, folder=tmp_path)
+    assert min(learned, joint) > max(face, voice) + 5       # so short a training leaves something to gain
 
 
 def test_marrugat_checkpoints(device, trains_a_paper, tmp_path):
@@ -133,8 +133,7 @@ def test_series_staged(device, trains_a_paper, tmp_path):
     assert steps == ["steps 1–4", "steps 5–9", "steps 10", "steps 11–15", "steps 16–17"]
     before, after = map(float, re.findall(r"made again with a loss of (\S+)$", output, re.MULTILINE))
     assert after < before < 0.6931                      # ln 2: what an answer of 0.5 everywhere costs
-    *_, last = re.findall(r"(\S+) % of 700 drawn test faces are right$", output, re.MULTILINE)
-    assert 0 <= float(last) <= 100
+    assert len(re.findall(r"(\S+) % of 700 drawn test faces are right$", output, re.MULTILINE)) == 3    # chance, so soon
 
 
 def test_voice_features(device, tmp_path):
@@ -154,7 +153,7 @@ def test_chater_conv1d(device, trains_a_paper, tmp_path):
     output = run(ROOT / "examples" / "chater_conv1d.py", "--voices", 16, "--steps", 5, "--device", device, folder=tmp_path)
     assert re.findall(r"(\d+) clips", output) == ["16", "48", "80"]
     accuracies = re.findall(r"(\d+\.\d) %", output.splitlines()[-1])
-    assert len(accuracies) == 3 and all(0 < float(accuracy) <= 100 for accuracy in accuracies)
+    assert len(accuracies) == 3 and max(map(float, accuracies)) > 20            # a guess: 14.3
 
 
 def test_chater_lstm(device, trains_a_paper, tmp_path):
@@ -163,7 +162,8 @@ def test_chater_lstm(device, trains_a_paper, tmp_path):
     assert "1,368,071" in output
     losses = list(map(float, re.findall(r"^epoch \d: loss (\S+),", output, re.MULTILINE)))
     assert losses[2] < losses[1] < losses[0] < 2.1      # ln 7 = 1.95 at the start
-    assert re.search(r"^\S+ % of 105 other voices are right", output, re.MULTILINE)
+    right, = re.findall(r"^(\S+) % of 105 other voices are right", output, re.MULTILINE)
+    assert float(right) > 25                            # a guess: 14.3
 
 
 def test_every_example_says_how_to_run_it():
