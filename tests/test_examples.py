@@ -263,6 +263,13 @@ def test_pictures_of_figures_md_are_those_of_its_script(tmp_path):
     assert output.count("$ nanoemo show") == len(shown)
 
 
+def test_pictures_of_what_a_network_has_learnt(tiny_run, tmp_path):
+    run(DOCS / "make_alizadeh.py", tiny_run, "--figures", tmp_path / "figures", folder=tmp_path)
+    shown = set(re.findall(r"\(figures/(\S+?)\)", (DOCS / "alizadeh.md").read_text(encoding="utf-8")))
+    assert shown == {path.name for path in (tmp_path / "figures").iterdir()}
+    assert all(path.stat().st_size > 10_000 for path in (tmp_path / "figures").iterdir())
+
+
 def test_links_lead_to_files():
     missing = []
     for page in DOCS.glob("*.md"):
