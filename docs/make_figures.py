@@ -1,4 +1,5 @@
-"""Draws the figures of docs/autograd.md, docs/convolution.md, docs/augmentation.md and docs/lstm.md into docs/figures/.
+"""Draws the figures of docs/autograd.md, docs/convolution.md, docs/augmentation.md, docs/lstm.md and docs/marrugat.md into
+docs/figures/.
 
     python docs/make_figures.py [FOLDER]
 
@@ -15,12 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 import nanoemo
-from nanoemo import Tensor, data, nn, ops, viz
+from nanoemo import Tensor, data, models, nn, ops, viz
+from nanoemo.cli.show_records import times_of_steps
 from nanoemo.files import write_file
 from nanoemo.kernels.conv import COLUMN_BYTES
 from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, TITLE_SIZE, new_axes, remove_box
 
 CELL = {"ha": "center", "va": "center"}
+FER2013_TRAINING = 28_709
 PALE_BLUE, PALE_ORANGE = "#cfe6f5", "#fbdcc8"
 
 
@@ -240,8 +243,23 @@ def reaches():
     return figure
 
 
+# ---- docs/marrugat.md -----------------------------------------------------------------------------------------
+
+
+def marrugat_times():
+    """The paper's figure 6: how long each model's training takes, by the steps of its recipe and the time measured for one."""
+    files = (Path(__file__).parent / "benchmarks" / f"2026-11-22-xeon-2-cores-{part}.json" for part in ("goals", "others"))
+    step, _ = times_of_steps(files)
+    seconds, notes = {}, {}
+    for name in sorted(name for name in step if name.startswith("marrugat")):
+        recipe = models.recipe(name)
+        steps = recipe.epochs * -(-FER2013_TRAINING // recipe.batch_size)
+        seconds[name], notes[name] = steps * step[name], f"{steps:,} steps of {1000 * step[name]:,.0f} ms"
+    return viz.times(seconds, notes, "Training on FER2013, on two cores")
+
+
 FIGURES = {"graph": graph, "window_to_row": window_to_row, "column_memory": column_memory,
-           "minimal_filtering": minimal_filtering, "reach": reaches}
+           "minimal_filtering": minimal_filtering, "reach": reaches, "marrugat_times": marrugat_times}
 PICTURES = {"augmentation": augmentation}       # of pixels: an SVG of them would be larger, and no sharper
 
 

@@ -248,7 +248,7 @@ def test_figures_are_drawn_by_the_committed_code(tmp_path):
         run(DOCS / "make_figures.py", tmp_path / folder, folder=tmp_path)
     drawn = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert drawn == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
-    shown = {name for page in ("autograd.md", "convolution.md", "augmentation.md", "lstm.md")
+    shown = {name for page in ("autograd.md", "convolution.md", "augmentation.md", "lstm.md", "marrugat.md")
              for name in re.findall(r"\(figures/(\S+?)\)", (DOCS / page).read_text(encoding="utf-8"))}
     assert shown == set(drawn)
     assert all(len(content) < 100_000 for content in drawn.values())
