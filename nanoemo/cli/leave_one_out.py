@@ -6,7 +6,7 @@ from nanoemo.cli.train import STOPPED, add_extras, add_rates, add_settings, aske
 
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a name that `nanoemo models` lists")
-    add_settings(parser)
+    add_settings(parser, without_data="none; what is made by formula knows no persons")
     add_rates(parser)
     add_extras(parser)
     folders = parser.add_mutually_exclusive_group()

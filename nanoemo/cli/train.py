@@ -23,12 +23,12 @@ def add_arguments(parser):
                         help="save within an epoch this often (default 60)")
 
 
-def add_settings(parser):
-    """Data, device and what a paper's recipe says."""
+def add_settings(parser, without_data="faces or voices made by formula"):
+    """Data, device and what a paper's recipe says; without_data: what is taken where no --data is given."""
     parser.add_argument("--data", metavar="PATH", help="FER2013, CK+, JAFFE, or a folder for each class with pictures: "
                                                        "a CSV file, a folder or a zip; for a model that listens EMO-DB, "
                                                        "SAVEE, CREMA-D, RAVDESS or a folder for each class, several "
-                                                       "joined by + (default: faces or voices made by formula)")
+                                                       f"joined by + (default: {without_data})")
     group = parser.add_argument_group("settings (by default those of the model's paper)")
     group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
     group.add_argument("--batch-size", type=int, metavar="N", help="images or clips a step")
