@@ -39,7 +39,8 @@ __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d
 
 COLUMN_BYTES = 1 << 20      # columns gathered at a time, by each thread; half of a usual level-2 cache
 FEW_CHANNELS = 7            # up to so many, columns are gathered along the image's row
-FEW_OUT = 4                 # where channels come out of so many times as many, products come before the window
+FEW_OUT = 4                 # where channels come out of so many times as many, products come before the window,
+LARGEST_MAPS = 1 << 24      # unless what they make of one image has more bytes than this: columns are made row by row
 PARTIAL_SUMS = 8            # dw is summed in so many parts whatever the number of threads, for the same bits
 
 
@@ -125,7 +126,7 @@ def _correlate(x, w, b, strides, pads):
     if fourier_suits(w.shape, strides, x.shape, (height, width)):
         return fourier_correlate(x, w, b, pads)
     channels = w.shape[3]
-    if strides == (1, 1) and FEW_OUT * channels <= w.shape[2] and w.shape[:2] != (1, 1):
+    if strides == (1, 1) and FEW_OUT * channels <= w.shape[2] and w.shape[:2] != (1, 1) and _map_bytes(x, w) <= LARGEST_MAPS:
         return _correlate_by_taps(x, w, b, pads)
     weights = np.ascontiguousarray(w).reshape(-1, channels)
     y = np.empty((x.shape[0], height, width, channels), x.dtype)
@@ -170,9 +171,13 @@ def _correlate_by_taps(x, w, b, pads):
             out += b[:, None, None, None]
         y[block] = np.moveaxis(out, 0, 3)
 
-    map_bytes = len(weights) * rows * places * x.itemsize
-    parallel(work, even_slices(images, max(1, COLUMN_BYTES // map_bytes), pairs=True))
+    parallel(work, even_slices(images, max(1, COLUMN_BYTES // _map_bytes(x, w)), pairs=True))
     return y
+
+
+def _map_bytes(x, w):
+    """Of one image: a number for each of its cells, each place in the window, each channel out."""
+    return math.prod(x.shape[1:3]) * math.prod(w.shape[:2]) * w.shape[3] * x.itemsize
 
 
 def _overlap(shift, length, source):
