@@ -30,7 +30,7 @@ from numpy.lib.stride_tricks import as_strided
 from nanoemo.kernels.conv_checks import as_images, check_conv1d, check_conv2d, output_shape, without_row_axis
 from nanoemo.kernels.fourier import fourier_correlate, fourier_gradients, fourier_suits
 from nanoemo.kernels.memory import workspace
-from nanoemo.kernels.shapes import copy_with_border
+from nanoemo.kernels.shapes import copy_with_border, overlap
 from nanoemo.kernels.threads import even_slices, groups, image_blocks, parallel, row_blocks, sum_of
 from nanoemo.kernels.winograd import winograd_correlate, winograd_suits, winograd_weight_gradient
 
@@ -39,8 +39,8 @@ __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d
 
 COLUMN_BYTES = 1 << 20      # columns gathered at a time, by each thread; half of a usual level-2 cache
 FEW_CHANNELS = 7            # up to so many, columns are gathered along the image's row
-FEW_OUT = 4                 # where channels come out of so many times as many, products come before the window,
-LARGEST_MAPS = 1 << 24      # unless what they make of one image has more bytes than this: columns are made row by row
+FEW_OUT = 4                 # where channels come out of so many times as many, products come before the window
+HARDLY_LARGER = 1.2         # x beside y, in cells, for what goes by the cells of x in place of those of y
 PARTIAL_SUMS = 8            # dw is summed in so many parts whatever the number of threads, for the same bits
 
 
@@ -126,7 +126,8 @@ def _correlate(x, w, b, strides, pads):
     if fourier_suits(w.shape, strides, x.shape, (height, width)):
         return fourier_correlate(x, w, b, pads)
     channels = w.shape[3]
-    if strides == (1, 1) and FEW_OUT * channels <= w.shape[2] and w.shape[:2] != (1, 1) and _map_bytes(x, w) <= LARGEST_MAPS:
+    if (w.shape[:2] != (1, 1) and FEW_OUT * channels <= w.shape[2] and _may_swap(strides, x.shape, (height, width))
+            and _map_bytes(x, w) <= COLUMN_BYTES):
         return _correlate_by_taps(x, w, b, pads)
     weights = np.ascontiguousarray(w).reshape(-1, channels)
     y = np.empty((x.shape[0], height, width, channels), x.dtype)
@@ -164,8 +165,7 @@ def _correlate_by_taps(x, w, b, pads):
         out = np.zeros((channels, count, height, width), x.dtype)
         for di in range(kh):
             for dj in range(kw):
-                (to_i, from_i), (to_j, from_j) = (_overlap(*of) for of in ((di - pads[0][0], height, rows),
-                                                                         (dj - pads[1][0], width, places)))
+                (from_i, to_i), (from_j, to_j) = overlap(di - pads[0][0], height, rows), overlap(dj - pads[1][0], width, places)
                 out[..., to_i, to_j] += maps[di, dj][..., from_i, from_j]
         if b is not None:
             out += b[:, None, None, None]
@@ -180,10 +180,9 @@ def _map_bytes(x, w):
     return math.prod(x.shape[1:3]) * math.prod(w.shape[:2]) * w.shape[3] * x.itemsize
 
 
-def _overlap(shift, length, source):
-    """Slices of y and of what it is read from, at places moved by `shift`, where both are there."""
-    first, last = max(0, -shift), min(length, source - shift)
-    return slice(first, max(first, last)), slice(first + shift, max(first, last) + shift)
+def _may_swap(strides, x_shape, y_size):
+    """Whether a sum over the cells of y may as well be one over the cells of x."""
+    return strides == (1, 1) and math.prod(x_shape[1:3]) <= HARDLY_LARGER * math.prod(y_size)
 
 
 def _weight_gradient(dy, x, w_shape, strides, pads):
@@ -196,9 +195,9 @@ def _weight_gradient(dy, x, w_shape, strides, pads):
     images, height, width, channels = dy.shape
     if winograd_suits(w_shape, strides, images, (height, width)):
         return winograd_weight_gradient(dy, x, w_shape, pads, PARTIAL_SUMS)
-    if strides == (1, 1) and channels < w_shape[2]:
+    if channels < w_shape[2] and _may_swap(strides, x.shape, (height, width)):
         swapped = _weight_gradient(x, dy, (*w_shape[:2], *w_shape[:1:-1]), strides, _turned(pads, w_shape))
-        return swapped[::-1, ::-1].swapaxes(2, 3)
+        return np.ascontiguousarray(swapped[::-1, ::-1].swapaxes(2, 3))
     blocks = _blocks(images, height, width, w_shape, x.itemsize)
 
     def work(group):

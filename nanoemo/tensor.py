@@ -144,7 +144,9 @@ class Tensor:
     @data.setter
     def data(self, value):
         value = value.array if isinstance(value, Tensor) else value
-        if not backend.is_array(value):
+        if backend.is_array(value):
+            value = backend.to_device(value, backend.device_beside(value, self.device))
+        else:
             value = _as_array(value, self.dtype, self.device)
         if self.grad is not None and value.shape != self.shape:
             raise ValueError(f"data: shape {value.shape} does not fit the gradient of shape {self.grad.shape}; "

@@ -90,7 +90,8 @@ def test_an_empty_folder_is_a_class_that_is_lost_and_said(mine, zipped):
 
 def test_files_of_other_kinds_are_counted(mine):
     """An iPhone's pictures, say; what lies beside the folders, such as a README, is nobody's example."""
-    (mine / "README.txt").write_text("my pictures")
+    for name in ("README.txt", "Sad/Thumbs.db", "Bored/desktop.ini", "Bored/.DS_Store"):
+        (mine / name).write_text("no picture of mine")
     data.load(mine)                                              # without a warning
     for name in ("Sad/IMG_1.HEIC", "Sad/IMG_2.heic", "Bored/notes"):
         (mine / name).write_text("?")

@@ -37,6 +37,11 @@ def test_a_program_in_numpy_arrays_runs_on_it(on_default, rng):
     y = model(images) * np.float32(2) + np.ones(3, np.float32) - [1.0, 2.0, 3.0]
     y.backward(np.ones(y.shape, np.float32))
     assert y.device == on_default
+    with pytest.raises(ValueError, match="label 9 in row 0 is not one of the 3 classes"):
+        ops.cross_entropy(model(images), np.full(6, 9))
+    model[4].bias.data = np.ones(3, np.float32)
+    model[4].bias[...] = np.zeros(3, np.float32)
+    assert model[4].bias.device == on_default
     hits = model(images).argmax(axis=1) == labels
     assert hits.device == on_default and 0 <= hits.sum().item() <= 6
     x = Tensor(rng.uniform(-1, 1, (2, 3)), requires_grad=True)

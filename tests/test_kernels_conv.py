@@ -143,14 +143,16 @@ def test_large_images_are_cut_into_row_blocks(rng, monkeypatch, shape, stride, o
 
 
 @pytest.mark.parametrize("largest, called", [(9 * 6 * 7 * 8, True), (9 * 6 * 7 * 8 - 1, False)])
-def test_the_window_comes_after_the_product_unless_that_is_too_large(rng, monkeypatch, largest, called):
+def test_the_window_comes_after_the_product_unless_the_maps_are_too_large(rng, monkeypatch, largest, called):
     x, w, b = make(rng, (3, 6, 7, 8), (3, 3, 1))
     calls, by_taps = [], conv._correlate_by_taps
     monkeypatch.setattr(conv, "_correlate_by_taps", lambda *args: calls.append(1) or by_taps(*args))
-    monkeypatch.setattr(conv, "LARGEST_MAPS", largest)
+    monkeypatch.setattr(conv, "COLUMN_BYTES", largest)
     y, _ = conv.conv2d_forward(x, w, b, 1, "same")
     np.testing.assert_allclose(y, conv.conv2d_forward_plain(x, w, b, 1, "same")[0], atol=1e-12)
     assert bool(calls) == called
+    conv.conv2d_forward(x, w, b, 1, "valid")            # 42 cells for 20
+    assert len(calls) == called
 
 
 @pytest.mark.parametrize("channels, window", [(3, 4), (9, 2), (16, 3), (4, 7)])

@@ -17,7 +17,7 @@ LAYERS = {
     "conv2d": ([(6, 20, 20, 16), (3, 3, 16, 16), (16,)], lambda x, w, b: ops.conv2d(x, w, b, padding="same")),
     "conv2d, stride": ([(6, 40, 40, 8), (4, 4, 8, 8), (8,)], lambda x, w, b: ops.conv2d(x, w, b, 2, 1)),
     "conv2d, few channels": ([(6, 40, 40, 1), (5, 5, 1, 8), (8,)], lambda x, w, b: ops.conv2d(x, w, b)),
-    "conv2d, few channels out": ([(6, 40, 40, 16), (3, 3, 16, 2), (2,)], lambda x, w, b: ops.conv2d(x, w, b, padding="same")),
+    "conv2d, few channels out": ([(6, 40, 40, 16), (2, 2, 16, 2), (2,)], lambda x, w, b: ops.conv2d(x, w, b, padding="same")),
     "conv1d": ([(8, 300, 16), (5, 16, 32), (32,)], lambda x, w, b: ops.conv1d(x, w, b, padding="same")),
     "linear": ([(64, 300), (300, 200), (200,)], ops.linear),
     "lstm": ([(40, 7, 20), (20, 48), (12, 48), (48,)], ops.lstm),

@@ -65,7 +65,7 @@ def load(path=None, limit=None, seed=0, split_by="", image_shape=(48, 48, 1)):
         are and stay 48 x 48 gray
 
     What is read from `path` is cached (`nanoemo.data.cache`), so that the next call takes a moment.
-    Warns of a class without an example to train on, and of an empty folder where folders are the classes.
+    Warns of a class without an example to train on; where folders are the classes, of an empty one and of files of other kinds.
     Raises DataError where the data cannot be read; the message names the file and the row.
 
     >>> splits = load(limit=70)

@@ -17,6 +17,9 @@ __all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "op
            "suffix_of"]
 
 
+SYSTEMS_OWN = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+
+
 class DataError(ValueError):
     """A data set cannot be read; the message names the file, the row, and what was expected there."""
 
@@ -152,8 +155,8 @@ def damaged(description, error):
 
 
 def visible(names):
-    """Sorted names without hidden files and the extra files that macOS puts into archives."""
-    return sorted(name for name in names if "/." not in f"/{name}" and "__MACOSX" not in name.split("/"))
+    """Sorted names without hidden files and those that macOS and Windows add of their own."""
+    return sorted(name for name in names if "/." not in f"/{name}" and not SYSTEMS_OWN.intersection(name.split("/")))
 
 
 def suffix_of(name):

@@ -10,6 +10,7 @@ import numpy as np
 
 from nanoemo import ops
 from nanoemo.nn import Activation, evaluating, undisturbed, watch
+from nanoemo.nn.trace import module_device
 from nanoemo.tensor import Tensor
 
 __all__ = ["as_tensors", "constant", "find_layer", "images_first", "map_layers", "outputs_of", "probabilities", "sparsity"]
@@ -135,8 +136,7 @@ def class_scores(model, inputs):
 def as_tensors(model, inputs):
     """`inputs`, an array or a tuple of arrays, as a list of tensors on the model's device."""
     several = inputs if isinstance(inputs, (tuple, list)) else [inputs]
-    device = next((parameter.device for parameter in model.parameters()), None)
-    return [Tensor(array, device=device) for array in several]
+    return [Tensor(array, device=module_device(model)) for array in several]
 
 
 def images_first(inputs):

@@ -14,7 +14,7 @@ def _target(name, target, prediction, check_upload=None, what="target"):
     """The target as a tensor on the prediction's device, whose values nobody changes unnoticed before backward needs them.
 
     A list becomes an array there, an array is copied.
-    check_upload: called with the prediction and a list's values before they go to the GPU, where nobody looks at them
+    check_upload: called with the prediction and what goes up to the GPU, where nobody looks at it
     """
     if isinstance(target, Tensor):
         same_device(name, prediction=prediction, **{what: target})
@@ -32,6 +32,8 @@ def _target(name, target, prediction, check_upload=None, what="target"):
         raise TypeError(f"{name}: the {what} must be a Tensor, an array or a list, got {type(target).__name__}")
     given = Tensor(target, device=backend.device_beside(target, prediction.device))
     same_device(name, prediction=prediction, **{what: given})
+    if check_upload is not None and given.device == "cuda" and backend.device_of(target) == "cpu":
+        check_upload(prediction, target)
     shared = prediction.requires_grad and is_grad_enabled() and given.array is target
     return Tensor(given.array.copy(), device=given.device) if shared else given
 

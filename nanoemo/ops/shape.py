@@ -121,7 +121,7 @@ def setitem(x, key, value):
         if value.requires_grad and is_grad_enabled():
             raise RuntimeError("x[...] = value: the value requires a gradient, which would not flow through the "
                                "assignment; write value.detach(), or build the whole with ops.concat")
-    elif not isinstance(value, numbers.Number):
+    elif not isinstance(value, (numbers.Number, np.generic, np.ndarray)) or x.device == "cuda" and isinstance(value, np.ndarray):
         value = from_values("x[...] = value", value, x)
     same_device("x[...] = value", x=x, **_tensors_in(key), **_tensors_in(value, "value"))
     value = value.array if isinstance(value, Tensor) else value

@@ -36,7 +36,7 @@ class AutoEncoderExperiment(Experiment):
     def _prepare(self, folder, stop, say):
         """What is to be made again must be brought into the decoder's range, 0 … 1."""
         if self.trainer.epoch == self.trainer.step == 0:        # later what comes before the encoder may have learnt
-            self.model.measure_range(self.loader("train"), stop)
+            self.model.measure_range(self.loader("train"), stop=stop)
 
     def judge(self, folder, splits, place=None, stop=None, say=print):
         """Tell how near the best weights come on the validation set, and draw reconstructions."""

@@ -308,7 +308,7 @@ class Experiment:
         classes = self.judged_classes
         answers = None if classes == self.classes else [self.classes.index(name) for name in classes]
         for split in splits:
-            predictions = predict(self.model, self.loader(split, classes), ops.cross_entropy, stop, answers)
+            predictions = predict(self.model, self.loader(split, classes), ops.cross_entropy, stop=stop, answers=answers)
             if predictions is None:
                 return False
             title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.about_data}

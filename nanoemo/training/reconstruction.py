@@ -53,7 +53,7 @@ class Cascade(Parts):
         xp, low, high = backend.array_module(features.array), self.low.array, self.high.array
         return Tensor(xp.clip((features.array - low) / (high - low), 0, 1), device=features.device)
 
-    def measure_range(self, loader, stop=None):
+    def measure_range(self, loader, *, stop=None):
         """Set the range to the least and greatest value of each channel over all images of `loader`.
 
         A channel that is the same everywhere, such as one of dead ReLUs, has the range (value, value + 1).

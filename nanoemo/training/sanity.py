@@ -23,7 +23,7 @@ OVERFIT_LEARNING_RATE = 1e-3      # for Adam; all the papers' networks learn 20 
 CHECK_EVERY = 5
 
 
-def check(model, batch, num_classes, loss_fn, handful=20, max_steps=200, stop=None):
+def check(model, batch, num_classes, loss_fn, *, handful=20, max_steps=200, stop=None):
     """Make both checks; returns their figures as a dictionary.
 
     batch: a sample of the training set as the loader gives it, (images (N, H, W, C), labels (N,)). The initial

@@ -311,7 +311,7 @@ class Predictions(NamedTuple):
     loss: float | None
 
 
-def predict(model, loader, loss_fn=None, stop=None, answers=None):
+def predict(model, loader, loss_fn=None, *, stop=None, answers=None):
     """Run a classifier over a loader, without learning; returns `Predictions`, or None where asked to stop.
 
     answers: the columns of the scores that it may choose from, as a list of numbers; labels are then places in that list
