@@ -14,6 +14,7 @@ from nanoemo.cli import main
 from nanoemo.data import voices
 from nanoemo.files import read_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
+from nanoemo.reproduction.page import _side_by_side
 from nanoemo.reproduction.results import run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
 from nanoemo.viz import style
@@ -37,6 +38,19 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setitem(PAPERS, "small", paper)
     monkeypatch.chdir(tmp_path)
     return SimpleNamespace(csv=csv, paper=paper, folder=tmp_path / "reproduction" / "small-quick")
+
+
+def test_networks_side_by_side_once_two_have_run():
+    """As table 3 of Alizadeh & Fazel."""
+    trials = (Trial("shallow", "a.shallow", {}, classes={"sad": 0.32}),
+              Trial("shallow again", "a.shallow", {}, classes={"sad": 0.32}),
+              Trial("deep", "a.deep", {}, classes={"sad": 0.63}), Trial("other", "a.other", {}))
+    done = [(trial, SimpleNamespace(classes=[["angry", None, 0], ["sad", number / 10, 20]]))
+            for number, trial in enumerate(trials)]
+    assert _side_by_side(done[:2]) == _side_by_side(done[2:]) == ""
+    assert _side_by_side(done).strip().splitlines()[2:] == [
+        "| class | paper, shallow | paper, deep | shallow | shallow again | deep |", "| --- | --- | --- | --- | --- | --- |",
+        "| angry | – | – | – | – | – |", "| sad | 32.0 % | 63.0 % | 0.0 % | 10.0 % | 20.0 % |"]
 
 
 def test_every_paper_names_models_and_settings_that_exist():

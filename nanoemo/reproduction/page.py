@@ -22,7 +22,7 @@ Written by `{command}`.
 
 Accuracies. "training" is measured while the network learns, with dropout and augmentation, in the epoch whose weights are
 judged: the best on the validation set. "difference" is ours less the paper's, in percentage points.
-
+{side_by_side}
 {reading}
 
 ## Settings
@@ -42,7 +42,8 @@ def write_page(folder, paper, command):
     results = [(trial, kept(folder, trial)) for trial in paper.trials]
     done = [(trial, result) for trial, result in results if result]
     page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, done),
-                       reading=textwrap.fill(paper.reading, WIDTH), outcome=_outcome(results), settings=_settings(done),
+                       reading=textwrap.fill(paper.reading, WIDTH), outcome=_outcome(results),
+                       side_by_side=_side_by_side(done), settings=_settings(done),
                        details="\n\n".join(_detail(folder, trial, result) for trial, result in done))
     path = folder / "README.md"
     write_file(path, "\n".join(line.rstrip() for line in page.strip().splitlines()) + "\n")
@@ -80,6 +81,18 @@ def _outcome(results):
             rows.append([trial.name, split, _percent(theirs), _percent(ours), difference, result.all_epochs,
                          duration(result.seconds)])
     return _table(["", "set", "paper", "ours", "difference", "epochs", "time"], rows + missing)
+
+
+def _side_by_side(done):
+    """The networks for which the paper gives the accuracy of each class, where two at least have run: all in one table."""
+    given = [(trial, result) for trial, result in done if trial.classes]
+    networks = {trial.model: trial.classes for trial, _ in given}
+    if len(networks) < 2:
+        return ""
+    columns = {f"paper, {name.partition('.')[2]}": classes for name, classes in networks.items()}
+    columns |= {trial.name: {name: accuracy for name, accuracy, _ in result.classes} for trial, result in given}
+    rows = [[name, *(_percent(column.get(name), 1) for column in columns.values())] for name, *_ in given[0][1].classes]
+    return f"\nEach class of the test set:\n\n{_table(['class', *columns], rows)}\n"
 
 
 def _rates(settings):
