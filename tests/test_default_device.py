@@ -7,11 +7,16 @@ from nanoemo import Tensor, gradcheck, nn, ops, optim
 from training_runs import everything, make_trainer
 
 
+@pytest.fixture(autouse=True)
+def put_back():
+    yield
+    nanoemo.set_default_device("cpu")
+
+
 @pytest.fixture
 def on_default(device):
     nanoemo.set_default_device(device)
-    yield device
-    nanoemo.set_default_device("cpu")
+    return device
 
 
 def test_what_is_made_is_on_it(on_default):
@@ -51,20 +56,17 @@ def test_a_program_in_numpy_arrays_runs_on_it(on_default, rng):
 def test_what_was_asked_to_be_elsewhere_stays_there(card, rng):
     """A program on the CPU goes on while the default is the card."""
     nanoemo.set_default_device("cuda")
-    try:
-        model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).to("cpu")
-        x = Tensor(rng.uniform(0, 1, (5, 4)), dtype="float32", device="cpu", requires_grad=True)
-        scores = model(x) * 2 + np.ones(3, np.float32) + [1.0, 0.0, 0.0]
-        loss = ops.cross_entropy(scores, np.arange(5) % 3) + ops.mse_loss(scores, np.zeros((5, 3), np.float32))
-        loss.backward()
-        truths = [scores > 0, ~(scores > np.zeros(3, np.float32)), (scores > 0) & (scores < 1), scores.argmax(axis=1)]
-        kept = [loss, x.grad, x.detach(), Tensor(x), x[0], model[0].weight.grad, *truths]
-        assert {tensor.device for tensor in kept} == {"cpu"}
-        leaf = Tensor(np.ones(2), requires_grad=True, device="cpu")
-        (leaf * leaf).backward(np.ones(2))
-        assert leaf.grad.device == "cpu" and gradcheck(lambda x: ops.tanh(x), [leaf])
-    finally:
-        nanoemo.set_default_device("cpu")
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).to("cpu")
+    x = Tensor(rng.uniform(0, 1, (5, 4)), dtype="float32", device="cpu", requires_grad=True)
+    scores = model(x) * 2 + np.ones(3, np.float32) + [1.0, 0.0, 0.0]
+    loss = ops.cross_entropy(scores, np.arange(5) % 3) + ops.mse_loss(scores, np.zeros((5, 3), np.float32))
+    loss.backward()
+    truths = [scores > 0, ~(scores > np.zeros(3, np.float32)), (scores > 0) & (scores < 1), scores.argmax(axis=1)]
+    kept = [loss, x.grad, x.detach(), Tensor(x), x[0], model[0].weight.grad, *truths]
+    assert {tensor.device for tensor in kept} == {"cpu"}
+    leaf = Tensor(np.ones(2), requires_grad=True, device="cpu")
+    (leaf * leaf).backward(np.ones(2))
+    assert leaf.grad.device == "cpu" and gradcheck(lambda x: ops.tanh(x), [leaf])
 
 
 @pytest.mark.parametrize("trains_on", ["cpu", "cuda"])
@@ -78,7 +80,4 @@ def test_training_wherever_the_default_is(card, trains_on):
 
     expected = trained()
     nanoemo.set_default_device("cuda")
-    try:
-        assert trained() == expected
-    finally:
-        nanoemo.set_default_device("cpu")
+    assert trained() == expected

@@ -102,8 +102,10 @@ def test_chater_splits(device, trains_a_paper, tmp_path):
 def test_fusion(device, trains_a_paper, tmp_path):
     pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
     ways = ", ".join(rf"{way} (\S+) %" for way in ("face", "voice", "weighted", "learned", "joint"))
-    face, voice, _, learned, joint = last_line("fusion.py", f"right of the made test pairs: {ways}", "--limit", 70,
-                                               "--epochs", 1, "--device", device, folder=tmp_path)
+    numbers = last_line("fusion.py", f"right of the made test pairs: {ways}", "--limit", 70,
+                        "--epochs", 1, "--device", device, folder=tmp_path)
+    assert all(0 <= number <= 100 for number in numbers)
+    face, voice, _, learned, joint = numbers
     assert min(learned, joint) > max(face, voice) + 5       # so short a training leaves something to gain
 
 
@@ -153,7 +155,8 @@ def test_chater_conv1d(device, trains_a_paper, tmp_path):
     output = run(ROOT / "examples" / "chater_conv1d.py", "--voices", 16, "--steps", 5, "--device", device, folder=tmp_path)
     assert re.findall(r"(\d+) clips", output) == ["16", "48", "80"]
     accuracies = re.findall(r"(\d+\.\d) %", output.splitlines()[-1])
-    assert len(accuracies) == 3 and max(map(float, accuracies)) > 20            # a guess: 14.3
+    assert len(accuracies) == 3 and all(0 < float(accuracy) <= 100 for accuracy in accuracies)
+    assert max(map(float, accuracies)) > 20             # a guess: 14.3
 
 
 def test_chater_lstm(device, trains_a_paper, tmp_path):

@@ -89,8 +89,7 @@ class Trainer:
 
     classifies = True               # whether there are right answers, and so an accuracy
 
-    def __init__(self, model, optimizer, loss_fn, train, validation=None, *, schedule=None,
-                 clip_norm=None, callbacks=()):
+    def __init__(self, model, optimizer, loss_fn, train, validation=None, *, schedule=None, clip_norm=None, callbacks=()):
         for name, loader in (("train", train), ("validation", validation)):
             if isinstance(loader, Labelled):
                 raise TypeError(f"Trainer: {name}: expected a loader, got {type(loader).__name__}; "
