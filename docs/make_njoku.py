@@ -56,8 +56,8 @@ Code: [nanoemo/models/njoku.py](../nanoemo/models/njoku.py); each row of the pap
 | dense | 7 | 3,591 | `Linear(512, num_classes)` |
 | total | | 2,489,095 | |
 
-A convolution of kh×kw places has (kh·kw·C + 1)·O parameters for C channels in and O out, the 1 being its bias: 3·3·1 + 1 = 10
-times 32 in the first row. A dense layer is the same without places: (4096 + 1)·512.
+A convolution with a kh×kw kernel has (kh·kw·C + 1)·O parameters for C channels in and O out, the 1 being the bias of each
+output channel: (3·3·1 + 1)·32 in the first row. For a dense layer leave out kh·kw: (4096 + 1)·512.
 
 Not in the paper: where its dropout of "0.1 and 0.2" stands (0.1 after the pools, 0.2 after the dense layer), how far images are
 rotated and zoomed (10 degrees, 0.1), and how weights start (Glorot uniform).
@@ -69,10 +69,10 @@ rotated and zoomed (10 degrees, 0.1), and how weights start (Glorot uniform).
 ## Epoch by epoch
 
 The columns of the paper's table 3, beside its values for the same epochs. As in the paper, the first epoch is 0; the
-figures count from 1. `loss` and `accuracy` are means over an epoch in which the network changes, with augmentation and
-dropout; `val_…` are measured after it, without. Ours are on the public test set, 3,589 images; the paper's on 7,178 (its
-table 5), which are the public and the private test together. The images went through JPEG on their way here
-([reproduction/README.md](reproduction/README.md)).
+plots below count from 1. `loss` and `accuracy` are means over an epoch in which the network keeps changing, with augmentation
+and dropout; `val_…` are measured after the epoch, without either. Our `val_…` are for the public test set, 3,589 images; the
+paper's for 7,178 (its table 5), which are the public and the private test together. The images went through JPEG on their way
+here ([reproduction/README.md](reproduction/README.md)).
 
 {history}
 
@@ -96,11 +96,11 @@ on the public test set (highest val_accuracy). Accuracy {accuracy:.2f} %, loss {
 
 ## A report of 0.18 for a network of 0.65
 
-The paper's classification report says accuracy 0.18 (its tables 4 and 5), of a network to which its table 3 gives 0.65. Both
+The paper's classification report gives an accuracy of 0.18 (its tables 4 and 5) for a network that has 0.65 in its table 3. Both
 can be computed from the same predictions. A loader that shuffles gives a new order each time it is asked. Ask it once for
 the predictions and once for the labels, and each prediction is compared with the label of some other image.
 
-To see it without waiting for a network, take images of one pixel, and in the pixel the answer of a network that is
+To see it without waiting for a network, take images of one pixel, whose value is the answer of a network that is
 right 65 times in 100. There are as many of each class as in the paper's table 5:
 
 ```python
@@ -124,9 +124,9 @@ right 65 times in 100. There are as many of each class as in the paper's table 5
 0.65
 ```
 
-What is left in the first case is chance: the sum over the classes of how often one occurs times how often it is
-predicted. The run on this page, whose right report stands above, has this wrong one: the same predictions and the same labels,
-but the labels in another order.
+What is left in the first case is chance: the sum, over the classes, of the share of images that are of a class times the share
+that are predicted to be. For the run on this page, whose right report stands above, the wrong one is this: the same predictions
+and the same labels, but the labels in another order.
 
 ```
 {wrong_report}

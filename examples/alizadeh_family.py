@@ -3,8 +3,8 @@
     python examples/alizadeh_family.py                  # on the GPU: --device cuda
 
 The family is [conv - (batch norm) - ReLU - (dropout) - (max pool)] × M, then [affine …] × N, then the scores. A layer
-is a ConvSpec or a DenseSpec. A network that is built right loses ln 7 before it has learnt anything, and learns twenty
-images by heart; it costs seconds to see that, and hours not to have looked.
+is a ConvSpec or a DenseSpec. A network that is built right has a loss of ln 7 before it has learnt anything, and can
+learn twenty images by heart; it costs seconds to see that, and hours not to have looked.
 
 Expect: an initial loss within 0.1 of 1.9459, then 20 of 20 images right, on the last line.
 """

@@ -1,4 +1,4 @@
-"""Chater's first two experiments in small: the convolutional network, few voices, and more made from them.
+"""Chater's first two experiments on a small scale: the convolutional network, few voices, and more made from them.
 
     python examples/chater_conv1d.py                    # on the GPU: --device cuda
 

@@ -2,7 +2,7 @@
 
     python examples/gradient_check.py                   # on the GPU: --device cuda
 
-A derivative is a limit, so it can be approached with two evaluations close together:
+A derivative is a limit, so it can be approximated by two evaluations close together:
 f'(x) ≈ (f(x + ε) − f(x − ε)) / 2ε. `gradcheck` does that for every number in every input and compares with
 what the operation's own backward says. float64 is needed: in float32 the difference of two values that agree
 in six digits is mostly rounding error.

@@ -1,10 +1,10 @@
-"""Marrugat's four networks: the time each takes, and training that goes on from a checkpoint as if nothing had been.
+"""Marrugat's four networks: the time each takes, and training that goes on from a checkpoint as if never interrupted.
 
     python examples/marrugat_checkpoints.py             # on the GPU: --device cuda
 
 The paper plots the time of its models (figure 6) and keeps checkpoints from which training goes on. What a checkpoint
 must hold is more than the weights: the optimiser's velocities, and the state of the random numbers that dropout
-draws from. With all three the two trainings end with the same weights, to the last bit.
+draws from. With all three, a training that was interrupted ends with the same weights as one that was not, to the last bit.
 
 Expect: four times, model 4 the slowest; and "the same to the last bit" on the last line.
 """

@@ -6,7 +6,7 @@
 Needs librosa: pip install 'nanoemo[speech]'. docs/speech.md has the formulas. Without a recording it takes two voices made
 by formula (docs/speech.md), an angry and a sad one, and prints them side by side.
 
-Expect: a line for each of the five groups. The angry voice has the larger RMS, loudness, by far, and so the larger mel
+Expect: a line for each of the five groups. The angry voice has by far the larger RMS (loudness), and so the larger mel
 spectrogram. At the end, what the untrained chater.conv1d makes of it: about one in seven for each emotion.
 """
 import argparse

@@ -1,6 +1,6 @@
 // Activations. Equations: activation.py; launched by activation_cupy.py.
 //
-// Launch: a thread an element, 256 a block; neighbouring threads read neighbouring numbers, so that a warp's 32 reads
+// Launch: one thread per element, 256 per block; neighbouring threads read neighbouring numbers, so that a warp's 32 reads
 // are one or two transactions. The softmaxes take a warp a row: its lanes stride over the row, and sum by shuffles
 // without shared memory. A row of 7 classes leaves most lanes idle, but it is 32 rows that one thread each would read
 // with a stride.

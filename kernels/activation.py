@@ -8,8 +8,8 @@
     log-softmax    y_k = x_k − log Σ_j e^x_j             dx = dy − e^y · Σ_j dy_j
 
 Both softmaxes first subtract the largest x of the row, which changes nothing in exact arithmetic and keeps
-e^x from overflowing. Where the derivative can be written in y, y is what is kept for the way back: the next
-layer holds it anyway. At x = 0 the derivative of ReLU is taken as 0, as in PyTorch; a NaN in x stays NaN.
+e^x from overflowing. Where the derivative can be written in terms of y, y is what is kept for the backward
+pass: the next layer holds it anyway. At x = 0 the derivative of ReLU is taken as 0, as in PyTorch; a NaN in x stays NaN.
 """
 import numpy as np
 
@@ -24,7 +24,7 @@ __all__ = [
     "tanh_forward_plain",
 ]
 
-# Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
+# Larger than in the convolution: with less work per byte, smaller blocks would have threads wait for the interpreter lock.
 BLOCK_BYTES = 1024 * 1024
 
 

@@ -85,10 +85,10 @@ def allow_tf32(allowed):
 
 
 def matmul(a, b, out=None, transpose_a=False, transpose_b=False, add=False):
-    """a b, of matrices or of as many matrices each (first axis of three); with `add`, out += a b.
+    """a b, of two matrices or of two equally long stacks of them (first axis of three); with `add`, out += a b.
 
     a: (n, k), or (k, n) with transpose_a; b: (k, m), or (m, k) with transpose_b; out: (n, m), a new array unless given.
-    All lie in memory in order and have one dtype, float32 or float64. Raises ValueError where they do not.
+    All are contiguous and have one dtype, float32 or float64. Raises ValueError where they do not.
     """
     n, k = a.shape[-2:][::-1] if transpose_a else a.shape[-2:]
     inner, m = b.shape[-2:][::-1] if transpose_b else b.shape[-2:]
@@ -128,4 +128,4 @@ def _check(a, b, out, shapes_fit):
         if array.dtype != a.dtype or array.dtype.name not in _GEMM:
             raise ValueError(f"matmul: {name} is {array.dtype}; all three must be float32, or all float64")
         if not array.flags.c_contiguous:
-            raise ValueError(f"matmul: {name}, of shape {array.shape}, does not lie in memory in order")
+            raise ValueError(f"matmul: {name}, of shape {array.shape}, is not contiguous")

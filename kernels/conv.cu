@@ -8,7 +8,7 @@
 // but it must then be as fast as cuBLAS at the product, which is the larger part wherever there are many channels.
 // Floor without the columns: x and w read, y written; 2·N·H'·W'·K·O flops forward, twice that backward.
 //
-// Launch: a thread an element, 256 a block, neighbours along the channels, so that a warp reads and writes neighbouring
+// Launch: one thread per element, 256 per block, neighbours along the channels, so that a warp reads and writes neighbouring
 // numbers. Finding out which element a thread has takes a few integer divisions, some twenty instructions each, longer
 // than it takes to move a number. So a thread of im2col copies from all kh rows of its window, and a thread of col2im
 // adds up from all windows. Where C is a multiple of 4, a thread moves four channels at a time, in one transaction.

@@ -3,7 +3,7 @@
     y[n, i, j, o] = b[o] + Σ over di, dj, c of  x[n, i·s + di, j·s + dj, c] · w[di, dj, c, o]
 
 Images are (N, H, W, C), weights (kh, kw, C, O), s is the stride, and x stands for the image with its padding.
-Strictly this is a cross-correlation: the window is not turned round. Every learning library calls it convolution.
+Strictly this is a cross-correlation: the window is not flipped. Every deep-learning library calls it convolution.
 
 Gradients, from the chain rule on that sum:
 
@@ -14,11 +14,11 @@ Gradients, from the chain rule on that sum:
 The definitions below say just that. The fast versions, further down, turn the sums into matrix products: the window
 under (i, j) is written out as a row of kh·kw·C numbers ("im2col", Chellapilla et al. 2006), and then all the outputs
 of a block of rows are one product, columns (rows·W', kh·kw·C) times weights (kh·kw·C, O). The columns of a whole batch
-would be nine times the batch, and moving them through memory costs more than the arithmetic; so a block of about a
-megabyte, or one row of outputs where that is more, is gathered, multiplied while it is in the cache, and its buffer used
-again for the next. Where few channels come out of many, the window comes after the product (`_correlate_by_taps`). Two kinds
-of window go a faster way still, which multiplies less: those of 3 or 5 taps over many channels (kernels/winograd.py), and
-large ones over few (kernels/fourier.py).
+would be kh·kw times the batch, nine for 3×3 windows, and moving them through memory costs more than the arithmetic; so a
+block of about a megabyte, or one row of outputs where that is more, is gathered and multiplied while it is in the cache, and
+its buffer used again for the next. Where few channels come out of many, the window comes after the product
+(`_correlate_by_taps`). Two kinds of window go a faster way still, which multiplies less: those of 3 or 5 taps over many
+channels (kernels/winograd.py), and large ones over few (kernels/fourier.py).
 
 A 1-D convolution is a 2-D one over images of one row.
 """
@@ -38,10 +38,10 @@ __all__ = ["conv1d_backward", "conv1d_backward_plain", "conv1d_forward", "conv1d
            "conv2d_backward", "conv2d_backward_plain", "conv2d_forward", "conv2d_forward_plain"]
 
 COLUMN_BYTES = 1 << 20      # columns gathered at a time, by each thread; half of a usual level-2 cache
-FEW_CHANNELS = 7            # up to so many, columns are gathered along the image's row
-FEW_OUT = 4                 # where channels come out of so many times as many, products come before the window
-HARDLY_LARGER = 1.2         # x beside y, in cells, for what goes by the cells of x in place of those of y
-PARTIAL_SUMS = 8            # dw is summed in so many parts whatever the number of threads, for the same bits
+FEW_CHANNELS = 7            # with at most this many, columns are gathered along the image's row
+FEW_OUT = 4                 # with at most 1/FEW_OUT as many channels out as in, products come before the window
+HARDLY_LARGER = 1.2         # largest ratio of x's cells to y's at which sums go by the cells of x instead
+PARTIAL_SUMS = 8            # dw is summed in this many parts whatever the number of threads, for the same bits
 
 
 # ---- the definition -------------------------------------------------------------------------------------------

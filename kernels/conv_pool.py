@@ -1,7 +1,7 @@
-"""Convolution, ReLU and max pooling in one go, for layers that move more numbers than they multiply.
+"""Convolution, ReLU and max pooling in one go: what pooling throws away need not go out to memory first.
 
-A first layer has one channel to read and many to write: nine multiplications a number, which then goes out to memory,
-comes back to be pooled, and three of four are thrown away. Here a block of outputs is pooled while it is in the cache:
+A first layer has one channel to read and many to write. Nine multiplications make a number, which then goes out to memory
+and comes back to be pooled, where three of four are thrown away. Here a block of outputs is pooled while it is in the cache:
 
     y = max over each window of max(x ∗ w + b, 0)
 
@@ -9,14 +9,17 @@ The columns (kernels/conv.py) are gathered in an order that suits the pool: firs
 of their pooling windows, then those at the second, and so on. The product then gives an array for each place, and pooling
 compares whole arrays. One more row of the columns is always 1, and its weight is the bias.
 
-Only y and, a byte for each number of it, the place in its window that was chosen are written. On the way back the block's
-dy is made again from those two, and used for dw and db before it leaves the cache.
+Only two things are written: y and, in a byte for each number of it, the place in its window that was chosen. In the
+backward pass the gradient of a block's outputs before pooling is made from dy and those places, and used for dw and db before
+it leaves the cache.
 
     d(x ∗ w + b) at place k of a window = dy where place k was chosen, else 0;     [dw; db] = columns · that
 
 This is done where the convolution has few channels and goes by columns, the pool pads nothing, and, backward, where nobody
-asks for dx; else the kernels run one after the other. The numbers are the same either way, but for the order in which sums are
-added up.
+asks for dx. Later layers, with many channels, go by minimal filtering; if its tiles hold whole pooling windows they are pooled
+before they are written (`TilePool` in kernels/winograd_tiles.py), and the backward pass runs kernel by kernel. In all other
+cases the kernels run one after the other. The numbers are the same either way, but for rounding: sums are added up in another
+order, or tiles have another size.
 """
 import math
 
@@ -28,10 +31,11 @@ from nanoemo.kernels.conv import (FEW_CHANNELS, PARTIAL_SUMS, conv2d_backward, c
 from nanoemo.kernels.conv_checks import check_conv2d, output_shape
 from nanoemo.kernels.fourier import fourier_suits
 from nanoemo.kernels.memory import workspace
-from nanoemo.kernels.pool import (block_negative, keep_better, max_pool2d_backward, relu_max_pool2d_backward_plain,
-                                  relu_max_pool2d_forward, relu_max_pool2d_forward_plain, where_chosen)
+from nanoemo.kernels.pool import (max_pool2d_backward, relu_max_of, relu_max_pool2d_backward_plain, relu_max_pool2d_forward,
+                                  relu_max_pool2d_forward_plain, where_chosen)
 from nanoemo.kernels.threads import groups, image_blocks, parallel, sum_of
 from nanoemo.kernels.windows import axes_2d
+from nanoemo.kernels.winograd import winograd_correlate, winograd_suits
 
 __all__ = ["conv2d_relu_max_pool2d_backward", "conv2d_relu_max_pool2d_backward_plain",
            "conv2d_relu_max_pool2d_forward", "conv2d_relu_max_pool2d_forward_plain"]
@@ -70,6 +74,9 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_p
     height, width = output_shape(x.shape, w.shape, strides, pads)
     unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
     axes = rows, columns = axes_2d("max_pool2d", unpooled, kernel_size, None, pool_padding)
+    if _in_tiles(x.shape, w.shape, strides, axes):
+        y, place = winograd_correlate(x, w, b, pads, (rows.kernel, columns.kernel))
+        return y, ((x, w, b is not None, strides, pads), place, axes)
     if not _in_one_go(x.shape, w.shape, strides, axes):
         whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
         y, (place, _) = relu_max_pool2d_forward(whole, kernel_size, None, pool_padding)
@@ -83,11 +90,7 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_p
         best, chosen = y[block], place[block]
         whole = workspace("conv whole", (places, *best.shape), x.dtype)
         np.dot(_windows(x, w.shape, strides, pads, axes, block).T, weights, out=whole.reshape(-1, channels))
-        best[...] = whole[0]
-        chosen.fill(0)
-        for k in range(1, places):
-            keep_better(best, chosen, whole[k], k)
-        block_negative(best, chosen, nowhere=places)
+        relu_max_of(whole, best, chosen)
 
     parallel(work, _blocks(axes, y, weights))
     return y, ((x, w, b is not None, strides, pads), place, axes)
@@ -117,11 +120,22 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
     return None, dweights[:-1].reshape(w.shape) if needs[1] else None, dweights[-1] if has_bias and needs[2] else None
 
 
+def _in_tiles(x_shape, w_shape, strides, axes):
+    """Whether a convolution, whose outputs `axes` pool, is by minimal filtering, and its tiles hold whole windows."""
+    rows, columns = axes
+    return not _has_border(axes) and winograd_suits(w_shape, strides, x_shape[0], (rows.size, columns.size),
+                                                    (rows.kernel, columns.kernel))
+
+
 def _in_one_go(x_shape, w_shape, strides, axes):
     """Whether a convolution, whose outputs `axes` pool, has few channels and so goes by columns; no window is cut off."""
-    whole_windows = not any(axes[0].pads + axes[1].pads)
-    return whole_windows and w_shape[2] <= FEW_CHANNELS and not fourier_suits(w_shape, strides, x_shape,
-                                                                               (axes[0].size, axes[1].size))
+    return (not _has_border(axes) and w_shape[2] <= FEW_CHANNELS
+            and not fourier_suits(w_shape, strides, x_shape, (axes[0].size, axes[1].size)))
+
+
+def _has_border(axes):
+    """Whether the pooling adds a border."""
+    return any(axes[0].pads + axes[1].pads)
 
 
 def _blocks(axes, y, weights):

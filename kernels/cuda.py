@@ -5,8 +5,8 @@ through CuPy), once with real = float and once with real = double as they are ne
 every `#include "…"` replaced by the text of that file: CuPy's cache on disk goes by the text, and so notices a change in
 an included file as well. `#line` directives keep the compiler's messages on the files and lines that people read.
 
-A launch is checked against the kernel's declaration: the number of arguments, the dtype of every array, that it lies in
-memory in order, that whole numbers fit an `int`. On a card a wrong argument would be a wrong result, or none.
+A launch is checked against the kernel's declaration: the number of arguments, the dtype of every array, that it is
+contiguous, that whole numbers fit an `int`. On a card a wrong argument would be a wrong result, or none.
 
     launch = CudaFile("activation.cu").launch
     launch("relu_forward", each(x.size), x, y, x.size)
@@ -20,7 +20,7 @@ __all__ = ["BLOCK", "CudaFile", "blocks_of", "each", "in_order"]
 
 FOLDER = Path(__file__).resolve().parent
 LARGEST_INT = 2**31 - 1
-BLOCK = 256         # threads a block where nothing speaks for another number: eight warps, enough to hide each other's waits
+BLOCK = 256         # threads per block, if there is no reason for another number: eight warps, enough to hide each other's waits
 C_NAMES = {"float32": "float", "float64": "double"}
 NUMBERS = {"int": np.int32, "double": np.float64, "uint64": np.uint64}
 ARRAYS = {"int": "int32", "int64": "int64", "double": "float64", "uint8": "uint8", "uint16": "uint16", "uint64": "uint64"}
@@ -51,7 +51,7 @@ def blocks_of(count, block=BLOCK):
 
 
 def in_order(array):
-    """`array` where it lies in memory in order, as kernels expect it, else a copy that does; of the same shape.
+    """`array` if it is contiguous, its rows one after the other, as kernels expect it, else a copy that is; of the same shape.
 
     Not `cupy.ascontiguousarray` alone: of an array () it makes one of shape (1,).
     """
@@ -99,7 +99,7 @@ class CudaFile:
         self.kernels = declarations(self.text)
         self._modules, self._ready = {}, {}
 
-    def launch(self, kernel, shape, *arguments, shared=0, real=None):
+    def launch(self, kernel, shape, *arguments, real=None):
         """Queue a kernel on the current stream; it may still be running when this returns.
 
         kernel: its name in the file
@@ -107,7 +107,6 @@ class CudaFile:
         arguments: one for each parameter. Arrays on the card for pointers, or None for a null pointer; numbers; for a
             `Live` parameter a number, or an array () on the card that holds it; for another struct, a NumPy array of
             one structured value
-        shared: bytes of dynamic shared memory a block
         real: dtype that `real` stands for, where no argument is an array of it
 
         Raises TypeError for arguments that do not fit the declaration, RuntimeError where the file does not compile.
@@ -126,7 +125,7 @@ class CudaFile:
             raise TypeError(f"{self.name}: {kernel}: {grid[0] * block[0]} threads are more than an int can number; use a "
                             f"smaller batch")
         if 0 not in grid:
-            function(grid, block, values, shared_mem=shared)
+            function(grid, block, values)
 
     def _prepare(self, kernel, real):
         """The compiled kernel and a function for each of its parameters that makes a value fit to be passed."""
@@ -180,7 +179,7 @@ def _array_converter(where, dtype):
         if array.dtype.name != dtype:
             raise TypeError(f"{where} must be {dtype}, got {array.dtype}")
         if not array.flags.c_contiguous:
-            raise TypeError(f"{where}, of shape {array.shape}, does not lie in memory in order; use ascontiguousarray")
+            raise TypeError(f"{where}, of shape {array.shape}, is not contiguous; use ascontiguousarray")
         return array
 
     return convert

@@ -1,7 +1,7 @@
 // Dropout. Equations, and how the mask is drawn: dropout.py; launched by dropout_cupy.py. The mask is NumPy's, bit for
 // bit.
 //
-// Launch: a thread a block of Philox, which is 16 elements; 128 threads a block, so that a small array is spread over
+// Launch: one thread per block of Philox, which is 16 elements; 128 threads per block, so that a small array is spread over
 // more of the card. Were each thread to read the 16 elements it draws for, the 32 lanes of a warp would read with a
 // stride of 64 bytes. So a warp draws for its 512 elements first, each lane 16 bits that say which are kept, and then
 // goes over them 32 at a time, each lane on one element, its bit fetched from the lane that drew it. Reads and writes

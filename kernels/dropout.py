@@ -2,7 +2,7 @@
 
     y = x · m / (1 − p),   m = 0 with probability p, else 1;       dx = dy · m / (1 − p)
 
-Division by 1 − p keeps the expected y at x, so nothing is to be done at test time.
+Division by 1 − p keeps the expected y at x, so nothing needs to be done at test time.
 
 The mask m is a function of (seed, position, p) alone. Element i, in row-major order, draws 16 bits: a quarter of a
 64-bit word, and four words are a block of Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as
@@ -10,7 +10,7 @@ The mask m is a function of (seed, position, p) alone. Element i, in row-major o
 1 + i div 16. So every thread can start where it likes, here and on a GPU, and gets the same mask as one thread would.
 An element is dropped where its 16 bits, as an integer, are below p·65536: p is exact to 1/131072.
 
-The way back needs the mask once more. Here it is kept, a byte for each element, as drawing takes two thirds of the time;
+The backward pass needs the mask once more. Here it is kept, a byte for each element, as drawing takes two thirds of the time;
 a GPU draws faster than it reads, and there it is drawn again.
 """
 from numbers import Real

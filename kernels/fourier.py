@@ -1,13 +1,13 @@
 """Convolution with large windows, such as 13×13: a product of frequencies.
 
 A wave e^(2πi·f·t/P) that is shifted is the same wave, times a number. A convolution adds up shifted copies of its input; so if
-the input is written as a sum of waves, each wave f goes its own way and is multiplied by one number, which depends on the
+the input is written as a sum of waves, each wave f can be treated by itself: it is multiplied by one number, which depends on the
 window alone (the convolution theorem). In two dimensions, with X, W and Y the waves in x, w and y,
 
     Y[f, o] = Σ over channels c of  X[f, c] · conj(W[f, c, o])              x, w and y repeat after P rows and Q columns
 
-conj since this is a correlation: the window is not turned round. However large the window, there are P·Q products for a pair
-of channels; half of them, since for real numbers X[−f] = conj(X[f]). P = H' + kh − 1 rows are those that the H' rows of
+conj since this is a correlation: the window is not flipped. However large the window, there are P·Q products for a pair
+of channels; half of them suffice, since for real numbers X[−f] = conj(X[f]). P = H' + kh − 1 rows are those that the H' rows of
 outputs look at, so what lies beyond the repetition's edge is never seen. The padding costs nothing: waves of zeros are zero.
 Backward it is the same: dX[f, c] = Σ over o of dY[f, o] · W[f, c, o],  dW[f, c, o] = Σ over images of X[f, c] · conj(dY[f, o]).
 

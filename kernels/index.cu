@@ -4,7 +4,7 @@
 // first, those that are equal by the turn in which they were named. Here the thread of the first of each place adds up
 // what all of them bring, in turn; the others have nothing to do.
 //
-// Launch: a thread a number, 256 a block. Floor, float32: 8 bytes of `order` and 4 of `values` read and 4 written for each.
+// Launch: one thread per number, 256 per block. Floor, float32: 8 bytes of `order` and 4 of `values` read and 4 written for each.
 // What comes before costs more: a number of 8 bytes for each of x, and the sorting, several passes over 8 bytes for each named.
 // Where one place is named thousands of times, one thread adds them all, and is what is waited for.
 

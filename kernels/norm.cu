@@ -1,13 +1,13 @@
 // Batch normalisation. Equations: norm.py; launched by norm_cupy.py.
 //
-// x (…, C) is taken as a matrix of M rows and C columns, a column a channel. The first kernel and the last of each pass
+// x (…, C) is taken as a matrix of M rows and C columns, one per channel. The first kernel and the last of each pass
 // go over it in the same way. A block takes a tile of at most 32 columns and a chunk of rows; its threads lie
 // (columns, rows), so that a warp reads 32 neighbouring numbers of a row, or of several rows where there are few
 // channels, and each thread stays in one column: what belongs to the channel it reads once. Chunks are cut so that
 // there are about 1024 blocks, enough to fill a card although there are few columns, but not below 8 rows a thread.
 //
 // Statistics of a chunk take two passes over it. It is 8 kB in float32, or 4 kB for each million elements of x, so that
-// the second pass finds it in the cache. A second kernel, a block a channel, merges the chunks: C sums of at most some
+// the second pass finds it in the cache. A second kernel, one block per channel, merges the chunks: C sums of at most some
 // thousand terms, in double. No block may go on before all have summed, and only the end of a kernel makes sure of it.
 //
 // Floor, float32: training reads x twice and writes y, 12 bytes an element; evaluation 8. The backward reads dy and x

@@ -15,7 +15,7 @@ In evaluation the running ones are used.
     training:    dx = gamma/σ · (dy − dbeta/M − x̂·dgamma/M)     (mean and var depend on x, too)
     evaluation:  dx = gamma/σ · dy
 
-The variance is that of Σ (x − mean)², never of Σ x² / M − mean², which in float32 loses all its digits where
+The variance is computed from Σ (x − mean)², never as Σ x² / M − mean², which in float32 loses all its digits where
 the mean is far from 0.
 """
 import numpy as np
@@ -25,7 +25,7 @@ from nanoemo.kernels.threads import parallel, row_blocks
 __all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain",
            "batch_norm_forward", "batch_norm_backward"]
 
-# Larger than in the convolution: with less work a byte, threads would wait for the interpreter lock.
+# Larger than in the convolution: with less work per byte, smaller blocks would have threads wait for the interpreter lock.
 BLOCK_BYTES = 1024 * 1024
 
 

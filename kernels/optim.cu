@@ -129,18 +129,17 @@ extern "C" __global__ void squares_of_blocks(const Tensors tensors, double* part
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
 
-extern "C" __global__ void square_and_norm(const double* partial, int blocks, double* result) {
+extern "C" __global__ void norm_of_blocks(const double* partial, int blocks, double* norm) {
     double sum = 0;
     for (int k = threadIdx.x; k < blocks; k += blockDim.x) sum += partial[k];
     sum = block_sum(sum);
-    if (threadIdx.x == 0) result[0] = sum, result[1] = sqrt(sum);
+    if (threadIdx.x == 0) *norm = sqrt(sum);
 }
 
 // margin: added to the norm, lest a norm of 0 divide
-extern "C" __global__ void shorten(const Tensors tensors, const double* square_and_norm, double max_norm,
-                                   double margin) {
+extern "C" __global__ void clip_by_norm(const Tensors tensors, const double* norm, double max_norm, double margin) {
     __shared__ double scale;
-    if (threadIdx.x == 0) scale = max_norm / (square_and_norm[1] + margin);
+    if (threadIdx.x == 0) scale = max_norm / (*norm + margin);
     __syncthreads();
     if (scale >= 1) return;                 // false for a NaN, which shall spread
     real factor = real(scale);

@@ -9,7 +9,7 @@ import numpy as np
 from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, in_order
 from nanoemo.kernels.optim import NORM_MARGIN, check, check_adam, check_sgd
 
-__all__ = ["sgd_step", "rmsprop_step", "adam_step", "adamw_step", "squared_norm", "shorten"]
+__all__ = ["sgd_step", "rmsprop_step", "adam_step", "adamw_step", "clip_by_norm"]
 
 MOST_BLOCKS = 1024
 TENSORS, CHUNK = 96, 1024       # the same in optim.cu
@@ -99,8 +99,8 @@ def adamw_step(params, grads, means, squares, step, lr, beta1=0.9, beta2=0.999, 
     _update("adam_step", params, grads, [means, squares], step, lr, beta1, beta2, eps, 0.0, weight_decay)
 
 
-def _square_and_norm(arrays):
-    """Σ x² over all arrays, which lie in order, and its root: an array (2,) of float64."""
+def joint_norm(arrays):
+    """√(Σ x²) over all arrays, which lie in order: an array () of float64 on the card; nobody waits for it."""
     launches = list(_packed(arrays))
     partial = cp.empty(sum(blocks for _, ((blocks,), _), _ in launches), cp.float64)
     done = 0
@@ -108,25 +108,20 @@ def _square_and_norm(arrays):
         (blocks,), _ = shape
         launch("squares_of_blocks", shape, packed, partial[done:done + blocks], real=dtype)
         done += blocks
-    result = cp.empty(2, cp.float64)
-    launch("square_and_norm", blocks_of(1), partial, done, result)
-    return result
+    norm = cp.empty((), cp.float64)
+    launch("norm_of_blocks", blocks_of(1), partial, done, norm)
+    return norm
 
 
-def squared_norm(arrays):
-    """Σ x² over all elements of all arrays, an array () of float64 on the card: nobody waits for it."""
-    return _square_and_norm(_in_order(arrays))[0]
-
-
-def shorten(arrays, max_norm):
+def clip_by_norm(arrays, max_norm):
     """Scale all arrays together, in place, so that their joint norm is at most max_norm.
 
     Returns the norm before, an array () of float64 on the card. Where it is NaN, all numbers become NaN; where it is
-    infinite, so do the infinite ones, and the others 0.
+    infinite, the infinite ones become NaN and the others 0.
     """
     in_order = _in_order(arrays)
-    square_and_norm = _square_and_norm(in_order)
+    norm = joint_norm(in_order)
     for packed, shape, dtype in _packed(in_order):
-        launch("shorten", shape, packed, square_and_norm, max_norm, NORM_MARGIN, real=dtype)
+        launch("clip_by_norm", shape, packed, norm, max_norm, NORM_MARGIN, real=dtype)
     _copy_back(arrays, in_order)
-    return square_and_norm[1]
+    return norm

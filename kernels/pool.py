@@ -155,6 +155,16 @@ def _extreme_forward(x, axes, extreme, relu=False):
     return y, (place, axes)
 
 
+def relu_max_of(cells, best, chosen):
+    """The largest of the cells at one place each, or 0 where none is positive, into `best`; the place of it into `chosen`, and
+    where there is none, how many places there are."""
+    np.copyto(best, cells[0])
+    chosen.fill(0)
+    for k in range(1, len(cells)):
+        keep_better(best, chosen, cells[k], k)
+    block_negative(best, chosen, nowhere=len(cells))
+
+
 def keep_better(best, chosen, candidate, k, extreme=MAX):
     """Put the cells at place k of their windows where they are better than the best so far, in place."""
     won = extreme.better(candidate, best).view(np.uint8)                    # not where equal: the first keeps its place

@@ -10,7 +10,7 @@
 // rest of the network has as (sequence, step, unit), are written and read here in that order: a run of `units` numbers
 // either way.
 //
-// Launch: a thread a (sequence, unit), 64 a block. Neighbouring threads are neighbouring units, so that each of a
+// Launch: one thread per (sequence, unit), 64 per block. Neighbouring threads are neighbouring units, so that each of a
 // warp's reads is one run of 32 numbers. Blocks are small because the job is: 32 sequences of 256 units make 128
 // blocks of 64, about one for each multiprocessor of a large card, where blocks of 256 would leave three quarters of
 // them idle.

@@ -1,7 +1,7 @@
-"""Long short-term memory (Hochreiter and Schmidhuber 1997; the forget gate is of Gers and others 2000).
+"""Long short-term memory (Hochreiter and Schmidhuber 1997; the forget gate is from Gers and others 2000).
 
 A layer of u units reads a sequence x₁ … x_T and carries two vectors from step to step, the hidden state h and
-the cell c. Four gates are computed from the input and the hidden state before it:
+the cell c. Four gates are computed from the input and the previous hidden state:
 
     z_t = x_t w + h_{t−1} u + b               w: (in, 4u), u: (u, 4u), b: (4u,)
     i, f, g, o = σ(z_i), σ(z_f), tanh(z_g), σ(z_o)      input, forget, cell, output

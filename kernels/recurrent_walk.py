@@ -4,7 +4,7 @@ Five changes to the definition:
 
 1. What does not wait for the step before is one large product for many steps: x w + b in forward; dw, du, db and dx in
    backward. The bias is the weight of one more input that is always 1, so it costs no pass of its own.
-2. Only h u is left of the loop, and what is elementwise. There arrays are (gate, sequence, unit), so that every gate is one
+2. Only h u and the elementwise work are left in the loop. There arrays are (gate, sequence, unit), so that every gate is one
    contiguous piece, and the gates stand in the order output, input, forget, cell: the first three are sigmoids, the last
    three take their gradient from dc. Every result goes into a buffer that is there already.
 3. Time is cut into parts. The large products of a part are a `Task` (kernels/tasks.py) and the walk through it is another, so

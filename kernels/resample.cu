@@ -1,6 +1,6 @@
 // Nearest up-sampling. Equations: resample.py; launched by resample_cupy.py.
 //
-// Launch: a thread a number of x (of dx), 256 a block, for the whole block of numbers of y (of dy) that belongs to it:
+// Launch: one thread per number of x (of dx), 256 per block, for the whole block of numbers of y (of dy) that belongs to it:
 // finding out where it is, two divisions of whole numbers, is then done once for the block, and backward needs no
 // atomics. Channels last, so for each number of the block a warp reads or writes neighbouring channels.
 //

@@ -32,8 +32,8 @@ import numpy as np
 
 from nanoemo.kernels.conv_checks import output_shape
 from nanoemo.kernels.memory import aligned, workspace
-from nanoemo.kernels.shapes import copy_with_border
 from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, parallel, row_blocks, sum_of
+from nanoemo.kernels.winograd_tiles import Planes, TilePool, TileReader, TileWriter
 
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
 
@@ -48,15 +48,19 @@ LEAST_SAVED = 45                # multiplications for each number that is transf
 LEAST_SAVED_IN_A_LINE = 60      # along one axis only, where columns are quick to gather
 
 
-def winograd_suits(w_shape, strides, images, outputs):
+def winograd_suits(w_shape, strides, images, outputs, pool=(1, 1)):
     """Whether a convolution has stride 1, a 3- or 5-tap window, and channels and outputs enough to be worth it.
 
-    images: how many; outputs: (height, width) of the result
+    images: how many; outputs: (height, width) of the result; pool: as for `winograd_correlate`, and whether it fits into tiles
+
+    >>> [winograd_suits((5, 5, 32, 64), (1, 1), 32, (24, 24), pool) for pool in ((1, 1), (2, 2), (5, 5))]
+    [True, True, False]
     """
     kh, kw, *channels = w_shape
-    if strides != (1, 1) or not {kh, kw} <= {1, 3, 5} or max(kh, kw) == 1:
+    if strides != (1, 1) or not {kh, kw} <= {1, 3, 5} or max(kh, kw) == 1 or not all(_sizes(w_shape, pool)):
         return False
-    points, tiles = points_and_tiles(tile_size(images, outputs, w_shape), images, outputs, (kh, kw))
+    outputs = whole_windows(outputs, pool)
+    points, tiles = points_and_tiles(tile_size(images, outputs, w_shape, pool), images, outputs, (kh, kw))
     saved = (images * math.prod(outputs) * kh * kw - points * (tiles + WEIGHTS_COST)) * math.prod(channels)
     transformed = points * tiles * sum(channels)
     return saved >= (LEAST_SAVED if min(kh, kw) > 1 else LEAST_SAVED_IN_A_LINE) * transformed
@@ -95,25 +99,38 @@ def points_and_tiles(tile, images, outputs, taps):
 
 
 @lru_cache(maxsize=256)
-def tile_size(images, outputs, window):
+def tile_size(images, outputs, window, pool=(1, 1)):
     """Outputs that a tile has along each axis: those that need the fewest multiplications, the weights' cost counted in.
 
-    images: how many; outputs: (height, width) of one; window: (kh, kw, C, O)
+    images: how many; outputs: (height, width) of one; window: (kh, kw, C, O); pool: as for `winograd_correlate`
 
     >>> tile_size(32, (46, 46), (3, 3, 32, 64)), tile_size(32, (21, 21), (3, 3, 64, 128)), tile_size(1, (21, 21), (3, 3, 64, 128))
     ((4, 4), (3, 3), (2, 2))
     >>> tile_size(32, (10, 10), (3, 3, 256, 128)), tile_size(32, (1, 162), (1, 5, 64, 64))
     ((5, 5), (1, 4))
     """
-    taps, channels = window[:2], window[2:]
-    largest = LARGEST_TILE if min(channels) >= MANY_CHANNELS else USUAL_TILE
+    taps = window[:2]
 
     def cost(tile):
         points, tiles = points_and_tiles(tile, images, outputs, taps)
         return points * (tiles + WEIGHTS_COST) * (1.1 if max(tile) > USUAL_TILE else 1)
 
-    sizes = [range(1, min(largest, len(POINTS) + 2 - r) + 1) if r > 1 else [1] for r in taps]
-    return min(itertools.product(*sizes), key=cost)         # the smallest of equals, which rounds the least
+    return min(itertools.product(*_sizes(window, pool)), key=cost)          # the smallest of equals, which rounds the least
+
+
+def _sizes(window, pool):
+    """The outputs that a tile may have along each axis."""
+    largest = LARGEST_TILE if min(window[2:]) >= MANY_CHANNELS else USUAL_TILE
+    return [range(p, (min(largest, len(POINTS) + 2 - r) if r > 1 else 1) + 1, p) for r, p in zip(window[:2], pool)]
+
+
+def whole_windows(outputs, pool):
+    """The outputs (height, width) that lie in whole pooling windows: all that have to be computed.
+
+    >>> whole_windows((21, 20), (2, 2))
+    (20, 20)
+    """
+    return tuple(o // p * p for o, p in zip(outputs, pool))
 
 
 @lru_cache(maxsize=64)
@@ -123,81 +140,34 @@ def transforms_for(tile, taps, dtype):
 
 
 class _Tiling:
-    """How the outputs of a convolution are cut into tiles, and the tiles into blocks: (images, rows of tiles)."""
+    """How the outputs of a convolution are cut into tiles, and the tiles into blocks: (images, rows of tiles).
 
-    def __init__(self, x_shape, w_shape, pads, dtype):
+    pool: a window (rows, columns) of which each tile is to hold whole ones; outputs that are in none are left out
+    """
+
+    def __init__(self, x_shape, w_shape, pads, dtype, pool=(1, 1)):
         self.taps = w_shape[:2]
         self.origin = (-pads[0][0], -pads[1][0])
-        self.outputs = output_shape(x_shape, w_shape, (1, 1), pads)
-        self.tile = tile_size(x_shape[0], self.outputs, w_shape)
+        self.outputs = whole_windows(output_shape(x_shape, w_shape, (1, 1), pads), pool)
+        self.tile = tile_size(x_shape[0], self.outputs, w_shape, pool)
         self.grid = tuple(-(-o // m) for o, m in zip(self.outputs, self.tile))
         self.points = tuple(m + r - 1 for m, r in zip(self.tile, self.taps))
         tile_bytes = math.prod(self.points) * max(w_shape[2:]) * dtype.itemsize
         rows = max(MIN_TILES, BLOCK_BYTES // tile_bytes) // self.grid[1]
         self.blocks = image_blocks(x_shape[0], self.grid[0], rows)
 
-
-class _Planes:
-    """Both axes of a block's tiles transformed, rows_matrix · d · columns_matrixᵀ, in buffers that are kept.
-
-    Fill `input` (p, q, tiles · channels), call `run()`, and read `output` (p', q', tiles · channels).
-    """
-
-    def __init__(self, rows_matrix, columns_matrix, rest, source, target):
-        (p_out, p), (q_out, q), dtype = rows_matrix.shape, columns_matrix.shape, rows_matrix.dtype
-        self.input = workspace(source, (p, q, rest), dtype)
-        self.output = workspace(target, (p_out, q_out, rest), dtype)
-        # A product for each column, then one for each row: small enough each to stay in the cache.
-        columns_first = self.input.transpose(1, 0, 2)
-        if p == p_out == 1:                             # one row, as of a sequence: its matrix is 1
-            self.steps = [(columns_matrix, self.input, self.output)]
-        elif q == q_out == 1:
-            self.steps = [(rows_matrix, columns_first, self.output.transpose(1, 0, 2))]
-        else:
-            half = workspace("winograd half", (q, p_out, rest), dtype)
-            self.steps = [(rows_matrix, columns_first, half), (columns_matrix, half.transpose(1, 0, 2), self.output)]
-
-    def run(self):
-        for matrix, given, target in self.steps:
-            np.matmul(matrix, given, out=target)
-
-
-class _TileReader:
-    """Copies the tiles of a block of images into a buffer, (rows, columns, image, tile row, tile column, channel).
-
-    size: of a tile, which may overlap its neighbours; origin: where the first tile starts in x
-    """
-
-    def __init__(self, x, tiling, size, origin, count, height, buffer):
-        self.x, self.origin, self.step = x, origin, tiling.tile
-        width, channels = tiling.grid[1], x.shape[3]
-        self.shape = (*size, count, height, width, channels)
-        self.tiles = buffer.reshape(self.shape)
-        self.reach = (height - 1) * self.step[0] + size[0], (width - 1) * self.step[1] + size[1]
-        self.slab = workspace("winograd slab", (count, *self.reach, channels), x.dtype)
-
-    def read(self, block):
-        images, rows = block
-        x, (top, left) = self.x, (rows.start * self.step[0] + self.origin[0], self.origin[1])
-        bottom, right = top + self.reach[0], left + self.reach[1]
-        if top >= 0 and left >= 0 and bottom <= x.shape[1] and right <= x.shape[2]:
-            n, i, j, _ = x.strides
-            source, offset = x, images.start * n + top * i + left * j
-        else:
-            source, offset = copy_with_border(x, images, (top, left), out=self.slab), 0
-        n, i, j, k = source.strides
-        # The same window as np.lib.stride_tricks.as_strided would give, without its overhead.
-        np.copyto(self.tiles, np.ndarray(self.shape, x.dtype, source, offset,
-                                         (i, j, n, i * self.step[0], j * self.step[1], k)))
+    def cells(self, count, height, channels):
+        """Shape of the cells at one place of all tiles in a block: of `count` images and `height` rows of tiles."""
+        return count, height, self.grid[1], channels
 
 
 class _Inputs:
     """Bᵀ d B of a block, in `values` (points, tiles, channels)."""
 
     def __init__(self, x, tiling, matrices, count, height):
-        rest = count * height * tiling.grid[1] * x.shape[3]
-        self.planes = _Planes(matrices[0][2], matrices[1][2], rest, "winograd tiles", "winograd inputs")
-        self.reader = _TileReader(x, tiling, tiling.points, tiling.origin, count, height, self.planes.input)
+        cells = tiling.cells(count, height, x.shape[3])
+        self.planes = Planes(matrices[0][2], matrices[1][2], cells, "winograd tiles", "winograd inputs")
+        self.reader = TileReader(x, tiling.points, tiling.tile, tiling.origin, cells, self.planes.input)
         self.values = self.planes.output.reshape(math.prod(tiling.points), -1, x.shape[3])
 
     def compute(self, block):
@@ -219,49 +189,46 @@ def _transform_weights(rows_matrix, columns_matrix, values):
     return out.reshape(-1, *values.shape[2:])
 
 
-def winograd_correlate(x, w, b, pads):
-    """What `conv2d_forward` computes with stride 1.
+def winograd_correlate(x, w, b, pads, pool=None):
+    """What `conv2d_forward` computes with stride 1; where `pool` is given, followed by ReLU and max pooling.
 
     x: (N, H, W, C); w: (kh, kw, C, O); b: (O,) or None; pads: ((top, bottom), (left, right))
+    pool: size of the pooling windows, (rows, columns), that lie side by side; `winograd_suits` says which will do
+    Returns y, or with `pool` y and the place of each window's maximum, as `relu_max_pool2d_forward` notes it.
     """
     x = np.ascontiguousarray(x)
-    tiling = _Tiling(x.shape, w.shape, pads, x.dtype)
+    window = pool or (1, 1)
+    tiling = _Tiling(x.shape, w.shape, pads, x.dtype, window)
     matrices = (at_rows, g_rows, _), (at_columns, g_columns, _) = transforms_for(tiling.tile, tiling.taps, x.dtype)
     points = math.prod(tiling.points)
     weights = _transform_weights(g_rows, g_columns, w)
     channels = w.shape[3]
     # What is found at the point (1, 1) counts once in every output of the tile, so the bias is added there.
     point_one = min(1, tiling.points[0] - 1) * tiling.points[1] + min(1, tiling.points[1] - 1)
-    y = np.empty((x.shape[0], *tiling.outputs, channels), x.dtype)
+    y = np.empty((x.shape[0], *(o // p for o, p in zip(tiling.outputs, window)), channels), x.dtype)
+    place = np.empty(y.shape, np.min_scalar_type(math.prod(pool))) if pool else None
 
     def prepare(count, height):
         """For blocks of `count` images and `height` rows of tiles: this thread's buffers, and the steps in them."""
         inputs = _Inputs(x, tiling, matrices, count, height)
-        rest = count * height * tiling.grid[1] * channels
-        outputs = _Planes(at_rows, at_columns, rest, "winograd products", "winograd tiles")
+        cells = tiling.cells(count, height, channels)
+        outputs = Planes(at_rows, at_columns, cells, "winograd products", "winograd tiles")
         products = outputs.input.reshape(points, -1, channels)
-        (mh, mw), width = tiling.tile, tiling.grid[1]
-        in_rows = outputs.output.reshape(mh, mw, count, height, width, channels).transpose(2, 3, 0, 4, 1, 5)
+        tiles = outputs.output.reshape(*tiling.tile, *cells)
+        writer = TilePool(tiles, pool, y, place) if pool else TileWriter(tiles, y)
 
         def run(block):
             np.matmul(inputs.compute(block), weights, out=products)
             if b is not None:
                 products[point_one] += b
             outputs.run()
-            target = y[block[0], block[1].start * mh:block[1].stop * mh]
-            if target.shape[1:3] == (height * mh, width * mw):
-                np.copyto(target.reshape(in_rows.shape), in_rows)
-            else:
-                whole_tiles = workspace("winograd rows", in_rows.shape, x.dtype)
-                np.copyto(whole_tiles, in_rows)
-                whole_tiles = whole_tiles.reshape(count, height * mh, width * mw, channels)
-                np.copyto(target, whole_tiles[:, :target.shape[1], :target.shape[2]])
+            writer.write(block)
 
         return run
 
     steps = once_per_thread(prepare)
     parallel(lambda block: steps(*_size(block))(block), tiling.blocks)
-    return y
+    return (y, place) if pool else y
 
 
 def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
@@ -274,9 +241,9 @@ def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
 
     def prepare(count, height):
         inputs = _Inputs(x, tiling, matrices, count, height)
-        rest = count * height * tiling.grid[1] * channels
-        outputs = _Planes(a_rows, a_columns, rest, "winograd dy", "winograd products")
-        reader = _TileReader(dy, tiling, tiling.tile, (0, 0), count, height, outputs.input)
+        cells = tiling.cells(count, height, channels)
+        outputs = Planes(a_rows, a_columns, cells, "winograd dy", "winograd products")
+        reader = TileReader(dy, tiling.tile, tiling.tile, (0, 0), cells, outputs.input)
         dy_at_points = outputs.output.reshape(points, -1, channels)
 
         def add_to(total, block):

@@ -68,9 +68,9 @@ def check_device(device):
 
 
 def set_default_device(device):
-    """Device of tensors and modules made from now on, of numbers, lists and NumPy arrays: "cpu" or "cuda".
+    """Device of tensors and modules made from now on out of numbers, lists and NumPy arrays: "cpu" or "cuda".
 
-    What was asked to be elsewhere, with `device=` or `.to(...)`, stays there.
+    What was put elsewhere, with `device=` or `.to(...)`, stays there.
 
     Raises ValueError for another word, NoCudaError where CuPy or a CUDA device is missing.
 
@@ -101,7 +101,7 @@ def device_beside(values, device):
 
 
 def is_array(value):
-    """Whether `value` is an array of NumPy's or CuPy's; those of other libraries are data to make one of."""
+    """Whether `value` is an array of NumPy's or CuPy's; arrays of other libraries are data to make one from."""
     cupy = sys.modules.get("cupy")
     return isinstance(value, (np.ndarray, np.generic)) or cupy is not None and isinstance(value, cupy.ndarray)
 
@@ -126,8 +126,8 @@ def synchronize(device):
 def to_device(array, device):
     """`array` on `device`; the same object where it is there already.
 
-    Raises RuntimeError for a way to the card while a step is captured: each replay would copy from where CuPy had put the
-    numbers for the first.
+    Raises RuntimeError for a copy to the card while a step is being captured: each replay would read the memory where CuPy
+    had put the numbers for the first.
     """
     here = device_of(array)
     if here == check_device(device):
@@ -140,7 +140,7 @@ def to_device(array, device):
 
 
 def add_at(x, key, values):
-    """x[key] += values, once for each time that a place is named; the same bits every time. x lies in memory in order."""
+    """x[key] += values, once for each time that a place is named; the same bits every time. x is contiguous."""
     if device_of(x) == "cpu":
         np.add.at(x, key, values)
     else:

@@ -32,25 +32,25 @@ def uncaptured():
 class capture:
     """Make `step`, a function of tensors, run as a CUDA graph where its tensors are on the GPU.
 
-    step: takes tensors and returns a tensor or a tuple of them. It may do whatever leaves the card to itself: models,
+    step: takes tensors and returns a tensor or a tuple of them. It may do whatever needs no answer from the card: models,
         losses, `backward`, optimisers. It may not read values back (`.item()`, printing a tensor, `if tensor`), nor make
         tensors on the card out of numbers of the host; it should call `zero_grad` itself. To capture a method write
         `self.step = capture(self.step)` in `__init__`
     depends_on: function without arguments that returns, as a hashable value, what else `step` goes by
 
-    The first call runs `step` as it is: kernels are compiled, optimisers get their slots. The second, of the same shapes,
-    records it, and it and all later ones launch the record. Arguments are copied in, results are copied out, without their
-    graph of operations. For each combination of shapes, dtypes and `depends_on()` there is a record of its own. On the
+    The first call runs `step` as it is: kernels are compiled, optimisers get their slots. The second call with the same
+    shapes records it; that call and all later ones launch the recording. Arguments are copied in, results are copied out,
+    without their graph of operations. Each combination of shapes, dtypes and `depends_on()` has a recording of its own. On the
     CPU, while anomalies are being detected and while modules are watched (`nn.watch`), `step` is simply called.
 
     Learning rate, number of the step and dropout's seeds are worked out anew for each launch, as they would be without
-    capturing, and each launch gives the parameters its gradients, good until the next. Where a parameter or an optimiser
-    on the card gets another array (`model.to`, `p.data = …`, `optimizer.load_state_dict`) all begins anew. All else in
-    Python is not looked at again: a layer frozen later, `eval()`, an `if` of your own are as they were in the second
+    capturing, and each launch gives the parameters its gradients, valid until the next. Where a parameter or an optimiser
+    on the card gets another array (`model.to`, `p.data = …`, `optimizer.load_state_dict`) everything is recorded anew. Nothing
+    else in Python is looked at again: a layer frozen later, `eval()`, an `if` of your own are as they were in the second
     call; let `depends_on` return them.
 
     Raises RuntimeError where a step cannot be recorded, TypeError for arguments that are no tensors, ValueError for one that
-    asks for a gradient, which would be its copy's.
+    requires a gradient, which its copy would get.
 
     >>> import nanoemo
     >>> from nanoemo import Tensor
@@ -68,10 +68,10 @@ class capture:
     def __call__(self, *tensors):
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
-                raise TypeError(f"capture: {getattr(self, '__name__', 'the step')} takes tensors alone, got "
-                                f"{type(tensor).__name__}; what else it needs it may take from around it")
+                raise TypeError(f"capture: {getattr(self, '__name__', 'the step')} takes only tensors, got "
+                                f"{type(tensor).__name__}; other values it can take from the scope around it")
             if tensor.requires_grad:
-                raise ValueError(f"capture: {getattr(self, '__name__', 'the step')} was given a tensor that asks for a gradient, "
+                raise ValueError(f"capture: {getattr(self, '__name__', 'the step')} was given a tensor that requires a gradient, "
                                  "but it works on a copy; give it x.detach(), and inside set x.requires_grad and return x.grad")
         on_card = bool(tensors) and all(tensor.device == "cuda" for tensor in tensors)
         if not on_card or _uncaptured or anomalies_are_detected():

@@ -88,10 +88,10 @@ def override(**functions):
     It holds for all threads; of two open blocks that replace the same kernel the one that began later counts.
 
     A replacement takes the arguments of the kernel it replaces. A forward kernel returns its result and the cache, which
-    is all that the backward kernel gets beside dy: who replaces one of the two keeps to the other's cache. The keyword
-    `needs` (which gradients are wanted) may be left out of a backward kernel: then it computes them all. Raises KeyError
-    for a name that no kernel has, TypeError for what is no function, and where it is called for a forward kernel that returns
-    something else.
+    is all that the backward kernel gets beside dy: whoever replaces only one of the two must keep to the cache of the other. The
+    keyword `needs` (which gradients are wanted) may be left out of a backward kernel: then it computes them all. Raises
+    KeyError for a name that no kernel has, TypeError for what is not a function; a forward kernel that returns something else
+    raises TypeError when it is called.
 
     >>> from nanoemo import Tensor, kernels
     >>> def shouting_relu(x):

@@ -28,7 +28,7 @@ class _Mode(ContextDecorator):
     def __init__(self, *wrong):
         name = type(self).__name__
         if wrong:
-            raise TypeError(f"{name} takes nothing; to decorate a function write @{name}(), with brackets")
+            raise TypeError(f"{name} takes no arguments; to decorate a function write @{name}(), with brackets")
         self.before = []        # a stack: one object may be entered several times
 
     def __call__(self, function):

@@ -48,8 +48,8 @@ def summarize(model, input_shape):
 
     input_shape: a tuple of shapes for a model of several inputs
 
-    Weights, running statistics, modes and the random state stay as they are. Non-trainable are running
-    statistics, as in Keras, and what is frozen. A layer that runs twice comes twice, its parameters counted
+    Weights, running statistics, modes and the random state stay as they are. Running statistics, as
+    in Keras, and what is frozen count as non-trainable. A layer that runs twice is listed twice, its parameters counted
     the first time; the second time under its second name, where it has one.
 
     >>> from nanoemo import nn

@@ -18,7 +18,7 @@ __all__ = ["Tensor"]
 
 
 class _Guard:
-    """What a tensor and its views share, to notice a change that would falsify a gradient.
+    """What a tensor and its views share, to notice a change that would make a gradient wrong.
 
     `version` counts changes in place; `savers` counts the nodes waiting to use the values in their backward.
     """
@@ -48,7 +48,7 @@ class _Node:
 
     def __reduce__(self):
         raise RuntimeError(f"copy: a tensor made by {self.name} belongs to a graph, which cannot be copied or pickled; "
-                           f"take its detach()")
+                           f"use its .detach()")
 
     def check_saved_values(self):
         for guard, version in zip(self.guards, self.versions):
@@ -67,14 +67,14 @@ class _Node:
 
 
 class Tensor:
-    """An array that can be differentiated with respect to.
+    """An array with respect to which results can be differentiated.
 
     data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array of that dtype and device)
     requires_grad: whether `backward` should fill in `.grad`
     dtype: Python floats and lists of them become float32 unless it says otherwise; arrays keep their own
-    device: "cpu" or "cuda"; unless given, a Tensor and CuPy's array stay where they are, other data goes to the default device
+    device: "cpu" or "cuda"; without it Tensors and CuPy arrays stay where they are, other data goes to the default device
 
-    Raises TypeError for data that is not numeric and for a gradient wanted of integers, ValueError for rows of different lengths.
+    Raises TypeError for data that is not numeric and for requires_grad on integers, ValueError for rows of different lengths.
 
     >>> from nanoemo import Tensor
     >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -105,7 +105,7 @@ class Tensor:
         saved: those inputs whose values `backward` uses; all of them unless given
         saves_output: whether `backward` uses the result's values, too
         view_of: the input whose memory the result shares, if any
-        Raises TypeError where `array` is no array, such as a Tensor or a float, or `inputs` no tuple of Tensors.
+        Raises TypeError where `array` is not an array but, say, a Tensor or a float, or `inputs` is not a tuple of Tensors.
         """
         if isinstance(inputs, Tensor) or not all(t is None or isinstance(t, Tensor) for t in inputs):
             got = type(inputs).__name__ if isinstance(inputs, Tensor) else ", ".join(type(t).__name__ for t in inputs)
@@ -132,8 +132,8 @@ class Tensor:
         """The values, as NumPy's or CuPy's array.
 
         Read-only while an unfinished graph needs them, so that a change in place fails where it is made instead of
-        giving a wrong gradient later; an array fetched before the graph was made is not protected so. After `backward`, or
-        where only `no_grad` was at work, it can be written to.
+        giving a wrong gradient later; an array fetched before the graph was made is not protected in this way. After
+        `backward`, or where everything ran under `no_grad`, it can be written to.
         """
         if self.guard.savers and isinstance(self.array, np.ndarray):
             view = self.array.view()
@@ -171,8 +171,8 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, wanted):
         if self.node is not None and not wanted:
-            raise RuntimeError(f"requires_grad: this tensor was made by {self.node.name}, so it has a gradient like its inputs; "
-                               f"take its detach()")
+            raise RuntimeError(f"requires_grad: this tensor was made by {self.node.name}, so it requires one as its inputs do; "
+                               f"use its .detach()")
         if wanted and self.dtype.kind != "f":
             raise TypeError(f"Tensor: only float tensors can require gradients, this one is {self.dtype}")
         self._requires_grad = bool(wanted)
@@ -216,7 +216,7 @@ class Tensor:
 
     def __bool__(self):
         if self.size != 1:
-            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; use .numpy() and any() or all()")
+            raise ValueError(f"the truth value of a tensor of shape {self.shape} is ambiguous; use .numpy() and any() or all()")
         return bool(self.item())
 
     def __repr__(self):
@@ -264,7 +264,7 @@ class Tensor:
         return format(self.item() if spec else str(self), spec)     # f"{loss:.4f}" as for a number
 
     def to(self, device):
-        """This tensor on `device`: itself where it is there already, else a copy that gradients flow back from."""
+        """This tensor on `device`: itself if it is there already, else a copy, through which gradients flow back."""
         if self.device == backend.check_device(device):
             return self
         home = self.device
@@ -284,13 +284,14 @@ class Tensor:
     # ---- backward ---------------------------------------------------------------------------------------------
 
     def backward(self, grad=None):
-        """Fill in `.grad` of every leaf that this tensor depends on; what is there already is added to.
+        """Fill in `.grad` of every leaf that this tensor depends on, adding to what is there already.
 
         grad: gradient of the final result with respect to this tensor; 1 for a tensor of one value
 
         Each operation is freed as soon as its gradient has been used, so a graph can be walked only once.
-        Raises RuntimeError where there is no graph, where it has been walked, where a shape of several values comes
-        without `grad`, where a saved value was changed in place, and where an operation gives a gradient unlike its input.
+        Raises RuntimeError where there is no graph, where it has been walked already, where `grad` is missing for a tensor
+        of several values, where a saved value was changed in place, and where an operation gives a gradient whose shape, dtype
+        or device is not its input's.
         """
         if not self.requires_grad:
             raise RuntimeError("backward: this tensor does not depend on any tensor with requires_grad=True "

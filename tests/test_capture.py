@@ -205,7 +205,7 @@ def test_a_gradient_of_an_argument_is_taken_inside(device):
     for _ in range(3):
         np.testing.assert_array_equal(run(x).cpu().numpy(), model.weight.cpu().numpy().T)
     x.requires_grad = True
-    with pytest.raises(ValueError, match="capture: saliency was given a tensor that asks for a gradient"):
+    with pytest.raises(ValueError, match="capture: saliency was given a tensor that requires a gradient"):
         run(x)
 
 

@@ -78,5 +78,5 @@ def test_what_does_not_fit_is_refused(card):
         matmul(a, a)
     with pytest.raises(ValueError, match="b is float32"):
         matmul(a, upload(np.ones((3, 2), np.float32)))
-    with pytest.raises(ValueError, match="a, of shape .* in order"):
+    with pytest.raises(ValueError, match="a, of shape .* is not contiguous"):
         matmul(a.T, a)

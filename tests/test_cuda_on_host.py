@@ -31,7 +31,7 @@ def needs_compiler():
 
 
 def test_gpu_tests_pass_on_the_host(needs_compiler):
-    kernels = sorted(str(path) for path in FOLDER.glob("test_cuda_*.py"))
+    kernels = sorted(str(path) for path in FOLDER.glob("test_*cuda*.py"))
     rest = sorted(str(path) for path in FOLDER.glob("test_*.py") if str(path) not in kernels)
     processes = [subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *names],
                                   cwd=FOLDER.parent, env=host.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

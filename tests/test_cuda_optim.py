@@ -64,8 +64,8 @@ def test_how_tensors_are_cut(card, rng, monkeypatch, sizes, blocks):
     params, grads = ([rng.normal(size=size) for size in sizes] for _ in range(2))
     same_numbers("adam", lambda: train(card, "adam", {}, params, [grads]), train_plain("adam", {}, params, [grads]),
                  np.float64, 1e-10)
-    norm = kernels.find("squared_norm", "cuda")(upload(params))
-    assert float(norm) == pytest.approx(sum((p**2).sum() for p in params), rel=1e-12, abs=0)
+    norm = kernels.find("clip_by_norm", "cuda")(upload(params), 1.0)
+    assert float(norm) == pytest.approx(sum((p**2).sum() for p in params) ** 0.5, rel=1e-12, abs=0)
 
 
 def test_tensors_of_two_dtypes(card, rng):
@@ -74,8 +74,8 @@ def test_tensors_of_two_dtypes(card, rng):
     for ours, theirs in zip(train(card, "sgd", {}, params, [grads]), wanted):
         assert ours.dtype == theirs.dtype
         np.testing.assert_allclose(backend.to_device(ours, "cpu"), theirs, rtol=1e-6)
-    norm = kernels.find("squared_norm", "cuda")(upload(params))
-    assert float(norm) == pytest.approx(sum((p.astype("f8")**2).sum() for p in params), rel=1e-6)
+    norm = kernels.find("clip_by_norm", "cuda")(upload(params), 1.0)
+    assert float(norm) == pytest.approx(sum((p.astype("f8")**2).sum() for p in params) ** 0.5, rel=5e-7)
 
 
 @pytest.mark.parametrize("rule", ["sgd", "rmsprop", "adam", "adamw"])
@@ -89,21 +89,21 @@ def test_arrays_that_do_not_lie_in_order_change_in_place(card, rng, rule):
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
-def test_squared_norm(card, rng, dtype):
+def test_joint_norm(card, rng, dtype):
     arrays = [*gradients_of(rng, dtype, 1)[0], np.full(5_000, 1e-2, dtype)]
-    exact = sum((array.astype(np.float64) ** 2).sum() for array in arrays)
-    same_numbers("squared_norm", lambda: [kernels.find("squared_norm", "cuda")(upload(arrays))], [exact], np.float64,
-                 1e-6 if dtype == np.float32 else 1e-12)
+    exact = sum((array.astype(np.float64) ** 2).sum() for array in arrays) ** 0.5
+    same_numbers("joint_norm", lambda: [kernels.find("clip_by_norm", "cuda")(upload(arrays), 1.0)], [exact], np.float64,
+                 5e-7 if dtype == np.float32 else 1e-12)
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
 @pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e6])
-def test_shorten(card, rng, dtype, max_norm):
+def test_clip_by_norm(card, rng, dtype, max_norm):
     arrays = [*gradients_of(rng, dtype, 1)[0], rng.normal(size=(3, 5)).astype(dtype).T]
     plain = [array.copy() for array in arrays]
-    norm = kernels.find("shorten_plain")(plain, max_norm)
+    norm = kernels.find("clip_by_norm_plain")(plain, max_norm)
     on_card = upload(arrays)
-    assert float(kernels.find("shorten", "cuda")(on_card, max_norm)) == pytest.approx(norm, rel=1e-6)
+    assert float(kernels.find("clip_by_norm", "cuda")(on_card, max_norm)) == pytest.approx(norm, rel=1e-6)
     for ours, theirs in zip(on_card, plain):
         assert ours.dtype == dtype
         np.testing.assert_allclose(backend.to_device(ours, "cpu"), theirs, rtol=1e-5 if dtype == np.float32 else 1e-12)
@@ -141,7 +141,7 @@ def test_sixty_parameters_are_clipped_and_changed_in_four_launches_without_waiti
     optim.clip_grad_norm_(params, 1.0)
     adam.step()
     assert [what for what, *_ in card._device.launches[launches:]] == [
-        "squares_of_blocks", "square_and_norm", "shorten", "adam_step"]
+        "squares_of_blocks", "norm_of_blocks", "clip_by_norm", "adam_step"]
     assert len(card._device.waits) == waits
 
 

@@ -187,7 +187,8 @@ def test_only_wanted_gradients_are_computed(rng):
 
 # images and weights that go each way, and the module that cuts them into blocks
 WAYS = {"columns": (conv, (12, 17, 15, 4), (4, 4, 4, 8)), "minimal filtering": (winograd, (12, 17, 15, 16), (3, 3, 16, 16)),
-        "frequencies": (fourier, (12, 20, 16, 4), (9, 9, 4, 8)), "in one go": (conv_pool, (12, 17, 15, 3), (3, 3, 3, 8))}
+        "frequencies": (fourier, (12, 20, 16, 4), (9, 9, 4, 8)), "in one go": (conv_pool, (12, 17, 15, 3), (4, 4, 3, 8)),
+        "pooled in tiles": (winograd, (12, 17, 15, 16), (3, 3, 16, 16))}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -197,14 +198,17 @@ def test_same_bits_on_any_number_of_threads(rng, monkeypatch, whatever_it_saves,
         monkeypatch.setattr(module, name, 1 << 13)
     monkeypatch.setattr(winograd, "MIN_TILES", 1)
     x, w = rng.standard_normal(x_shape, np.float32), rng.standard_normal(w_shape, np.float32)
-    results, helped, workers = [], [], threads.workers
+    results, helped, workers, tiles = [], [], threads.workers, []
+    correlate = conv_pool.winograd_correlate
+    monkeypatch.setattr(conv_pool, "winograd_correlate", lambda *arguments: tiles.append(True) or correlate(*arguments))
     monkeypatch.setattr(threads, "workers", lambda: helped.append(True) or workers())
     before = threads.get_num_threads()
     try:
         for n in (1, 2, 3):
             threads.set_num_threads(n)
-            if way == "in one go":
+            if way in ("in one go", "pooled in tiles"):
                 y, cache = conv_pool.conv2d_relu_max_pool2d_forward(x, w, None, 1, "same", 2)
+                assert (len(tiles) > 0) == (way == "pooled in tiles")
                 results.append([y, conv_pool.conv2d_relu_max_pool2d_backward(y, cache, (False, True, False))[1]])
             else:
                 y, cache = conv.conv2d_forward(x, w, None, 1, "same")

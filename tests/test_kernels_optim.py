@@ -96,39 +96,39 @@ def test_the_same_bits_on_any_number_of_threads(rng):
     try:
         for n in (1, 3):
             threads.set_num_threads(n)
-            results.append(train("adam", {}, params, gradients)[0] + [optim.squared_norm(gradients[0])])
+            results.append(train("adam", {}, params, gradients)[0] + [optim.joint_norm(gradients[0])])
     finally:
         threads.set_num_threads(before)
     assert all(np.array_equal(one, three) for one, three in zip(*results))
 
 
-def test_squared_norm(rng):
+def test_joint_norm(rng):
     arrays = gradients_of(rng, np.float32, 1)[0] + [rng.standard_normal((3, 5)).astype(np.float32).T]
-    exact = sum(float((array.astype(np.float64) ** 2).sum()) for array in arrays)
-    assert isinstance(optim.squared_norm(arrays), float)
-    assert optim.squared_norm(arrays) == pytest.approx(exact, rel=1e-6)
-    assert optim.squared_norm_plain(arrays) == pytest.approx(exact, rel=1e-6)
-    assert optim.squared_norm([]) == 0
+    exact = sum(float((array.astype(np.float64) ** 2).sum()) for array in arrays) ** 0.5
+    assert isinstance(optim.joint_norm(arrays), float)
+    assert optim.joint_norm(arrays) == pytest.approx(exact, rel=5e-7)
+    assert optim.clip_by_norm_plain([array.copy() for array in arrays], 1.0) == pytest.approx(exact, rel=5e-7)
+    assert optim.joint_norm([]) == 0
 
 
-def test_squared_norm_does_not_lose_small_numbers_beside_a_large_sum():
+def test_a_joint_norm_does_not_lose_small_numbers_beside_a_large_one():
     small = np.full(4_000_000, 1e-2, np.float32)
-    assert optim.squared_norm([np.full(1, 3e3, np.float32), small]) == pytest.approx(9e6 + 400, rel=1e-6)
-    assert optim.squared_norm([small]) == pytest.approx(400, rel=1e-5)
+    assert optim.joint_norm([np.full(1, 3e3, np.float32), small]) ** 2 == pytest.approx(9e6 + 400, rel=1e-6)
+    assert optim.joint_norm([small]) ** 2 == pytest.approx(400, rel=1e-5)
 
 
 @pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e6])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_shorten_fast_equals_plain(rng, dtype, max_norm):
+def test_clip_by_norm_fast_equals_plain(rng, dtype, max_norm):
     arrays = gradients_of(rng, dtype, 1)[0] + [rng.standard_normal((3, 5)).astype(dtype).T]
     plain = [array.copy() for array in arrays]
-    norm = optim.shorten(arrays, max_norm)
-    assert isinstance(norm, float) and norm == pytest.approx(optim.shorten_plain(plain, max_norm), rel=1e-6)
+    norm = optim.clip_by_norm(arrays, max_norm)
+    assert isinstance(norm, float) and norm == pytest.approx(optim.clip_by_norm_plain(plain, max_norm), rel=1e-6)
     for ours, expected in zip(arrays, plain):
         assert ours.dtype == dtype
         np.testing.assert_allclose(ours, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
     if max_norm == 0.5:
-        assert optim.squared_norm(arrays) == pytest.approx(0.25, rel=1e-4)
+        assert optim.joint_norm(arrays) == pytest.approx(0.5, rel=5e-5)
 
 
 @pytest.mark.parametrize("rule, setting, message", [

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from nanoemo.kernels import conv, winograd
+from nanoemo.kernels import conv, conv_pool, winograd
+from nanoemo.kernels.pool import relu_max_pool2d_forward
 
 
 @pytest.mark.parametrize("m,r", [(1, 1), (1, 3), (2, 3), (3, 3), (4, 3), (5, 3), (6, 3), (1, 5), (2, 5), (3, 5), (4, 5)])
@@ -20,7 +21,7 @@ CASES = [((2, 8, 8), (3, 3), 0), ((1, 11, 10), (3, 3), 1), ((3, 3, 3), (3, 3), 0
 
 def use_tiles(monkeypatch, tile):
     """Tiles of this many outputs (height, width), however few tiles; no more than there are, and than the points suffice for."""
-    def tile_size(images, outputs, window):
+    def tile_size(images, outputs, window, pool=(1, 1)):
         return tuple(min(m, o, len(winograd.POINTS) + 2 - r) if r > 1 else 1 for m, o, r in zip(tile, outputs, window))
 
     monkeypatch.setattr(winograd, "tile_size", tile_size)
@@ -74,6 +75,35 @@ def test_tiles_that_need_no_border_are_read_in_place(rng, monkeypatch):
     x, w = rng.standard_normal((2, 14, 14, 16)), rng.standard_normal((3, 3, 16, 16))
     y = winograd.winograd_correlate(x, w, None, ((0, 0), (0, 0)))
     np.testing.assert_allclose(y, conv.conv2d_forward_plain(x, w, None, 1, "valid")[0], atol=1e-10)
+
+
+@pytest.mark.parametrize("pool, window", [((2, 2), (3, 3)), ((3, 3), (3, 3)), ((1, 2), (3, 3)), ((4, 1), (3, 3)),
+                                          ((2, 2), (5, 5)), ((1, 3), (1, 5)), ((2, 1), (3, 1)), ((1, 1), (3, 3))])
+@pytest.mark.parametrize("block_bytes", [1, 20_000, 10**9])
+def test_tiles_are_pooled(rng, monkeypatch, whatever_it_saves, pool, window, block_bytes):
+    """As if ReLU and pooling had come after: rows left over, windows with nothing positive, with ties and with a NaN."""
+    monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(winograd, "MIN_TILES", 1)
+    x, w, b = rng.standard_normal((3, 15, 18, 4)), rng.standard_normal((*window, 4, 6)), rng.standard_normal(6)
+    x[1], b[0] = 0.0, -1e3
+    pads = tuple((size // 2, size // 2) for size in window)
+    assert winograd.winograd_suits(w.shape, (1, 1), 3, (15, 18), pool)
+    y, place = winograd.winograd_correlate(x, w, b, pads, pool)
+    expected, (places, _) = relu_max_pool2d_forward(conv.conv2d_forward_plain(x, w, b, 1, "same")[0], pool)
+    np.testing.assert_allclose(y, expected, atol=1e-10)
+    np.testing.assert_array_equal(place, places)
+    assert place.dtype == places.dtype
+    x[2, 8, 8, 1] = np.nan
+    y, _ = winograd.winograd_correlate(x, w, b, pads, pool)
+    assert np.isnan(y[2, 8 // pool[0], 8 // pool[1]]).all() and np.isfinite(y[:2]).all()
+
+
+def test_what_is_pooled_is_never_written_unpooled(rng, monkeypatch):
+    """Where users meet it: njoku.cnn's second layer."""
+    monkeypatch.setattr(conv_pool, "conv2d_forward", None)          # it is not called
+    x, w = rng.standard_normal((32, 48, 48, 32), np.float32), rng.standard_normal((3, 3, 32, 64), np.float32)
+    y, _ = conv_pool.conv2d_relu_max_pool2d_forward(x, w, None, 1, "valid", 2)
+    assert y.shape == (32, 23, 23, 64) and y.dtype == np.float32
 
 
 @pytest.mark.parametrize("window, strides", [((3, 3, 64, 64), (2, 1)), ((13, 13, 64, 64), (1, 1)), ((1, 1, 64, 64), (1, 1))])

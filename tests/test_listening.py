@@ -74,6 +74,34 @@ def test_silence_in_a_long_recording_is_no_emotion(voice_run, tmp_path):
     assert heard.as_json()["windows"][5] == {"start": 5.0, "end": 8.0, "silent": True}
 
 
+def write_too_loud(folder, rate=RATE, channels=1):
+    """long.wav, too loud in the first four of its twelve seconds in one channel, and short.wav, the first of them."""
+    loud = np.repeat(talk(12, rate)[:, None], channels, axis=1)
+    loud[:4 * rate, 0] *= 100
+    soundfile.write(folder / "long.wav", np.clip(loud, -1, 1), rate)
+    soundfile.write(folder / "short.wav", np.clip(loud[:rate], -1, 1), rate)
+
+
+@pytest.mark.parametrize("rate", [RATE, 16000, 44100])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_windows_that_are_too_loud(tmp_path, rate, channels):
+    """Also in one channel alone, or where resampling makes round what was cut off."""
+    write_too_loud(tmp_path, rate, channels)
+    assert [piece.clipped for piece in pieces_of(tmp_path / "long.wav")] == [True] * 4 + [False] * 6
+    assert [piece.clipped for piece in pieces_of(tmp_path / "short.wav")] == [True]
+
+
+def test_what_was_recorded_too_loud_is_judged_and_called_clipped(voice_run, tmp_path, capsys):
+    write_too_loud(tmp_path)
+    assert main(["predict", str(voice_run), str(tmp_path / "long.wav"), str(tmp_path / "short.wav"), "--out",
+                 str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "long.wav: 12.0 s, 10 windows, 4 of them clipped: on average" in said and "short.wav: 1.0 s, clipped: " in said
+    listener = Listener(voice_run)
+    assert listener(tmp_path / "short.wav").as_json()["clipped"] == 1
+    assert listener(tmp_path / "long.wav").clipped.tolist() == [True] * 4 + [False] * 6
+
+
 def test_behind_silence_each_window_has_its_own_answer(voice_run, tmp_path):
     wave = talk(14)
     wave[5 * RATE:10 * RATE] = 0
@@ -132,7 +160,8 @@ def test_a_recording_is_opened_once(length, count, tmp_path, monkeypatch):
 @pytest.mark.parametrize("length", [1, 3, 3.2, 4, 4.7, 9])
 def test_every_second_is_in_a_window(length):
     wave = talk(length)
-    pieces = list(windowing.sliding(np.array_split(wave, 7)))
+    loud = np.zeros(len(wave), bool)
+    pieces = list(windowing.sliding(zip(np.array_split(wave, 7), np.array_split(loud, 7))))
     assert pieces[0].start == 0 and pieces[-1].end == pytest.approx(length)
     for piece in pieces:
         np.testing.assert_array_equal(piece.wave, wave[round(piece.start * RATE):round(piece.end * RATE)])

@@ -118,10 +118,17 @@ def test_command_serves_it(voice_run):
 
 
 def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypatch):
-    """A voice gets bars and a timeline, a pause is shown as silence, stopping turns the microphone off."""
+    """A voice, here one that is too loud, gets bars and a timeline, a pause is shown as silence, stopping turns the microphone
+    off."""
     (tmp_path / "talk.wav").write_bytes(audio(np.concatenate([speech[:3 * RATE], np.zeros(5 * RATE)])))
     sent, answer = [], server.page.answer
-    monkeypatch.setattr(server.page, "answer", lambda content, options: sent.append(content) or answer(content, options))
+
+    def hear(content, options):
+        sent.append(content)
+        found = answer(content, options)
+        return {**found, "clipped": 1} if "label" in found else found
+
+    monkeypatch.setattr(server.page, "answer", hear)
     driver = open_page(server.url, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
                        f"--use-file-for-fake-audio-capture={tmp_path / 'talk.wav'}")
     status_of(driver, "^Start the microphone")
@@ -129,7 +136,7 @@ def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypa
     watch_device(driver)
     button = button_of(driver, "microphone")
     button.click()
-    status_of(driver, "^Listening: [a-z]+$")
+    status_of(driver, "^Listening: [a-z]+, too loud$")
     status_of(driver, r"^the last 3 s, every \d+\.\d s$", "beside")
     settings = driver.execute_script("return given.getAudioTracks()[0].getSettings()")
     assert [settings[name] for name in ("echoCancellation", "noiseSuppression", "autoGainControl")] == [False, True, True]
@@ -204,16 +211,19 @@ def test_microphone_that_is_not_allowed_or_not_there(server, open_page):
 def test_uploaded_recording(server, open_page, speech, tmp_path):
     (tmp_path / "talk.flac").write_bytes(audio(np.concatenate([speech[:7 * RATE], np.zeros(5 * RATE)]), "flac"))
     (tmp_path / "silent.wav").write_bytes(audio(np.zeros(RATE)))
+    (tmp_path / "soft.wav").write_bytes(audio(0.5 * speech[:2 * RATE]))
     (tmp_path / "letter.wav").write_bytes(b"Dear Sir")
     driver = open_page(server.url)
     status_of(driver, "^Start the microphone")
     chooser = driver.find_element("id", "file")
     chooser.send_keys(str(tmp_path / "talk.flac"))
-    status_of(driver, r"^talk.flac: 12.0 s: on average [a-z]+ \d+ %$")
+    status_of(driver, r"^talk.flac: 12.0 s, \d of 10 windows clipped: on average [a-z]+ \d+ %$")       # angry is too loud
     assert pixels(driver, "timeline", *ORANGE) > 100 and pixels(driver, "timeline", *GREY) > 100
     chooser.send_keys(str(tmp_path / "silent.wav"))
     status_of(driver, r"^silent.wav: 1.0 s: silence$")
     assert pixels(driver, "timeline", *ORANGE) == 0
+    chooser.send_keys(str(tmp_path / "soft.wav"))
+    status_of(driver, r"^soft.wav: 2.0 s: [a-z]+ \d+ %$")
     chooser.send_keys(str(tmp_path / "letter.wav"))
     status_of(driver, r"^letter.wav: not readable as audio")
     assert pixels(driver, "timeline", *GREY) < 50              # in the edges of letters

@@ -102,10 +102,10 @@ def test_relu_and_pooling_of_sequences(rng, device, steps, kernel, stride, paddi
         np.testing.assert_array_equal(fused, one_by_one)
 
 
-# (N, H, W, C), window, channels out, stride, padding, pool and its padding; by columns and by minimal filtering, rows left
-# over and rows padded
+# (N, H, W, C), window, channels out, stride, padding, pool and its padding; rows left over and rows padded
 CONVOLUTIONS = [((3, 12, 11, 1), 3, 8, 1, "valid", 2, "valid"), ((2, 9, 9, 2), 3, 4, 1, "same", 2, "valid"),
-                ((2, 8, 8, 16), 3, 16, 1, "same", 2, "valid"), ((1, 7, 9, 3), (2, 3), 5, 2, 1, (2, 1), "valid"),
+                ((2, 8, 8, 16), 3, 16, 1, "same", 2, "valid"), ((2, 11, 9, 16), 3, 16, 1, "valid", 2, "valid"),
+                ((1, 7, 9, 3), (2, 3), 5, 2, 1, (2, 1), "valid"),
                 ((2, 5, 5, 1), 5, 3, 1, "valid", 1, "valid"), ((2, 13, 10, 1), 5, 4, 1, "same", 3, "valid"),
                 ((2, 8, 6, 1), 3, 4, 1, "same", 2, "same"), ((2, 9, 8, 1), 3, 4, 1, "same", 2, "same"),
                 ((1, 8, 8, 2), 3, 4, 1, "same", (3, 2), (1, 0))]
@@ -130,8 +130,11 @@ def test_convolution_relu_pooling(rng, device, monkeypatch, shape, window, out, 
 
 
 @pytest.mark.parametrize("shape,window,out,stride,padding,pool,around", CONVOLUTIONS)
-def test_convolution_relu_pooling_equals_its_definition(rng, shape, window, out, stride, padding, pool, around):
+@pytest.mark.parametrize("tiles", [False, True])
+def test_convolution_relu_pooling_equals_its_definition(rng, request, shape, window, out, stride, padding, pool, around, tiles):
     from nanoemo.kernels import conv_pool
+    if tiles:
+        request.getfixturevalue("whatever_it_saves")
     kh, kw = (window, window) if isinstance(window, int) else window
     arrays = rng.standard_normal(shape), rng.standard_normal((kh, kw, shape[3], out)), rng.standard_normal(out)
     y, cache = conv_pool.conv2d_relu_max_pool2d_forward(*arrays, stride, padding, pool, around)

@@ -59,7 +59,7 @@ WITH_V100 = CARD.format("return 1", "70")
     (lambda: nanoemo.models.build(3), TypeError, "expected the name of a model, got 3; there are alizadeh.shallow"),
     (lambda: nanoemo.set_default_device("gpu"), ValueError, "expected 'cpu' or 'cuda'"),
     (lambda: Tensor([1.0, 2.0]).item(), ValueError, r"item\(\): the tensor of shape \(2,\) has 2 values"),
-    (lambda: bool(Tensor([1.0, 2.0])), ValueError, "the truth of a tensor of shape"),
+    (lambda: bool(Tensor([1.0, 2.0])), ValueError, "the truth value of a tensor of shape"),
     (lambda: len(Tensor(1.0)), TypeError, "no axes"),
 ])
 def test_bad_arguments_are_refused(call, error, message):
@@ -355,7 +355,7 @@ def test_labels_changed_after_forward(labels):
 def test_only_a_float_leaf_can_be_told_whether_to_learn():
     with pytest.raises(TypeError, match="only float tensors can require gradients, this one is int64"):
         Tensor([1, 2]).requires_grad = True
-    with pytest.raises(RuntimeError, match=r"requires_grad: this tensor was made by mul, .* take its detach\(\)"):
+    with pytest.raises(RuntimeError, match=r"requires_grad: this tensor was made by mul, .* use its \.detach\(\)"):
         (leaf([1.0]) * 2).requires_grad = False
 
 

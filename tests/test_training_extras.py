@@ -36,9 +36,11 @@ def test_balanced_weights_make_all_classes_count_alike():
 
 
 @pytest.mark.parametrize("text, message", [
-    ("hapy=2", "there is no class 'hapy'; did you mean happy"), ("balance", "did you mean balanced"),
-    ("happy", "'happy': expected a number"), ("happy=-1", "expected a number above 0"),
-    ("happy=0", "expected a number above 0"), ("happy=nan", "expected a number"), ("happy=1,,sad=2", "there is no class ''")])
+    ("hapy=2", "unknown 'hapy'; did you mean happy"), ("balance", "did you mean balanced"),
+    ("happy", "'happy': expected a number above 0 after =, as in happy=2"), ("happy=-1", "expected a number above 0"),
+    ("happy=0", "expected a number above 0"), ("happy=nan", "expected a number"), ("happy=1,,sad=2", "there is no class ''"),
+    ("happy=1,happy=2", "'happy' is given twice"),
+    ("balanced,happy=2", "balanced stands alone"), ("balanced=2", "balanced stands alone")])
 def test_class_weights_that_cannot_be(text, message):
     with pytest.raises(ValueError, match=message):
         class_weights(text, {"sad": 1, "happy": 2})
@@ -63,6 +65,7 @@ def test_a_schedule_is_followed_epoch_by_epoch(text, rates):
 @pytest.mark.parametrize("text, message", [
     ("cos", "unknown 'cos'; did you mean cosine"), ("cosine=3", "expected no number"), ("step=0", "a number of epochs"),
     ("step=two", "as in step=10"), ("exponential=2", "at most 1"), ("cosine,step", "more than one schedule"),
+    ("step=5,step=9", "given twice"),
     ("warmup,plateau", "plateau cannot follow a warmup"), ("warmup=1.5", "a number of epochs")])
 def test_schedules_that_cannot_be(text, message):
     with pytest.raises(ValueError, match=f"schedule: .*{message}"):
@@ -71,7 +74,7 @@ def test_schedules_that_cannot_be(text, message):
 
 @pytest.mark.parametrize("changes, message", [
     ({"label_smoothing": 1.0}, "label_smoothing is 1.0"), ({"clip_norm": 0.0}, "clip_norm is 0.0"),
-    ({"patience": 0}, "patience is 0"), ({"lr": "fast"}, "lr, the learning rate, is 'fast'"),
+    ({"patience": 0}, "patience is 0"), ({"lr": "fast"}, "lr is 'fast'; expected a positive learning rate"),
     ({"weight_decay": "some"}, "weight_decay is 'some'"), ({"schedule": 3}, "schedule is 3; expected text"),
     ({"subtract_mean": "no"}, "subtract_mean is 'no'; expected true or false"),
     ({"device": "gpu"}, "device is 'gpu'; expected cpu or cuda"),
@@ -164,7 +167,7 @@ def test_layers_are_taken_whole_and_only_behind_others_that_are():
 
 @pytest.mark.parametrize("words, message", [
     (["--from", "nowhere"], "nowhere: there is no such folder"), (["--freeze", "Convolution"], "'Convolution' names no layer"),
-    (["--class-weights", "joy=2"], "there is no class 'joy'"), (["--schedule", "cosne"], "did you mean cosine"),
+    (["--class-weights", "joy=2"], "unknown 'joy'"), (["--schedule", "cosne"], "did you mean cosine"),
     (["--option", "hidden=3"], "no option hidden; its options are dropout"),
     (["--option", "input_shape=3"], "option input_shape: not one of the model's own"),
     (["--option", "num_classes=3"], "option num_classes: not"), (["--option", "name=njoku.cnn"], "option name: not"),

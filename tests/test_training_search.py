@@ -319,8 +319,9 @@ def test_a_search_that_is_done_is_told_again(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["--lr", "1e-4:1e-3"], "a grid needs single values"), ([], "nothing to search"), (["--lr", "0"], "learning rate, is 0"),
-    (["--lr", "fast"], "learning rate, is 'fast'"), (["--hidden", "8"], "no option hidden; its options are dropout"),
+    (["--lr", "1e-4:1e-3"], "a grid needs single values"), ([], "nothing to search"),
+    (["--lr", "0"], "lr is 0; expected a positive learning rate"),
+    (["--lr", "fast"], "lr is 'fast'; expected a positive"), (["--hidden", "8"], "no option hidden; its options are dropout"),
     (["--vary", "dropout"], "expected NAME=VALUES"), (["--lr", "1e-3", "--folds", "0"], "folds is 0"),
     (["--lr", "1e-3", "--folds", "99"], "cannot be divided into 99 folds"), (["--lr", "3:2", "--random", "2"], "lr is '3:2'"),
     (["--lr", "1,2", "--random", "0"], "random is 0"), (["--lr", "1e-3", "--batch-size", "99"], "batch size is 99"),

@@ -336,7 +336,7 @@ def test_a_procedure_of_ones_own(tmp_path, monkeypatch, capsys):
     ((replace(PAPER[0], adds="cnn1"),), "stage 'cnn' adds 'cnn1'; expected one of cnn, auto-encoder, perceptron"),
     (PAPER[:3], "the last stage, 'auto-encoder-tuned', does not end in series.architecture2: .* parameters differ"),
     ((*PAPER[:4], replace(PAPER[4], optimizer="sdg")), "optimizer is 'sdg'; expected one of sgd, "),
-    ((*PAPER[:4], replace(PAPER[4], lr=0.0)), "the learning rate, is 0.0; expected a positive number"),
+    ((*PAPER[:4], replace(PAPER[4], lr=0.0)), "lr is 0.0; expected a positive learning rate"),
     ((*PAPER[:4], replace(PAPER[4], frozen=PAPER[4].keeps)), "stage 'classifier-tuned' freezes all that could learn"),
     ([], r"expected one Stage or more, got \[\]"),
     ("paper", "expected one Stage or more, got 'paper'"),

@@ -266,18 +266,6 @@ def test_a_validation_loss_that_is_no_number_stops_too():
     assert trainer.history == []
 
 
-def test_a_checkpoint_without_the_optimisers_settings_is_restored():
-    trainer = make_trainer()
-    trainer.fit(epochs=1)
-    arrays, meta = trainer.state()
-    settings = {f"optimizer.{name}" for name in trainer.optimizer.hyper_names}
-    older = {name: array for name, array in arrays.items() if name not in settings}
-    assert len(older) < len(arrays)
-    other = make_trainer()
-    other.restore(older, meta)
-    assert everything(other) == everything(trainer)
-
-
 def test_restore_refuses_another_models_state():
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
     other = Trainer(model, optim.Adam(model.parameters(), lr=0.01), ops.cross_entropy,

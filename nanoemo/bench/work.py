@@ -1,6 +1,6 @@
 """What an operation costs at least: multiplications, and bytes moved. Counted from the arrays that its kernels get.
 
-Operations (flop) are a multiplication and an addition each as one, and only those in products, which is where nearly
+Operations (flop): a multiplication and an addition count as one each, and only those in products count, which is where nearly
 all of them are:
 
     convolution, linear     y = x ∗ w + b    forward 2 · (values in y) · (weights that each of them sums over)
@@ -93,7 +93,7 @@ def backward_bytes(op, args, arriving, gradients):
 
 
 def update_bytes(name, args):
-    """Bytes that an update rule, or a norm of gradients, moves at least.
+    """Bytes that an update rule, or the clipping of gradients, moves at least.
 
     >>> import numpy as np
     >>> params, grads, velocities = [np.ones(2)], [np.ones(2)], [np.ones(2)]
@@ -101,7 +101,7 @@ def update_bytes(name, args):
     80
     """
     lists = [value for value in args if isinstance(value, (list, tuple))]
-    written = {"squared_norm": [], "shorten": lists}.get(name, lists[:1] + lists[2:])
+    written = lists if name == "clip_by_norm" else lists[:1] + lists[2:]
     return _bytes(lists) + _bytes(written)
 
 

@@ -15,6 +15,7 @@ import warnings
 
 from nanoemo.backend import NoCudaError
 from nanoemo.card_memory import CardMemoryError, out_of_memory_explained
+from nanoemo.cli.common import STOPPED
 
 __all__ = ["main"]
 
@@ -60,7 +61,7 @@ def main(argv=None):
         return status
     except KeyboardInterrupt as stop:
         print(f"nanoemo: stopped {stop}".rstrip(), file=sys.stderr)
-        return 130
+        return STOPPED
     except BrokenPipeError:            # the reader has gone (`nanoemo models | head -1`): nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -1,8 +1,9 @@
 """`nanoemo bench`: time training steps, also against PyTorch. See docs/benchmarks/README.md."""
-import argparse
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+
+from nanoemo.cli.common import whole_number
 
 
 def add_arguments(parser):
@@ -11,20 +12,14 @@ def add_arguments(parser):
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--against", choices=["torch"], help="also time the same networks in PyTorch, in turn")
     what.add_argument("--profile", action="store_true", help="instead show where the time of our step goes")
-    parser.add_argument("--batch-size", type=_positive, metavar="N",
-                        help="images a step (default: the paper's)")
-    parser.add_argument("--steps", type=_positive, default=20, metavar="N",
+    parser.add_argument("--batch-size", type=whole_number(1), metavar="N",
+                        help="images per step (default: the paper's)")
+    parser.add_argument("--steps", type=whole_number(1), default=20, metavar="N",
                         help="steps to time (default 20), on the GPU in each of several blocks; the median is taken")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
-    parser.add_argument("--threads", type=_positive, metavar="N",
+    parser.add_argument("--threads", type=whole_number(1), metavar="N",
                         help="threads for each engine (default: all cores)")
     parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
-
-
-def _positive(text):
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def run(args):

@@ -7,7 +7,7 @@ def add_arguments(parser):
     inspect = actions.add_parser("inspect", help="count classes, find duplicates, draw a contact sheet")
     inspect.add_argument("path", metavar="PATH", nargs="?", help="a data set (default: the faces drawn by formula)")
     inspect.add_argument("--split-by", default="", metavar="HOW", help="as for `nanoemo train`")
-    inspect.add_argument("--seed", type=int, default=0, metavar="N", help="of the division and the examples (default 0)")
+    inspect.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the division and the examples (default 0)")
     inspect.add_argument("--out", metavar="DIR", help="folder for contact_sheet.png, which shows faces of the data set, "
                                                       "or class_counts.png (of sets joined by + also class_counts_by_set.png) "
                                                       "and voice.png for a data set of speech, and inspection.json "

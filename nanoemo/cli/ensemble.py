@@ -1,5 +1,5 @@
 """`nanoemo ensemble RUN RUN ...`: judge several runs together, by the mean of their probabilities or by stacking."""
-from nanoemo.cli.train import say
+from nanoemo.cli.common import say
 
 
 def add_arguments(parser):

@@ -1,7 +1,6 @@
 """`nanoemo evaluate RUN`: judge the best weights of a run, on its own data or on other data of the same
 kind."""
-
-SPLITS = ("train", "validation", "test")
+from nanoemo.cli.common import SPLITS
 
 
 def add_arguments(parser):

@@ -1,12 +1,13 @@
 """`nanoemo leave-one-out MODEL`: train once for every person of a data set, and test on that one."""
 import numpy as np
 
-from nanoemo.cli.train import STOPPED, add_extras, add_rates, add_settings, asked_settings, refuse_settings, say
+from nanoemo.cli.common import STOPPED, say
+from nanoemo.cli.train import add_extras, add_rates, add_settings, asked_settings, refuse_settings
 
 
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", nargs="?", help="a name that `nanoemo models` lists")
-    add_settings(parser, without_data="none; what is made by formula knows no persons")
+    add_settings(parser, without_data="none; what is made by formula has no persons")
     add_rates(parser)
     add_extras(parser)
     folders = parser.add_mutually_exclusive_group()
@@ -27,7 +28,7 @@ def run(args):
         folder = RunFolder.create(args.out, f"leave-one-out-{people.settings.model}")
     settings = people.settings
     with folder, catch_interrupt() as stop:
-        say(f"{settings.model}: {len(people.subjects)} people, a training of "
+        say(f"{settings.model}: {len(people.subjects)} people, a run of "
             f"{counted(settings.epochs, 'epoch')} for each; folder: {folder.path}")
         rows = people.run(folder, stop, say)
     if rows is None:

@@ -1,9 +1,9 @@
 """`nanoemo predict RUN FILE...`: the emotion that a trained model reads in the faces of pictures, or in recorded voices."""
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
 
+from nanoemo.cli.common import whole_number
 from nanoemo.files import plain
 
 
@@ -13,15 +13,9 @@ def add_arguments(parser):
                         help="a picture, or a recording where the run was trained on voices; or a folder of them")
     parser.add_argument("--out", metavar="DIR", help="a new folder for what is written (default predictions/RUN-N)")
     parser.add_argument("--whole", action="store_true", help="each picture is a face already: search for none in it")
-    parser.add_argument("--search", type=_pixels, metavar="PIXELS",
+    parser.add_argument("--search", type=whole_number(24, 4000), metavar="PIXELS",
                         help="search in pictures scaled down to this size (default 400); more finds smaller faces, slowly")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
-
-
-def _pixels(text):
-    if not text.isdecimal() or not 24 <= int(text) <= 4000:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 24 to 4000, got {text!r}")
-    return int(text)
 
 
 def run(args):

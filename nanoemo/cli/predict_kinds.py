@@ -84,11 +84,13 @@ class Voices:
                                  "that was trained on faces")
         heard = self.trained(file, functools.partial(_with_bar, file))
         share = f"{heard.label} {100 * heard.probabilities[heard.label]:.0f} %"
+        clipped = heard.clipped.sum()
         if len(heard.rows) == 1:
-            return f"{heard.seconds:.1f} s: {share}", heard.as_json(), None
+            return f"{heard.seconds:.1f} s{', clipped' * clipped}: {share}", heard.as_json(), None
         title = f"{plain(file.name)}: {self.trained.title}"
         draw = functools.partial(viz.timeline, heard.spans, heard.rows, heard.classes, title)
-        return f"{heard.seconds:.1f} s, {len(heard.rows)} windows: on average {share}", heard.as_json(), draw
+        too_loud = f", {clipped} of them clipped" if clipped else ""
+        return f"{heard.seconds:.1f} s, {len(heard.rows)} windows{too_loud}: on average {share}", heard.as_json(), draw
 
     def advice(self, total):
         return None

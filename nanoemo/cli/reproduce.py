@@ -1,14 +1,15 @@
 """`nanoemo reproduce PAPER`: run a paper's experiments again and write a page that compares the figures."""
 from pathlib import Path
 
-STOPPED = 130
+from nanoemo.cli.common import STOPPED, say
+
 SPEECH = {"series": "series-speech", "chater": "chater-audio"}         # what a paper did with voices, as a paper of its own
 
 
 def add_arguments(parser):
     parser.add_argument("paper", metavar="PAPER", help="series, chater, chater-audio, alizadeh, marrugat or njoku")
-    parser.add_argument("--speech", action="store_true", help="of the papers that both look and listen (series, chater), what "
-                                                                "they did with voices")
+    parser.add_argument("--speech", action="store_true", help="for papers with images and voices (series, chater): the "
+                                                                "experiments with voices")
     parser.add_argument("--data", metavar="PATH", help="the paper's data set (default: faces or voices made "
                                                          "by formula, with --quick)")
     parser.add_argument("--quick", action="store_true", help="two epochs on 700 images or 35 clips: shows that all of it "
@@ -16,7 +17,7 @@ def add_arguments(parser):
     parser.add_argument("--only", metavar="TRIAL", action="append", help="one of the paper's trials; may be repeated "
                                                                           "(default: all)")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the paper's number")
-    parser.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of everything random (default 0)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
     parser.add_argument("--out", metavar="DIR", help="where the page and the runs go, and where what is done is kept "
                                                      "(default reproduction/PAPER, with --quick reproduction/PAPER-quick)")
@@ -52,14 +53,14 @@ def run(args):
             kept(folder, trial)                                 # nor that the page cannot be written
         done = [trial for trial, settings in plan.values() if done_before(folder, trial, settings)]
         for trial, settings in plan.values():
-            _say(f"\n{trial.name}: {settings.model}, {counted(settings.epochs, 'epoch')}")
+            say(f"\n{trial.name}: {settings.model}, {counted(settings.epochs, 'epoch')}")
             if trial in done:
-                _say(f"{result_path(folder, trial)}: done before; without this file it is trained anew")
-            elif not carry_out(settings, run_path(folder, trial), stop, _say):
-                _say("stopped, and all is saved; the same command goes on")
+                say(f"{result_path(folder, trial)}: done before; without this file it is trained anew")
+            elif not carry_out(settings, run_path(folder, trial), stop, say):
+                say("stopped, and all is saved; the same command goes on")
                 return STOPPED
             page = write_page(folder, chosen, _command(args))
-    _say(f"\npage: {page}")
+    say(f"\npage: {page}")
     return 0
 
 
@@ -79,7 +80,3 @@ def _command(args):
     words += [f"--{name}" for name in ("speech", "quick") if getattr(args, name)]
     words += [f"--{name} {getattr(args, name)}" for name in ("epochs", "seed", "device") if getattr(args, name) is not None]
     return " ".join(words)
-
-
-def _say(line):
-    print(line, flush=True)

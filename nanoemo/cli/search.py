@@ -1,7 +1,8 @@
 """`nanoemo search MODEL`: cross-validate learning rate, regularisation, hidden units and other settings."""
 from pathlib import Path
 
-from nanoemo.cli.train import STOPPED, add_extras, add_settings, asked_settings, refuse_settings, say, train_command
+from nanoemo.cli.common import STOPPED, say
+from nanoemo.cli.train import add_extras, add_settings, asked_settings, refuse_settings, train_command
 
 
 def add_arguments(parser):

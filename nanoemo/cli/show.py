@@ -3,48 +3,49 @@
 Figures of what a run has written down are made in show_records.py, those that its network is run for in
 show_network.py.
 """
-import argparse
 from pathlib import Path
 
-SPLITS = ("train", "validation", "test")
+from nanoemo.cli.common import SPLITS, whole_number
 
 
 def add_arguments(parser):
     figures = parser.add_subparsers(dest="figure", metavar="FIGURE", required=True)
 
     _figure(figures, "curves", "loss and accuracy of each epoch, several runs together", runs="+")
-    add = _figure(figures, "confusion", "confusion matrix: numbers of images")
-    add("--normalised", action="store_true", help="per cent of the true class instead")
-    add("--split", choices=SPLITS, default="test", help="default test")
-    add = _figure(figures, "classes", "table of the accuracy of each class, runs side by side", runs="+")
-    add("--split", choices=SPLITS, default="test", help="default test")
+    figure = _figure(figures, "confusion", "confusion matrix: numbers of images")
+    figure.add_argument("--normalised", action="store_true", help="per cent of the true class instead")
+    figure.add_argument("--split", choices=SPLITS, default="test", help="default test")
+    figure = _figure(figures, "classes", "table of the accuracy of each class, runs side by side", runs="+")
+    figure.add_argument("--split", choices=SPLITS, default="test", help="default test")
     _figure(figures, "time", "time that the training of each run took", runs="+",
             about="the folder of a run; or a file of `nanoemo bench --json`, for the time of a step")
 
-    add = _figure(figures, "activations", "what layers give for an image, through training", images=64,
+    figure = _figure(figures, "activations", "what layers give for an image, through training", images=64,
                   about_count="that sparsity is measured on, the first of which is shown")
-    add("--layer", action="append", metavar="NAME", help="may be repeated (default: all activations that are maps)")
-    add = _figure(figures, "filters", "what the first convolution has learned")
-    add("--layer", metavar="NAME", help="another convolution")
-    add = _figure(figures, "dream", "images changed so that the network sees more of something", images=7)
-    goal = add.group()
+    figure.add_argument("--layer", action="append", metavar="NAME",
+                        help="may be repeated (default: all activations that are maps)")
+    figure = _figure(figures, "filters", "what the first convolution has learned")
+    figure.add_argument("--layer", metavar="NAME", help="another convolution")
+    figure = _figure(figures, "dream", "images changed so that the network sees more of something", images=7)
+    goal = figure.add_mutually_exclusive_group()
     goal.add_argument("--class", dest="label", metavar="NAME", help="a class (default: of each image, its own)")
     goal.add_argument("--layer", metavar="NAME", help="a layer")
-    add("--unit", type=int, metavar="K", help="only this channel of the layer, or unit of a dense one")
-    add("--steps", type=positive, default=40, metavar="N", help="steps uphill (default 40)")
-    add("--octaves", type=positive, default=3, metavar="N", help="how often the blur is halved (default 3)")
-    add("--smoothness", type=float, default=0.005, metavar="X", help="weight of the regulariser (default 0.005)")
-    add("--jitter", type=int, default=2, metavar="N", help="largest shift before a step, in pixels (default 2)")
+    figure.add_argument("--unit", type=int, metavar="K", help="only this channel of the layer, or unit of a dense one")
+    figure.add_argument("--steps", type=whole_number(1), default=40, metavar="N", help="steps uphill (default 40)")
+    figure.add_argument("--octaves", type=whole_number(1), default=3, metavar="N",
+                        help="number of blurs, each half of the one before (default 3)")
+    figure.add_argument("--smoothness", type=float, default=0.005, metavar="X", help="weight of the regulariser (default 0.005)")
+    figure.add_argument("--jitter", type=int, default=2, metavar="N", help="largest shift before a step, in pixels (default 2)")
     for name, text in (("saliency", "how much each pixel moves the answer"),
                        ("gradcam", "where a layer finds what speaks for the answer")):
-        add = _figure(figures, name, text, images=7)
-        add("--class", dest="label", metavar="NAME", help="ask about this class (default: the network's answer)")
-    add("--layer", metavar="NAME", help="default: the last activation that gives maps")
+        figure = _figure(figures, name, text, images=7)
+        figure.add_argument("--class", dest="label", metavar="NAME", help="ask about this class (default: the network's answer)")
+    figure.add_argument("--layer", metavar="NAME", help="default: the last activation that gives maps")
     _figure(figures, "samples", "images beside the probabilities that the network gives each class", images=12)
 
 
 def _figure(figures, name, text, runs=None, images=None, about="the folder of a run", about_count="to show"):
-    """Add a figure's own parser; returns the function that adds an argument to it.
+    """Add a figure's own parser, and return it.
 
     runs: "+" for one or more; images: how many are looked at unless one says otherwise, where it needs any
     """
@@ -54,21 +55,11 @@ def _figure(figures, name, text, runs=None, images=None, about="the folder of a 
     if images:
         parser.add_argument("--data", metavar="PATH", help="the data set (default: the one it was trained on)")
         parser.add_argument("--split", choices=SPLITS, default="test", help="which images of it (default test)")
-        parser.add_argument("--count", type=positive, default=images, metavar="N",
+        parser.add_argument("--count", type=whole_number(1), default=images, metavar="N",
                             help=f"images {about_count} (default {images})")
         parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default: where the run did)")
 
-    def add(*names, **options):
-        parser.add_argument(*names, **options)
-
-    add.group = parser.add_mutually_exclusive_group
-    return add
-
-
-def positive(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
+    return parser
 
 
 def run(args):

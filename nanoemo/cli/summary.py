@@ -16,5 +16,5 @@ def run(args):
     print(f"\nour recipe{' for ' if recipe.data else ''}{recipe.data}: {recipe.epochs} epochs, batches of {recipe.batch_size}, "
           f"{recipe.optimizer}, learning rate {recipe.lr:g}, weight decay {recipe.weight_decay:g}")
     if recipe.paper:
-        print(f"what of it the paper does not say: help(nanoemo.models.{args.model.partition('.')[0]})")
+        print(f"what of it the paper leaves open: help(nanoemo.models.{args.model.partition('.')[0]})")
     return 0

@@ -5,7 +5,8 @@ import ast
 import shlex
 from dataclasses import asdict, replace
 
-STOPPED = 130            # the exit status that shells give for Ctrl-C
+from nanoemo.cli.common import STOPPED, say
+
 EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "schedule", "patience", "start_from", "freeze")
 
 
@@ -31,7 +32,7 @@ def add_settings(parser, without_data="faces or voices made by formula"):
                                                        f"joined by + (default: {without_data})")
     group = parser.add_argument_group("settings (by default those of the model's paper)")
     group.add_argument("--epochs", type=int, metavar="N", help="times through the training set")
-    group.add_argument("--batch-size", type=int, metavar="N", help="images or clips a step")
+    group.add_argument("--batch-size", type=int, metavar="N", help="images or clips per step")
     group.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, rmsprop, adam or adamw")
     group.add_argument("--subtract-mean", action=argparse.BooleanOptionalAction, default=None,
                        help="take the mean training image from every image (default: as in the paper)")
@@ -48,13 +49,13 @@ def add_settings(parser, without_data="faces or voices made by formula"):
     group.add_argument("--image-shape", metavar="SHAPE", help="height x width that your own pictures are resized to, as 64x64, "
                                                               "or 64x64x3 in colour (default: as in the paper, 48x48 gray)")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images or clips of each split")
-    group.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    group.add_argument("--seed", type=int, metavar="N", help="seed of everything random (default 0)")
     group.add_argument("--option", type=_option, action="append", metavar="NAME=VALUE",
                        help="an option of the model's own, such as cnn=cnn1 (docs: its file in nanoemo/models); may be repeated")
     group.add_argument("--stages", action=argparse.BooleanOptionalAction, default=None,
                        help="train part by part, --epochs each, or all at once (default: as in the paper)")
     group.add_argument("--fine-tuning", type=float, metavar="X",
-                       help="share of the learning rate that stages which fine-tune go by (default 0.1)")
+                       help="share of the learning rate that fine-tuning stages use (default 0.1)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
 
 
@@ -70,7 +71,7 @@ def add_extras(parser):
     group = parser.add_argument_group("extras (docs/extras.md; by default none)")
     group.add_argument("--class-weights", metavar="W", help="balanced, or by name: disgust=4,happy=0.5")
     group.add_argument("--label-smoothing", type=float, metavar="X", help="share of each label dealt out to all classes")
-    group.add_argument("--clip-norm", type=float, metavar="X", help="most that the gradients' joint length may be")
+    group.add_argument("--clip-norm", type=float, metavar="X", help="upper limit of the gradients' joint length")
     group.add_argument("--schedule", metavar="S", help="of the learning rate: cosine, step=10, exponential=0.95, plateau=5, "
                                                        "warmup=5 or warmup=5,cosine")
     group.add_argument("--patience", type=int, metavar="N", help="end after N epochs without a better one")
@@ -239,7 +240,3 @@ def _introduce(experiment, folder, args):
     if extras:
         say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in extras.items()))
     say(f"run folder: {folder.path}")
-
-
-def say(line):
-    print(line, flush=True)

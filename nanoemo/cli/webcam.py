@@ -1,18 +1,12 @@
 """`nanoemo webcam RUN`: a local page that reads emotions from the browser's camera, or hears them from its microphone."""
-import argparse
+from nanoemo.cli.common import whole_number
 
 
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="the folder of a run; one that was trained on voices listens")
-    parser.add_argument("--port", type=_port, default=8765, metavar="N",
+    parser.add_argument("--port", type=whole_number(0, 65535), default=8765, metavar="N",
                         help="where the page is served (default 8765; 0 for any free one)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
-
-
-def _port(text):
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
-    return int(text)
 
 
 def run(args):

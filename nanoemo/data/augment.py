@@ -7,7 +7,7 @@ from nanoemo.data.loader import DataLoader
 from nanoemo.data.mixing import CutMix, MixOneOf, MixUp
 from nanoemo.data.pixels import CutOut, RandomBrightness, RandomContrast, RandomNoise
 from nanoemo.data.transforms import Compose
-from nanoemo.hints import suggest
+from nanoemo.hints import named_values
 
 __all__ = ["augmented_samples", "parse_augment"]
 
@@ -45,18 +45,13 @@ def parse_augment(text):
     ValueError: augment: unknown 'flp'; did you mean flip? There are flip, vflip, rotate, ...
     """
     named = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, given, amount = (piece.strip() for piece in part.partition("="))
-        if name not in KNOWN:
-            raise ValueError(f"augment: unknown {name!r}; {suggest(name, KNOWN)}")
-        if name in named:
-            raise ValueError(f"augment: {name!r} is given twice; leave one of them out")
+    for name, amount in named_values(text, KNOWN, "augment").items():
         make, usual = KNOWN[name]
         try:
-            amount = float(amount) if given else usual
+            number = usual if amount is None else float(amount)
         except ValueError:
-            raise ValueError(f"augment: {part!r}: expected a number after =, as in {name}={usual}") from None
-        named[name] = make(amount)
+            raise ValueError(f"augment: '{name}={amount}': expected a number after =, as in {name}={usual}") from None
+        named[name] = make(number)
     mixings = [made for name, made in named.items() if name in MIXINGS]
     mix = MixOneOf(mixings) if len(mixings) > 1 else mixings[0] if mixings else None
     return [made for name, made in named.items() if name in TRANSFORMS], mix

@@ -1,4 +1,4 @@
-"""Dividing a training set into folds, each of which is once what the others are tested on."""
+"""Dividing a training set into folds, each of which is once the one to test on."""
 import numpy as np
 
 __all__ = ["k_folds"]

@@ -15,13 +15,14 @@ import numpy as np
 from nanoemo.data.clipset import RATE
 from nanoemo.data.source import DataError, suffix_of
 
-__all__ = ["CANCELLED", "CUT_SHORT", "NO_NUMBERS", "SILENT", "Recording", "Silent", "Unusable", "as_samples", "cancels",
-           "is_recording", "is_silent", "mono", "opened_recording", "opened_sound", "read_recording", "read_recordings",
-           "require_libraries", "say_left_out"]
+__all__ = ["CANCELLED", "CLIPPED", "CUT_SHORT", "NO_NUMBERS", "SILENT", "Recording", "Silent", "Unusable", "as_samples",
+           "at_full_scale", "cancels", "is_recording", "is_silent", "mono", "opened_recording", "opened_sound", "read_recording",
+           "read_recordings", "require_libraries", "say_left_out"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
 LONGEST, SHORTEST = 60.0, 0.1           # seconds: an utterance is not longer; its features need a few frames
 SILENT = 1e-4                           # of full scale: three steps of a 16-bit file
+FULL_SCALE = 0.999
 CLIPPED = 1e-3                          # share of samples at full scale from which on a clip counts as distorted
 CUT_SHORT = "cut short: less in it than its header says"
 CANCELLED = "silent once mixed, as its channels cancel out (one is the other upside down; keep one of them)"
@@ -85,13 +86,18 @@ def read_recording(sound):
         raise Unusable(NO_NUMBERS)
     if len(wave) < SHORTEST * rate:
         raise Unusable(f"shorter than {SHORTEST} s")
-    clipped = bool((np.abs(wave) > 0.999).mean() > CLIPPED)
+    clipped = bool(at_full_scale(wave).mean() > CLIPPED)
     wave = mono(wave)
     if is_silent(wave):
         raise Silent()
     if rate != RATE:
         wave = soxr.resample(wave, rate, RATE)
     return Recording(as_samples(wave), rate, channels, clipped, cut=wanted < length)
+
+
+def at_full_scale(wave):
+    """Which samples of (samples, channels) are at full scale in a channel: what was louder there is lost."""
+    return (np.abs(wave) > FULL_SCALE).any(axis=1)
 
 
 def mono(wave):

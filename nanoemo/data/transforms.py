@@ -2,7 +2,7 @@
 
 A transform is called as `transform(images, rng)` with float32 images (B, H, W, C) in pixel units (0 to 255)
 and a NumPy Generator, and returns new float32 images of the same shape. The random ones, in geometry.py and
-pixels.py, draw numbers of its own for each image. What changes labels too is in mixing.py.
+pixels.py, draw new numbers for each image. What changes labels too is in mixing.py.
 """
 import numpy as np
 
@@ -42,11 +42,8 @@ class SubtractMean:
 
     @classmethod
     def fit(cls, dataset):
-        """The transform for the mean image of `dataset`, summed exactly and a block at a time."""
-        total = np.zeros(dataset.image_shape, np.int64)
-        for start in range(0, len(dataset), 1024):
-            total += dataset.images[start:start + 1024].sum(axis=0, dtype=np.int64)
-        return cls(total / len(dataset))
+        """The transform for the mean image of `dataset`."""
+        return cls(dataset.images.mean(axis=0, dtype=np.float64))
 
     def __call__(self, images, rng):
         if images.shape[1:] != self.mean_image.shape:

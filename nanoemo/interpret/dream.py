@@ -68,7 +68,7 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
     inputs: images (N, H, W, C) to start from; or a tuple of them and further inputs, which are held as they are
     goal: a `Goal`
     low, high: what pixels may be, numbers or arrays that go with an image
-    steps: in all, shared among the octaves; octaves: how often the blur is halved, down to half a pixel
+    steps: in all, shared among the octaves; octaves: how many blurs, each half of the one before, down to half a pixel
     rate: root mean square change of the pixels in a step, a share of high − low
     smoothness: weight of the regulariser, 0 to 0.25
     jitter: largest shift, in pixels; seed: of the shifts

@@ -184,7 +184,7 @@ def shallow(num_classes=7, input_shape=(48, 48, 1), hidden=512, dropout=0.25, de
             padding="same"):
     """conv 3×3 32 (no pool), conv 3×3 64 with pool 2×2, both with batch norm and dropout; dense 512; dense 7.
 
-    The paper does not say the dropout rates (0.25 after convolutions, 0.5 after the dense layer), the padding
+    The paper does not state the dropout rates (0.25 after convolutions, 0.5 after the dense layer), the padding
     ("same"), the optimiser (Adam), how weights start (see `family`), and whether the dense layer has batch
     norm (none: it names batch norm for the convolutions only) or dropout (yes). Ends in logits.
 
@@ -202,7 +202,7 @@ def deep(num_classes=7, input_shape=(48, 48, 1), hidden=(256, 512), dropout=0.25
 
     All but the last have batch norm and dropout, and the convolutions a pool 2×2.
 
-    The paper does not say the dropout rates (0.25 and 0.5), the padding ("same"), the optimiser (Adam) and
+    The paper does not state the dropout rates (0.25 and 0.5), the padding ("same"), the optimiser (Adam) and
     how weights start (see `family`). Ends in logits.
 
     >>> from nanoemo import models

@@ -46,7 +46,7 @@ def dcnn(num_classes=7, input_shape=(48, 48, 1), dropout=0.5):
         flatten                  2048
 
     The paper trains it without augmentation and with rotation and flip (section 2.4.2, the better one, our
-    recipe). It does not say the rotation's angle (10 degrees), the dropout rate (0.5), the learning rate
+    recipe). It does not state the rotation's angle (10 degrees), the dropout rate (0.5), the learning rate
     (0.001, Adam's default) and how weights start (Glorot uniform, Keras' default). The convolutions'
     activation is ReLU (section 2.3.2), the dense layers' by analogy.
 
@@ -79,7 +79,7 @@ def conv1d(num_classes=7, input_shape=(162, 1), kernel_size=5, pool_size=5, drop
         max pool, 2        21, 128                   dense 7                   7        231
 
     Our recipe trains it with the copies of the paper's second experiment, the better one. The shapes force "same"
-    convolutions and pools of stride 2 that round up. The paper does not say the window sizes (5 and 5: then there
+    convolutions and pools of stride 2 that round up. The paper does not state the window sizes (5 and 5: then there
     are 557,255 parameters), the dropout rates (0.2 and 0.3), optimiser and learning rate (Adam, 0.001) and how weights
     start (Glorot uniform).
 
@@ -115,7 +115,7 @@ def lstm(num_classes=7, input_shape=(162, 1), dropout=0.2, dense_dropout=0.3):
         LSTM 128, dropout    162, 128    197,120        dense 7                   7        231
         LSTM 64, dropout     162,  64     49,408
 
-    The paper does not say the dropout rates (0.2 after the LSTMs, 0.3 after the dense layer), the dense
+    The paper does not state the dropout rates (0.2 after the LSTMs, 0.3 after the dense layer), the dense
     layer's activation (ReLU), optimiser and learning rate (Adam, 0.001) and how weights start (Keras'
     defaults: Glorot uniform, orthogonal for the recurrent ones, forget bias 1). It shows ten epochs.
 

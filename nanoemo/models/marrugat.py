@@ -9,8 +9,8 @@
 Each ends with ReLU and dropout 0.4 after the dense layer, then one output a class: logits.
 
 "Stride: it is in both cases 2" stands beside "padding so that the output has the size of the input": we
-read the stride as the pools', and convolutions step by 1 (`conv_stride`). The paper does not say the
-batch size (100) and the optimiser (SGD, 0.001), which are those of the tutorial of that time, nor how
+read the stride as the pools', and convolutions step by 1 (`conv_stride`). The paper states neither the
+batch size (100) nor the optimiser (SGD, 0.001), which are those of the tutorial of that time, nor how
 weights start (Glorot uniform). Its 10,000 iterations are 34.8 epochs of 28,709 images in batches of 100, and model
 4 has a third of them.
 """

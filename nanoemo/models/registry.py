@@ -37,8 +37,8 @@ _models = {}                    # name -> (builder, Recipe), in the order of reg
 def register(name, recipe):
     """Decorator that enters a function `builder(num_classes, input_shape, **options) -> Module` under `name`.
 
-    An auto-encoder's has no num_classes. A function that is defined anew, as when a notebook's cell is run again, takes its
-    own place. ValueError where the name is another's.
+    An auto-encoder's has no num_classes. A function that is defined anew, as when a notebook's cell is run again, replaces
+    itself. ValueError where the name is another function's.
 
     >>> from nanoemo import models, nn
     >>> @models.register("my.net", models.Recipe(input_shape=(48, 48, 1), num_classes=7, epochs=5, batch_size=32,
@@ -81,7 +81,7 @@ def recipe(name):
 
 
 def module_of(name):
-    """Name of the Python module that registered the model `name`: who imports it knows the model. ValueError for an unknown name.
+    """Name of the Python module that registers the model `name` when it is imported. ValueError for an unknown name.
 
     >>> from nanoemo import models
     >>> models.module_of("njoku.cnn")

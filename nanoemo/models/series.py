@@ -10,7 +10,7 @@ Each is a `Parts`, so that the paper's procedure (section 4, nanoemo/training/st
 freeze it and put it into the next model: `Parts(extractor=cnn.extractor.freeze(), encoder=ae.encoder, ...)`.
 Classifiers end in logits.
 
-All convolutions and pools pad "same", all activations but the last are ReLU. The paper does not say the size of the
+All convolutions and pools pad "same", all activations but the last are ReLU. The paper does not state the size of the
 images (48×48), optimiser and learning rate (Adam, 0.001), batch size (32), number of epochs (50) and how weights
 start (Glorot uniform). Its output layer has 8 units, though JAFFE has 7 expressions.
 """
@@ -72,7 +72,7 @@ class Crop(Module):
     def forward(self, x):
         return x[:, :self.height, :self.width]
 
-    def describe(self):
+    def extra_repr(self):
         return f"{self.height}, {self.width}"
 
 
@@ -87,7 +87,7 @@ def pool(window=2):
 
 
 def dense(in_features, *units_and_dropout):
-    """Dense layers with ReLU: for each pair (units, p) one, with dropout p behind it unless that is 0."""
+    """Dense layers with ReLU: one for each pair (units, p), followed by dropout p unless that is 0."""
     layers = []
     for units, p in units_and_dropout:
         layers += [Linear(in_features, units), ReLU()] + ([Dropout(p)] if p else [])
@@ -237,7 +237,7 @@ def conv_ae(input_shape=(48, 48, 1)):
         max pool 2×2      6,  6,  8                up-sample 2×2    48, 48, 16
                                                    conv 3×3, 1      48, 48,  1      145    sigmoid
 
-    The last convolution has as many filters as the input channels (1 in the paper). Where height or width is no
+    The last convolution has as many filters as the input has channels (1 in the paper). Where height or width is no
     multiple of 8 the pools round up, so the decoder's picture is larger than the input, and cropped to it.
 
     >>> from nanoemo import models

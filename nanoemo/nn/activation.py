@@ -35,7 +35,7 @@ class LeakyReLU(Activation):
     def forward(self, x):
         return ops.leaky_relu(x, self.slope)
 
-    def describe(self):
+    def extra_repr(self):
         return f"{self.slope}"
 
 

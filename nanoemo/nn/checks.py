@@ -48,7 +48,7 @@ def type_of(value):
 
 
 def misfit(value, shape):
-    """Why `value` is no array of numbers of that shape, as what was expected and what came; "" where it is one.
+    """Why `value` is not an array of numbers of that shape: what was expected and what was given; "" where it is one.
 
     >>> misfit(np.ones(2), (3,)), misfit("one", (3,)), misfit([1, 2, 3], (3,))
     ('shape (3,), got (2,)', 'an array of numbers, got str of dtype <U3', '')

@@ -19,7 +19,7 @@ class _Conv(Module):
         self.stride = stride
         self.padding = padding
 
-    def describe(self):
+    def extra_repr(self):
         *window, in_channels, out_channels = self.weight.shape
         kernel_size = window[0] if len(window) == 1 else tuple(window)
         text = f"{in_channels}, {out_channels}, {kernel_size}, stride={self.stride}, padding={self.padding!r}"

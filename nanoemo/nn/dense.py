@@ -25,6 +25,6 @@ class Linear(Module):
     def forward(self, x):
         return ops.linear(x, self.weight, self.bias)
 
-    def describe(self):
+    def extra_repr(self):
         in_features, out_features = self.weight.shape
         return f"{in_features}, {out_features}" + ("" if self.bias is not None else ", bias=False")

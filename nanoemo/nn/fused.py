@@ -15,11 +15,11 @@ POOLS = {(ReLU, MaxPool2d): "max_pool2d", (ReLU, MaxPool1d): "max_pool1d"}
 
 def fused(layers):
     """What the layers compute, as functions of x: convolution, ReLU and max pooling in one where they follow each other, and
-    LSTMs that read all hidden states of each other, with the dropout between them.
+    LSTMs of which each reads all hidden states of the one before, with the dropout between them.
 
-    The numbers are those of the layers one by one, but for the rounding of sums added up in another order. Why it is faster say
-    kernels/pool.py, kernels/conv_pool.py and kernels/recurrent_stack.py. One by one they run where somebody has put a kernel of
-    their own in the place of one of theirs, or a `forward`.
+    The numbers are those of the layers one by one, but for rounding. kernels/pool.py, kernels/conv_pool.py and
+    kernels/recurrent_stack.py say why it is faster. The layers run one by one where somebody has
+    replaced one of their kernels, or given one of them a `forward` of its own.
     """
     steps, layers = [], list(layers)
     while layers:
@@ -74,9 +74,9 @@ def _lstms_above_each_other(layers):
 
 
 def _is_plain_lstm(layer):
-    """Not a frozen one: what comes before all that learns remembers nothing for a way back, if it is one by one. (Where nothing
-    learns, in `no_grad`, they go together: what they remember in vain is less than what training would.) Nor one whose state is
-    wanted."""
+    """Whether it may go together with others. Not a frozen one: run by itself before all that learns, it keeps nothing for a
+    backward pass. (Under `no_grad`, where nothing learns, they go together: what they keep in vain is less than what training
+    would keep.) Nor one whose state is wanted."""
     return _kind(layer) is LSTM and not layer.return_state and any(p.requires_grad for p in layer.parameters())
 
 

@@ -30,7 +30,7 @@ class Parameter(Tensor):
 class Buffer(Tensor):
     """A tensor that is saved with the module but not learned by gradient, such as a running mean.
 
-    In a module its name stays a Buffer's: a tensor assigned to it later becomes one, outside the graph.
+    Its name in a module keeps standing for a Buffer: a tensor assigned to it later becomes one, outside the graph.
 
     >>> from nanoemo import nn
     >>> nn.Buffer([0.0])
@@ -160,7 +160,7 @@ class Module:
         return missing, unexpected
 
     def to(self, device=None, dtype=None):
-        """Move parameters, buffers and gradients to `device`, make those of floats `dtype`; returns self.
+        """Move parameters, buffers and gradients to `device`, and convert those that hold floats to `dtype`; returns self.
 
         Raises TypeError for a dtype that is neither float32 nor float64.
         """
@@ -219,13 +219,13 @@ class Module:
 
     # ---- how it looks --------------------------------------------------------------------------------
 
-    def describe(self):
+    def extra_repr(self):
         """The arguments that `repr` shows; layers say theirs here."""
         return ""
 
     def __repr__(self):
         lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.children()]
-        inside = self.describe() + ("\n" + "\n".join(lines) + "\n" if lines else "")
+        inside = self.extra_repr() + ("\n" + "\n".join(lines) + "\n" if lines else "")
         return f"{type(self).__name__}({inside})"
 
 

@@ -27,7 +27,7 @@ class _BatchNorm(Module):
         return ops.batch_norm(x, self.gamma, self.beta, self.running_mean, self.running_var, self.training,
                               self.momentum, self.eps)
 
-    def describe(self):
+    def extra_repr(self):
         return f"{self.gamma.size}, momentum={self.momentum}, eps={self.eps}"
 
 
@@ -55,7 +55,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 class Dropout(Module):
-    """In training set each value to 0 with probability `p` and scale the rest by 1 / (1 − p).
+    """In training, set each value to 0 with probability `p` and scale the rest by 1 / (1 − p).
 
     See `ops.dropout`. Raises ValueError for a `p` outside [0, 1).
 
@@ -71,5 +71,5 @@ class Dropout(Module):
     def forward(self, x):
         return ops.dropout(x, self.p, self.training)
 
-    def describe(self):
+    def extra_repr(self):
         return f"{self.p}"

@@ -20,7 +20,7 @@ class _Pool(Module):
     def forward(self, x):
         return self.operation(x, self.kernel_size, self.stride, self.padding)
 
-    def describe(self):
+    def extra_repr(self):
         return f"{self.kernel_size}, stride={self.stride}, padding={self.padding!r}"
 
 
@@ -36,7 +36,7 @@ class MaxPool2d(_Pool):
 
     @property
     def tiles(self):
-        """Whether windows lie side by side."""
+        """Whether the windows lie side by side, without overlap or gap."""
         return sizes(self.stride) == sizes(self.kernel_size)
 
 
@@ -99,5 +99,5 @@ class Upsample2d(Module):
     def forward(self, x):
         return ops.upsample2d(x, self.scale)
 
-    def describe(self):
+    def extra_repr(self):
         return f"{self.scale}"

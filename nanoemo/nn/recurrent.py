@@ -1,4 +1,4 @@
-"""The layer that reads a sequence: LSTM, four matrix products a step."""
+"""The layer that reads a sequence: LSTM, four gates in each step."""
 from nanoemo import ops
 from nanoemo.nn import init
 from nanoemo.nn.checks import positive_integers
@@ -39,7 +39,7 @@ class LSTM(Module):
     def forward(self, x, state=None):
         return ops.lstm(x, self.weight, self.recurrent_weight, self.bias, self.return_sequences, state, self.return_state)
 
-    def describe(self):
+    def extra_repr(self):
         input_size, hidden_size = len(self.weight), len(self.recurrent_weight)
         return (f"{input_size}, {hidden_size}, return_sequences={self.return_sequences}"
                 + (", return_state=True" if self.return_state else ""))

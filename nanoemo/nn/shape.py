@@ -33,5 +33,5 @@ class Reshape(Module):
     def forward(self, x):
         return ops.reshape(x, x.shape[0], *self.shape)
 
-    def describe(self):
+    def extra_repr(self):
         return ", ".join(map(str, self.shape))

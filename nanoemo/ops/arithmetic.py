@@ -62,8 +62,8 @@ def sub(a, b):
 
 def _difference(a, b):
     if a.dtype == b.dtype == bool:
-        raise TypeError("sub: bools have no difference; where one is true and not the other is a != b, and numbers are made of "
-                        "them by Tensor(a, dtype='int64')")
+        raise TypeError("sub: bools cannot be subtracted; a != b is true where exactly one of them is, and "
+                        "Tensor(a, dtype='int64') makes numbers of them")
     return a - b
 
 

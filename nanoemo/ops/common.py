@@ -64,7 +64,7 @@ def operands(name, a, b):
 
 
 def _as_float_like(value, other):
-    """Integers beside floats become such floats; NumPy, left alone, would make float64 of int64 and float32."""
+    """Integers beside floats become floats of the same dtype; NumPy, left alone, would make float64 of int64 and float32."""
     if value.dtype.kind == "f" or other.dtype.kind != "f":
         return value
     return Tensor(value, dtype=other.dtype)
@@ -82,7 +82,7 @@ def _operand(name, value, other):
 
 
 def _dtype_for(number, dtype):
-    """Of a number beside a tensor of `dtype`: the tensor's where it can hold the number. Bools are then 0 and 1."""
+    """The dtype for a number beside a tensor of `dtype`: the tensor's where it can hold the number. Bools are then 0 and 1."""
     if dtype.kind == "f" or isinstance(number, bool):
         return dtype
     if not isinstance(number, numbers.Integral):

@@ -43,7 +43,7 @@ ge = _comparison("ge", ">=", operator.ge)
 
 
 def argmax(x, axis=None):
-    """Index of the largest value along `axis`, of the first where several are; in the flat order where axis is None.
+    """Index of the largest value along `axis`, of the first if several are equal; in the flattened tensor where axis is None.
 
     >>> from nanoemo import Tensor
     >>> scores = Tensor([[0.1, 0.9], [0.8, 0.2]])
@@ -78,7 +78,7 @@ logical_or = _logical("logical_or", "|", operator.or_)
 
 
 def logical_not(x):
-    """~x: the other truth of each bool, or the other bits of each integer. TypeError for floats.
+    """~x: the opposite of each bool, or of each bit of an integer. TypeError for floats.
 
     >>> from nanoemo import Tensor
     >>> x = Tensor([-1.0, 0.5, 3.0])

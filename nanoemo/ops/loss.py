@@ -52,7 +52,7 @@ def cross_entropy(logits, labels, weight=None, label_smoothing=0.0):
     """Mean of −log softmax(logits)[label] over the batch; softmax is part of it.
 
     logits: (N, K); labels: N class numbers, or (N, K) one-hot rows or probabilities
-    weight: (K,), how much each class counts; for class numbers the mean is then one over the labels' weights
+    weight: (K,), how much each class counts; for class numbers the sum is then divided by the sum of the labels' weights
     label_smoothing: the share ε of every target that is dealt out to all classes alike (Szegedy et al. 2016, section 7)
     Both as in PyTorch. Raises ValueError for a label that is no class, naming its row, for a weight of another shape and
     for ε outside 0 … 1. Labels that are on the GPU already cannot be looked at without waiting for it: there the loss
@@ -106,7 +106,7 @@ def mse_loss(prediction, target):
 
 
 def binary_cross_entropy(probability, target):
-    """Mean of −t log p − (1 − t) log(1 − p); logarithms are held at −100, as in PyTorch.
+    """Mean of −t log p − (1 − t) log(1 − p); logarithms below −100 count as −100, as in PyTorch.
 
     A target of another dtype takes the probability's. Raises ValueError for a probability or a target outside 0 … 1; on the
     GPU the loss is NaN instead.

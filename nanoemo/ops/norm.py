@@ -16,7 +16,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.1
     x: (..., C); gamma, beta, running_mean, running_var: (C,)
     In training the batch's own statistics are used, and the running ones move towards them by `momentum`, in place;
     otherwise the running ones are used. Ioffe & Szegedy 2015, algorithms 1 and 2.
-    Raises ValueError for a batch that has one value a channel, in training.
+    Raises ValueError in training for a batch that has only one value per channel.
 
     >>> from nanoemo import Tensor, ops
     >>> one, zero = Tensor([1.0]), Tensor([0.0])
@@ -38,7 +38,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.1
 
 
 def dropout(x, p, training):
-    """In training set each value to 0 with probability `p` and scale the others by 1 / (1 − p); otherwise x itself.
+    """In training, set each value to 0 with probability `p` and scale the others by 1 / (1 − p); otherwise x itself.
 
     Which values go is drawn from the library's seed (`nanoemo.manual_seed`). Srivastava et al. 2014.
     Raises ValueError for a `p` outside [0, 1).

@@ -14,8 +14,8 @@ def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
 
     x: (N, T, C); w: (C, 4u); u: (u, 4u); b: (4u,), gates in the order input, forget, cell, output
     state: (h0, c0), each (N, u), the hidden state and the cell to begin with; zeros where None
-    Returns all hidden states (N, T, u), or the last one (N, u) where return_sequences is False; with return_state this and
-    (h_T, c_T), with which a next call goes on where this one ended. Gradients flow out through (h_T, c_T) and into
+    Returns all hidden states (N, T, u), or the last one (N, u) where return_sequences is False; with return_state that and
+    (h_T, c_T), from which the next call can go on where this one ended. Gradients flow out through (h_T, c_T) and into
     (h0, c0); a detached state carries memories and no gradients (truncated backpropagation through time).
 
     Raises TypeError and RuntimeError for arguments that are no float tensors of one dtype and device, ValueError where
@@ -52,10 +52,10 @@ def lstm(x, w, u, b, return_sequences=True, state=None, return_state=False):
 
 
 def lstm_stack(x, weights, dropouts=None):
-    """LSTM layers one above the other, dropout between them: the numbers of `lstm` and `dropout` one by one, in less time.
+    """LSTM layers one above the other, dropout between them: what `lstm` and `dropout` give one by one, in less time.
 
-    x: (N, T, C); weights: list of (w, u, b), those of `lstm`, the lowest layer first; dropouts: the probability to drop a
-    value of each place between two layers; 0 everywhere where None
+    x: (N, T, C); weights: list of (w, u, b), those of `lstm`, the lowest layer first; dropouts: for each place between
+    two layers the probability of dropping a value; None means 0 everywhere
     Returns the highest layer's hidden states (N, T, u). Raises as `lstm` and `dropout` do, and TypeError where there are not as
     many probabilities as places.
 

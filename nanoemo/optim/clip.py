@@ -13,9 +13,9 @@ def _gradients(params):
 def clip_grad_norm_(params, max_norm):
     """Scale all gradients together, in place, so that their joint length is at most `max_norm`.
 
-    params: a list of tensors, or one. Pascanu et al. 2013. Returns the length before: a float, or on the GPU, where
-    that would wait for the card, a Tensor () that `float` makes one. As in PyTorch a NaN spreads to all gradients, and
-    an infinity becomes NaN and all else 0: `detect_anomaly` finds the source of either.
+    params: a list of tensors, or one. Pascanu et al. 2013. Returns the length before clipping: a float; on the GPU,
+    where that would wait for the card, a Tensor of shape (), of which `float` makes one. As in PyTorch a NaN spreads to all
+    gradients, and an infinity becomes NaN and all else 0: `detect_anomaly` finds the source of either.
     Raises RuntimeError for gradients on more than one device.
 
     >>> from nanoemo import nn, optim
@@ -30,7 +30,7 @@ def clip_grad_norm_(params, max_norm):
     if not gradients:
         return 0.0
     device = _one_device(gradients)
-    norm = backend.kernel("shorten", device)([gradient.array for gradient in gradients], max_norm)
+    norm = backend.kernel("clip_by_norm", device)([gradient.array for gradient in gradients], max_norm)
     return norm if device == "cpu" else Tensor(norm)
 
 

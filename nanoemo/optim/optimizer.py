@@ -65,7 +65,7 @@ class Optimizer:
                 self.params[i].changed_in_place()
 
     def _groups(self):
-        """(device, indices) of those with a gradient that have made as many steps: one group, unless some joined later."""
+        """Groups (device, indices) of parameters with a gradient and the same number of steps: one, unless some joined later."""
         groups = {}
         for i, parameter in enumerate(self.params):
             if parameter.grad is not None:
@@ -247,7 +247,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p shrinks by lr · weight_decay · p, past the running means.
+    """Adam with decoupled weight decay: p shrinks by lr · weight_decay · p, which does not go through the running means.
 
     Loshchilov & Hutter 2019, algorithm 2.
 

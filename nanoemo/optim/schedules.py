@@ -1,11 +1,11 @@
 """Schedules: the learning rate as a function of the epoch.
 
-A schedule takes the rate that the optimiser has when it is made as the base rate. Call `step(loss)` after each
+The base rate is the rate that the optimiser has when the schedule is made. Call `step(loss)` after each
 epoch. Epochs count from 0; `rate(epoch)` is the formula.
 """
 import math
 
-from nanoemo.hints import suggest
+from nanoemo.hints import named_values
 
 __all__ = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearWarmup", "ReduceLROnPlateau",
            "build_schedule", "parse_schedule"]
@@ -168,7 +168,7 @@ class LinearWarmup(Schedule):
 class ReduceLROnPlateau:
     """Multiply the rate by `factor` when a loss has not become better for more than `patience` epochs.
 
-    "Better" means below the best so far by a share of at least `threshold`.
+    "Better" means below the best so far by more than the share `threshold`.
 
     >>> from nanoemo import nn, optim
     >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
@@ -219,7 +219,7 @@ USUAL = {"cosine": None, "step": 10, "exponential": 0.95, "plateau": 5, "warmup"
 def parse_schedule(text):
     """What a text such as "warmup=5,cosine" asks for: {name: number}, at most one name beside warmup; "" gives {}.
 
-    Raises ValueError for an unknown name, a number that cannot be, and two schedules at once.
+    Raises ValueError for an unknown name, an impossible number, and two schedules at once.
 
     >>> parse_schedule("warmup=3,step")
     {'warmup': 3.0, 'step': 10}
@@ -228,12 +228,8 @@ def parse_schedule(text):
         ...
     ValueError: schedule: unknown 'cosin'; did you mean cosine? There are cosine, step, exponential, plateau, warmup
     """
-    asked = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, given, number = (piece.strip() for piece in part.partition("="))
-        if name not in USUAL:
-            raise ValueError(f"schedule: unknown {name!r}; {suggest(name, USUAL)}")
-        asked[name] = _number(name, number) if given else USUAL[name]
+    asked = {name: USUAL[name] if number is None else _number(name, number)
+             for name, number in named_values(text, USUAL, "schedule").items()}
     if len(asked.keys() - {"warmup"}) > 1:
         raise ValueError(f"schedule: {text!r} names more than one schedule; only warmup goes before another")
     if {"warmup", "plateau"} <= asked.keys():

@@ -22,10 +22,12 @@ class Heard:
     spans: float (W, 2), where each piece of it begins and ends, in seconds; one piece for a short recording
     rows: float32 (W, K), the probability of each class in each piece; NaN where the piece is silent
     classes: the K names
+    clipped: bool (W,), whether the piece was recorded too loud, so that its peaks are cut off; it is judged all the same
     """
     spans: np.ndarray
     rows: np.ndarray
     classes: tuple
+    clipped: np.ndarray
 
     @property
     def seconds(self):
@@ -43,7 +45,8 @@ class Heard:
         return max(self.probabilities, key=self.probabilities.get)
 
     def as_json(self):
-        """Plain data: the answer for all of it, and for each piece. A silent one has no probabilities."""
+        """Plain data: the answer for all of it, how many pieces are clipped, and the answer for each piece. A silent one has no
+        probabilities."""
         def rounded(values):
             return {name: round(float(value), 4) for name, value in zip(self.classes, values)}
 
@@ -53,7 +56,7 @@ class Heard:
         pieces = [{"start": round(start, 2), "end": round(end, 2), **answer(row)}
                   for (start, end), row in zip(self.spans.tolist(), self.rows)]
         return {"seconds": round(self.seconds, 2), "label": self.label, "probabilities": rounded(self.probabilities.values()),
-                "windows": pieces}
+                "clipped": int(self.clipped.sum()), "windows": pieces}
 
 
 class Listener(Trained):
@@ -92,16 +95,17 @@ class Listener(Trained):
         Raises Unusable (a DataError) where nothing can be heard of the file, Silent (one of those) where it is silent
         throughout, OSError where a path cannot be opened.
         """
-        spans, rows = [], []
+        spans, rows, clipped = [], [], []
         with opened_recording(file) as content:
             pieces = iter(each(windows(content)))
             while batch := list(itertools.islice(pieces, AT_ONCE)):
                 spans += [piece[:2] for piece in batch]
                 rows.append(self._answer([piece.wave for piece in batch], quiet))
+                clipped += [piece.clipped for piece in batch]
             rows = np.concatenate(rows)
             if np.isnan(rows).all():
                 raise Silent()
-        return Heard(np.array(spans), rows, self.classes)
+        return Heard(np.array(spans), rows, self.classes, np.array(clipped))
 
     def _answer(self, waves, quiet):
         """(N, K) for waves, with NaN for those that are silent: a network would read an emotion in them too."""

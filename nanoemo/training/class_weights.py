@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nanoemo.hints import suggest
+from nanoemo.hints import named_values
 
 __all__ = ["class_weights"]
 
@@ -25,21 +25,20 @@ def class_weights(text, counts):
     if text == "balanced":
         numbers = np.array(list(counts.values()))
         return np.where(numbers > 0, numbers.sum() / (len(counts) * np.maximum(numbers, 1)), 0).astype(np.float32)
-    weights = dict.fromkeys(counts, 1.0)
-    for part in text.split(","):
-        name, _, number = (piece.strip() for piece in part.partition("="))
-        if name not in weights:
-            raise ValueError(f"class weights: there is no class {name!r}; {suggest(name, ['balanced', *weights])}; write "
-                             f"balanced, or weights of classes, such as {next(iter(weights))}=2")
-        weights[name] = _positive(part, number)
-    return np.array(list(weights.values()), np.float32)
+    if not all(part.strip() for part in text.split(",")):
+        raise ValueError(f"class weights: {text!r}: there is no class '' between commas, or at an end")
+    given = named_values(text, ["balanced", *counts], "class weights")
+    if "balanced" in given:
+        raise ValueError(f"class weights: {text!r}: balanced stands alone; leave it out, or the other weights")
+    return np.array([_positive(name, given[name]) if name in given else 1.0 for name in counts], np.float32)
 
 
-def _positive(part, text):
+def _positive(name, text):
     try:
-        number = float(text)
+        number = float(text or "")
     except ValueError:
         number = -1.0
     if not 0 < number < float("inf"):           # 0: the mean loss of a batch of that class alone would be 0/0
-        raise ValueError(f"class weights: {part!r}: expected a number above 0 after =")
+        part = name if text is None else f"{name}={text}"
+        raise ValueError(f"class weights: {part!r}: expected a number above 0 after =, as in {name}=2")
     return number

@@ -1,8 +1,8 @@
-"""Leave-one-subject-out: as many trainings as people, each tested on the one whom it has never seen.
+"""Leave-one-subject-out: as many runs as people, each tested on the one whom its network has never seen.
 
 Of ten people, a test on two tells more about those two than about the network. Here everybody is tested on once, each
-image by a network that was not trained on its person, and a second one of the others tells when that training was best.
-So the runs' tables of right and wrong answers add up to one over all images; how far the people's accuracies lie apart
+image by a network that was not trained on its person; some of the others, held out as well, tell when that run was best.
+So the runs' tables of right and wrong answers add up to one table over all images; how far the people's accuracies lie apart
 says what to expect of a stranger.
 """
 import re

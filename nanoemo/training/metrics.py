@@ -86,7 +86,7 @@ def classification_report(truth, prediction, classes):
     }
 
 
-def format_report(report, digits=2):
+def format_report(report):
     """The report as a text table.
 
     >>> print(format_report(classification_report([0, 0, 1], [0, 1, 1], ["sad", "happy"])))
@@ -103,8 +103,8 @@ def format_report(report, digits=2):
     width = max(len(name) for name in (*report["classes"], *averages))
 
     def line(name, row):
-        return (f"{name:>{width}}  {row['precision']:>9.{digits}f} {row['recall']:>9.{digits}f} "
-                f"{row['f1']:>9.{digits}f} {row['support']:>9}")
+        return (f"{name:>{width}}  {row['precision']:>9.2f} {row['recall']:>9.2f} "
+                f"{row['f1']:>9.2f} {row['support']:>9}")
 
     support = report["macro average"]["support"]
     return "\n".join([
@@ -112,7 +112,7 @@ def format_report(report, digits=2):
         "",
         *(line(name, row) for name, row in report["classes"].items()),
         "",
-        f"{'accuracy':>{width}}  {'':>9} {'':>9} {report['accuracy']:>9.{digits}f} {support:>9}",
+        f"{'accuracy':>{width}}  {'':>9} {'':>9} {report['accuracy']:>9.2f} {support:>9}",
         *(line(name, report[name]) for name in averages),
     ])
 

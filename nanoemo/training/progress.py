@@ -13,10 +13,9 @@ __all__ = ["progress", "PlainProgress", "TerminalProgress", "counted", "duration
 BAR_NEEDS = 100         # columns; a narrower terminal shows the figures alone, on two lines if need be
 
 
-def progress(stream=None):
-    """The display that suits `stream` (standard output by default)."""
-    stream = stream or sys.stdout
-    return TerminalProgress(stream) if stream.isatty() else PlainProgress(stream)
+def progress():
+    """The display that suits standard output."""
+    return TerminalProgress() if sys.stdout.isatty() else PlainProgress()
 
 
 def duration(seconds):
@@ -81,8 +80,7 @@ class _Clock:
 class PlainProgress(Callback):
     """Lines of text; `every` seconds at least pass between two lines within an epoch."""
 
-    def __init__(self, stream=None, every=10.0):
-        self.stream = stream or sys.stdout
+    def __init__(self, every=10.0):
         self.every = every
 
     def train_start(self, trainer):
@@ -96,10 +94,10 @@ class PlainProgress(Callback):
             return
         self.last = now
         print(f"epoch {trainer.epoch + 1}/{trainer.epochs}  step {trainer.step}/{trainer.steps_per_epoch}"
-              f"  {_so_far(trainer, self.clock)}", file=self.stream, flush=True)
+              f"  {_so_far(trainer, self.clock)}", flush=True)
 
     def epoch_end(self, trainer):
-        print(epoch_line(trainer.history[-1], trainer.epochs), file=self.stream, flush=True)
+        print(epoch_line(trainer.history[-1], trainer.epochs), flush=True)
 
 
 class TerminalProgress(Callback):

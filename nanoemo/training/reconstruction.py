@@ -1,15 +1,15 @@
-"""Training an auto-encoder, alone or behind other parts. Labels play no role: what is to be made again is computed.
+"""Training an auto-encoder, alone or after other parts. Labels play no role: what is to be reconstructed is computed.
 
     x → front → features → encoder → code → decoder → reconstruction         target = (features − low) / (high − low)
 
-An auto-encoder of images makes its input again. Behind a CNN's extractor its input are features, which have no upper
+An auto-encoder of images reproduces its input. After a CNN's extractor its input is features, which have no upper
 bound, but its decoder ends in a sigmoid, so it gives numbers in (0, 1). The series paper does not say how it brings the
-two together. Here the target are the features, each channel scaled by its least and greatest value on the training set.
+two together. Here the target is the features, each channel scaled by its least and greatest value on the training set.
 The encoder sees the features as they are, so that nothing stands between extractor and encoder later, when the decoder
 has been taken off.
 
-While the front is frozen, target and input are of the same pass. Where the front learns as well (fine-tuning), the
-target is made by a copy of it from before: otherwise the features would run after themselves, and a front that gives 0 for
+While the front is frozen, target and input come from the same pass. Where the front learns as well (fine-tuning), the
+target is made by a copy of it from before: otherwise the features would chase themselves, and a front that gives 0 for
 every picture would be perfectly reconstructed.
 """
 import copy

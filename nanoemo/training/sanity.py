@@ -4,7 +4,7 @@
    cross-entropy is near ln K (ln 7 = 1.9459). A very different value speaks of bad initial weights, inputs
    that are not scaled, or labels that do not fit the output.
 2. Over-fitting a handful of images. A network that cannot learn twenty images by heart will not learn
-   28,709: the graph, the gradients or the learning rule are at fault. Dropout is off, as it is there to
+   28,709: the graph, the gradients or the learning rule are at fault. Dropout is off, as its purpose is to
    prevent just this.
 
 Both are made on a copy, and the random state is put back: the training that follows does not notice them.

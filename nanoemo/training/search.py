@@ -212,8 +212,8 @@ def _outcome(trial):
 def _divided(splits, folds, seed, copies=0):
     """(images of training and validation set, fold of each, which are copies); with one fold that is the validation set.
 
-    All images of a person, or else of a film, fall into one fold, where the data tells them. So do a clip and its copies, and
-    images that are equal.
+    All images of a person, or else of a film, fall into one fold, where the data identify them; elsewhere images that are equal
+    do. So do a clip and its copies.
     copies: how many of each clip follow the clips themselves, in both sets
     """
     parts = [splits["train"], splits["validation"]]

@@ -11,6 +11,13 @@ __all__ = ["Settings", "DRAWN_EPOCHS"]
 
 DRAWN_EPOCHS = 5        # drawn faces are learnt sooner than photographs: by then njoku.cnn knows 19 of 20
 KINDS = {str: "text", bool: "true or false"}
+NUMBERS = {             # which there may be, and what is expected
+    "lr": (lambda x: x > 0, "a positive learning rate like 0.001"),
+    "weight_decay": (lambda x: x >= 0, "0 or a positive number"),
+    "label_smoothing": (lambda x: 0 <= x < 1, "at least 0 and below 1, like 0.1"),
+    "clip_norm": (lambda x: x > 0, "a positive number like 1"),
+    "fine_tuning": (lambda x: x > 0, "a positive share of the learning rate like 0.1"),
+}
 DECIDED = {"name", "num_classes", "input_shape"}        # what else `nanoemo.models.build` is given
 
 
@@ -35,13 +42,13 @@ class Settings:
     options: the model's own, as for `nanoemo.models.build`
     class_weights: "balanced" or weights by name, as for `nanoemo.training.class_weights`; "" for none
     label_smoothing: as for `nanoemo.ops.cross_entropy`
-    clip_norm: the most that the joint length of all gradients may be; None for any
+    clip_norm: upper limit of the joint length of all gradients; None for no limit
     schedule: of the learning rate, as for `nanoemo.optim.build_schedule`; "" for none
     patience: epochs without a better one after which training ends (`EarlyStopping`); None for never
     start_from: folder of a run whose best weights are the initial ones, as far as they fit; "" for none
     freeze: layers that do not learn, as for `nanoemo.training.pretrained.freeze`; "" for none
     stages: whether the model is trained part by part, with `epochs` in each stage (`StagedExperiment`)
-    fine_tuning: of the learning rate, the share that stages which fine-tune go by
+    fine_tuning: the share of the learning rate that fine-tuning stages use
 
     Raises ValueError for a value that cannot work. Whether the device is there is seen only when it is used.
 
@@ -93,24 +100,18 @@ class Settings:
             value = getattr(self, name)
             if value is None and name in ("limit", "patience"):
                 continue
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} is {value!r}; expected a whole number of at least {least}")
         if self.optimizer not in optim.BY_NAME:
             raise ValueError(f"optimizer is {self.optimizer!r}; expected one of {', '.join(optim.BY_NAME)}")
-        if not (_is_number(self.lr) and self.lr > 0):
-            raise ValueError(f"lr, the learning rate, is {self.lr!r}; expected a positive number like 0.001")
-        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay is {self.weight_decay!r}; expected 0 or a positive number")
+        for name, (fits, expected) in NUMBERS.items():
+            value = getattr(self, name)
+            if not (_is_number(value) and fits(value)) and not (name == "clip_norm" and value is None):
+                raise ValueError(f"{name} is {value!r}; expected {expected}")
         if not isinstance(self.options, dict):
             raise ValueError(f"options is {self.options!r}; expected the model's options by name")
         for name in sorted(DECIDED & self.options.keys()):
             raise ValueError(f"option {name}: not one of the model's own; which model it is and the data decide it; leave it out")
-        if not (_is_number(self.label_smoothing) and 0 <= self.label_smoothing < 1):
-            raise ValueError(f"label_smoothing is {self.label_smoothing!r}; expected at least 0 and below 1, like 0.1")
-        if self.clip_norm is not None and not (_is_number(self.clip_norm) and self.clip_norm > 0):
-            raise ValueError(f"clip_norm is {self.clip_norm!r}; expected a positive number like 1")
-        if not (_is_number(self.fine_tuning) and self.fine_tuning > 0):
-            raise ValueError(f"fine_tuning is {self.fine_tuning!r}; expected a positive share of the learning rate like 0.1")
         parse_schedule(self.schedule)
 
     @property

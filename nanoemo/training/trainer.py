@@ -60,7 +60,7 @@ class Tally:
 
 
 class Trainer:
-    """Trains a classifier; a subclass that overrides `measure` trains what is none (`Reconstructor`).
+    """Trains a classifier; a subclass that overrides `measure` trains other models (`Reconstructor`).
 
     model: a Module that turns images (N, H, W, C), or several inputs, into scores (N, K); it is trained on the device it is on
     optimizer: over the model's parameters
@@ -68,7 +68,7 @@ class Trainer:
     train, validation: loaders that give (images, labels) as arrays, or (input, input, ..., labels); validation may be
         None. In training labels may be probabilities (N, K): an answer is then right where it is the likeliest class
     schedule: of the learning rate (nanoemo/optim/schedules.py), told the loss of each epoch; validation's where there is one
-    clip_norm: the most that the joint length of all gradients may be; None for any
+    clip_norm: upper limit of the joint length of all gradients; None for no limit
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
     Raises TypeError for a set of images where a loader is wanted, ValueError for an optimiser of another model's parameters,
     and in training where the model gives no scores of two classes at least.
@@ -273,9 +273,7 @@ class Trainer:
 
     def _put_back(self, arrays, meta):
         self.model.load_state_dict(part(arrays, "model."))
-        own = self.optimizer.state_dict()       # its settings are in no checkpoint of nanoemo before November 22nd, 2026
-        settings = {name: own[name] for name in self.optimizer.hyper_names}
-        self.optimizer.load_state_dict({**settings, **part(arrays, "optimizer.")})
+        self.optimizer.load_state_dict(part(arrays, "optimizer."))
         if self.schedule is not None:
             self.schedule.load_state_dict(meta["schedule"])
         self.epoch, self.step = meta["epoch"], meta["step"]

@@ -1,7 +1,7 @@
 """What augmentation makes of images, beside the images."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, new_figure
+from nanoemo.viz.style import TICK_SIZE, new_figure, shortened
 
 __all__ = ["augmented"]
 
@@ -62,5 +62,4 @@ def _of_unit_range(images):
 def _in_words(label, classes):
     """The classes in a label and their shares, the largest first, a line each."""
     order = [k for k in np.argsort(-label, kind="stable") if label[k] > LEAST_SHARE]
-    names = [name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME - 1] + "…" for name in classes]
-    return "\n".join(f"{names[k]} {100 * label[k]:.0f} %" for k in order)
+    return "\n".join(f"{shortened(classes[k], LONGEST_NAME)} {100 * label[k]:.0f} %" for k in order)

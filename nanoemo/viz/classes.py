@@ -1,7 +1,7 @@
 """Figures a class at a time: confusion matrices, per-class accuracy, how many examples there are."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, check_shares, new_axes, remove_box
+from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, check_shares, color_bar, new_axes, remove_box
 
 __all__ = ["class_counts", "class_table", "confusion_matrix", "per_class_accuracy"]
 
@@ -35,10 +35,8 @@ def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"
             text = f"{100 * value:.0f}" if normalised else f"{counts[row, column]}"
             axes.text(column, row, text, ha="center", va="center", fontsize=TICK_SIZE,
                       color="white" if value > 0.55 else "black")
-    bar = figure.colorbar(image, ax=axes, fraction=0.045, ticks=[0, 0.25, 0.5, 0.75, 1])
+    bar = color_bar(axes, image, "share of the true class (%)", fraction=0.045, ticks=[0, 0.25, 0.5, 0.75, 1])
     bar.ax.set_yticklabels(["0", "25", "50", "75", "100"])
-    bar.set_label("share of the true class (%)", fontsize=TICK_SIZE)
-    bar.ax.tick_params(labelsize=TICK_SIZE)
     return figure
 
 

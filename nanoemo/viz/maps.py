@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, largest, new_grid
+from nanoemo.viz.style import TICK_SIZE, color_bar, largest, new_grid
 
 __all__ = ["activation_maps", "filters"]
 
@@ -67,9 +67,7 @@ def filters(weights, title="Filters of the first layer"):
         flat = weights.transpose(3, 2, 0, 1).reshape(count * inputs, height, width)
         image = axes.imshow(mosaic(flat, columns=inputs if inputs > 1 else None), cmap="RdBu_r", vmin=-most, vmax=most,
                             interpolation="nearest")
-        bar = figure.colorbar(image, ax=axes, fraction=0.045)
-        bar.set_label("weight", fontsize=TICK_SIZE)
-        bar.ax.tick_params(labelsize=TICK_SIZE)
+        color_bar(axes, image, "weight", fraction=0.045)
     each = f", a row each: their {inputs} inputs" if inputs not in (1, 3) else ""
     axes.set_xlabel(f"{count} filters of {height}×{width}{each}", fontsize=TICK_SIZE)
     axes.spines[:].set_visible(False)

@@ -96,7 +96,7 @@ def _text(module):
     if isinstance(module, (MaxPool2d, AvgPool2d, MinPool2d)):
         return f"{type(module).__name__[:3].lower()} pool {_times(np.broadcast_to(module.kernel_size, 2))}"
     if isinstance(module, Upsample2d):
-        return f"up-sample {module.describe()}"
+        return f"up-sample {module.extra_repr()}"
     return type(module).__name__.lower()
 
 

@@ -1,7 +1,7 @@
 """What a search found: accuracy over the values that were tried."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, check_shares, new_axes, remove_box
+from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, check_shares, color_bar, new_axes, remove_box
 
 __all__ = ["search_results"]
 
@@ -69,7 +69,7 @@ def _cells(best, values, labels, title):
     for (row, column), value in np.ndenumerate(table):
         axes.text(column, row, "diverged" if np.isnan(value) else f"{value:.1f}", ha="center", va="center",
                   fontsize=LABEL_SIZE, color="white" if value > middle else "black")
-    _bar(figure, axes, image)
+    color_bar(axes, image, "accuracy (%)")
     return figure
 
 
@@ -93,7 +93,7 @@ def _discs(best, values, labels, title):
             axis.set_ticks(range(len(of_axis)), [_text(value) for value in of_axis])
     axes.margins(0.12)
     remove_box(axes)
-    _bar(figure, axes, image)
+    color_bar(axes, image, "accuracy (%)")
     return figure
 
 
@@ -104,9 +104,3 @@ def _write_out(axis, ratio):
     axis.set_major_locator(LogLocator(subs=(1, 3) if ratio < 1000 else (1,)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
-
-
-def _bar(figure, axes, image):
-    bar = figure.colorbar(image, ax=axes)
-    bar.set_label("accuracy (%)", fontsize=TICK_SIZE)
-    bar.ax.tick_params(labelsize=TICK_SIZE)

@@ -59,6 +59,17 @@ def new_grid(rows, columns, title, cell=1.7, below=0.0):
     return figure, grid
 
 
+def color_bar(axes, image, label, **options):
+    """A scale for the colours of `image`, which `axes` show, beside them; returns matplotlib's Colorbar.
+
+    label: what they measure, with its unit; options: as for matplotlib's `colorbar`
+    """
+    bar = axes.figure.colorbar(image, ax=axes, **options)
+    bar.set_label(label, fontsize=TICK_SIZE)
+    bar.ax.tick_params(labelsize=TICK_SIZE)
+    return bar
+
+
 def show_image(axes, image):
     """Draw an image (H, W, 1) or (H, W, 3) of those that `check_images` gives."""
     most = 255 if image.dtype == np.uint8 else 1

@@ -1,7 +1,7 @@
 """What was heard in a long recording: how probable each emotion is, over time."""
 import numpy as np
 
-from nanoemo.viz.style import LABEL_SIZE, TICK_SIZE, check_shares, new_axes
+from nanoemo.viz.style import TICK_SIZE, check_shares, color_bar, new_axes
 
 __all__ = ["timeline"]
 
@@ -36,7 +36,5 @@ def timeline(spans, probabilities, classes, title="Over time"):
                               cmap="magma", vmin=0, vmax=100)
     axes.set_yticks(range(len(classes)), classes, fontsize=TICK_SIZE)
     axes.invert_yaxis()                                     # the first class on top
-    bar = figure.colorbar(picture, ax=axes, pad=0.01)
-    bar.set_label("probability (%)", fontsize=LABEL_SIZE - 2)
-    bar.ax.tick_params(labelsize=TICK_SIZE)
+    color_bar(axes, picture, "probability (%)", pad=0.01)
     return figure

@@ -1,7 +1,7 @@
 """What a recorded voice looks like: its wave, spectrogram, chroma and cepstral coefficients, one above the other."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, new_figure
+from nanoemo.viz.style import BLUE, LABEL_SIZE, TICK_SIZE, color_bar, new_figure
 
 __all__ = ["voice"]
 
@@ -35,8 +35,7 @@ def voice(wave, rate, power, chroma, mfcc, title="A voice"):
     for axes, (label, picture, (low, high), unit, colors, limits) in zip(below, pictures):
         image = axes.imshow(picture, origin="lower", aspect="auto", extent=(0, seconds, low, high), cmap=colors,
                             interpolation="nearest", **limits)
-        bar = figure.colorbar(image, ax=axes, pad=0.01, extend="both" if limits else "neither")
-        bar.set_label(unit, fontsize=TICK_SIZE)
+        color_bar(axes, image, unit, pad=0.01, extend="both" if limits else "neither")
         axes.set_ylabel(label, fontsize=LABEL_SIZE)
     below[1].set_yticks(NOTE_ROWS, NOTES)
     top.set_ylabel("wave", fontsize=LABEL_SIZE)

@@ -80,7 +80,8 @@ class Microphone extends Device {
     showAnswer("", answer);
     const ago = this.columns.map((column) => ({ ...column, start: column.start - end, end: column.end - end }));
     drawColumns(ago, { from: -SHOWN, to: 0, ...AGO });
-    say(`Listening: ${answer.label ?? "silence"}`, { beside: `the last ${WINDOW} s, every ${since.toFixed(1)} s` });
+    const loud = answer.clipped ? ", too loud" : "";
+    say(`Listening: ${answer.label ?? "silence"}${loud}`, { beside: `the last ${WINDOW} s, every ${since.toFixed(1)} s` });
   }
 }
 
@@ -99,7 +100,8 @@ function showFile(_, answer) {
   const mean = pieces.length > 1 ? "on average " : "";
   showAnswer(mean, answer);
   drawColumns(columns, { from: 0, to: answer.seconds, tick: String, axis: "seconds" });
-  return `${answer.seconds.toFixed(1)} s: ${mean}${headline(answer)}`;
+  const clipped = !answer.clipped ? "" : pieces.length === 1 ? ", clipped" : `, ${answer.clipped} of ${pieces.length} windows clipped`;
+  return `${answer.seconds.toFixed(1)} s${clipped}: ${mean}${headline(answer)}`;
 }
 
 const about = await introduce("Made voices are nobody's: what it says of you means nothing.");

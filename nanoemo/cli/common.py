@@ -1,0 +1,28 @@
+"""What several commands share: kinds of arguments, lines of output, an exit status."""
+import argparse
+
+__all__ = ["SPLITS", "STOPPED", "say", "whole_number"]
+
+SPLITS = ("train", "validation", "test")
+STOPPED = 130            # the exit status that shells give for Ctrl-C
+
+
+def say(line):
+    """Print a line at once, also where the output is a file or a pipe."""
+    print(line, flush=True)
+
+
+def whole_number(least, most=None):
+    """For `type=` of an argument: a whole number from `least` to `most`.
+
+    >>> whole_number(1)("20")
+    20
+    """
+    expected = f"of at least {least}" if most is None else f"from {least} to {most}"
+
+    def parse(text):
+        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"expected a whole number {expected}, got {text!r}")
+        return int(text)
+
+    return parse
