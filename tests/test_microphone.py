@@ -119,8 +119,8 @@ def test_command_serves_it(voice_run):
 
 def test_microphone_in_the_browser(server, open_page, speech, tmp_path, monkeypatch):
     """A voice, here one that is too loud, gets bars and a timeline, a pause is shown as silence, stopping turns the microphone
-    off."""
-    (tmp_path / "talk.wav").write_bytes(audio(np.concatenate([speech[:3 * RATE], np.zeros(5 * RATE)])))
+    off. The pause is long: where an answer takes four seconds, one of five would lie between two answers each time."""
+    (tmp_path / "talk.wav").write_bytes(audio(np.concatenate([speech[:3 * RATE], np.zeros(13 * RATE)])))
     sent, answer = [], server.page.answer
 
     def hear(content, options):
