@@ -248,7 +248,7 @@ def reaches():
 
 def marrugat_times():
     """The paper's figure 6: how long each model's training takes, by the steps of its recipe and the time measured for one."""
-    files = (Path(__file__).parent / "benchmarks" / f"2026-11-22-xeon-2-cores-{part}.json" for part in ("goals", "others"))
+    files = (Path(__file__).parent / "benchmarks" / f"2026-11-23-epyc-2-cores-{part}.json" for part in ("goals", "others"))
     step, _ = times_of_steps(files)
     seconds, notes = {}, {}
     for name in sorted(name for name in step if name.startswith("marrugat")):

@@ -1,6 +1,6 @@
 """Prints the Markdown table of a file that `nanoemo bench --against torch --json FILE` wrote, on the CPU or on a GPU.
 
-    python docs/benchmarks/make_table.py docs/benchmarks/2026-11-21-xeon-2-cores.json
+    python docs/benchmarks/make_table.py docs/benchmarks/2026-11-23-xeon-2-cores.json
 
 Without a file it prints the table of a GPU on which nothing was measured. With a page as well,
 
