@@ -333,6 +333,17 @@ def test_the_documentation_shows_what_was_measured_on_a_card_or_that_nothing_was
         assert "\n".join(lines) in page
 
 
+def test_the_documentation_shows_what_was_measured_on_processors():
+    module, page, readme = make_table(), (DOCS / "README.md").read_text(), (DOCS.parent.parent / "README.md").read_text()
+    for file in DOCS.glob("*.json"):
+        assert all(line in page for line in module.table(file) if line.startswith("|")), file
+    newest = [model for file in DOCS.glob("2026-11-23-epyc-*.json") for model in json.loads(file.read_text())["models"]]
+    as_fast, fast = (sum(model["ratio"] <= bound for model in newest) for bound in (1, 2 / 3))
+    assert (as_fast, fast, len(newest)) == (18, 13, len(models.names()))
+    assert "Eighteen of the 21 take as long as PyTorch or less, thirteen of those two thirds as long or less" in page
+    assert "on two cores 18 of the 21 networks take no longer than there" in readme.replace("\n", " ")
+
+
 def test_a_table_takes_the_place_of_nothing(tmp_path):
     module, page, file = make_table(), tmp_path / "page.md", tmp_path / "figures.json"
     file.write_text(json.dumps({"machine": {"card": "C"}, "ceilings": CEILINGS.as_dict(), "models": [result().as_dict()]}))

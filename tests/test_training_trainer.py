@@ -211,7 +211,7 @@ def test_the_time_without_a_batch_is_measured():
 
     class SlowStep(Callback):
         def step_end(self, trainer):
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     starving = make_trainer()
     starving.train_loader = Slow(starving.train_loader, 0.1)

@@ -13,7 +13,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from local_page import request, serving
+from local_page import request, serving, wait_until
 from PIL import Image
 
 from nanoemo.cli import main
@@ -159,6 +159,7 @@ def test_what_nobody_waits_for_any_more_is_not_answered(slow, capsys):
     slow.page.answer = lambda content, options: answered.append(content) or go_on.wait(30) and {}
     first = threading.Thread(target=request, args=(slow, "POST", "/recognize", b"1"))
     first.start()
+    wait_until(lambda: answered)
     for content in (b"2", b"3"):                # they wait for their turn; the browser takes the second back
         connection = socket.create_connection(slow.server_address)
         connection.sendall(b"POST /recognize HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 1\r\n\r\n%s"
