@@ -49,6 +49,9 @@ def check_labels(logits, labels):
     """`check_label_shapes`, and ValueError for a label that is no class."""
     check_label_shapes(logits, labels)
     if labels.ndim == 2:
+        if (labels < 0).any():                  # False for a NaN, which the loss shall show
+            row = int(np.argwhere(labels < 0)[0, 0])
+            raise ValueError(f"cross_entropy: in row {row} is a probability below 0: {labels[row].min():g}")
         return
     classes = logits.shape[1]
     wrong = (labels < 0) | (labels >= classes)

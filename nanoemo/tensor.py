@@ -83,6 +83,7 @@ class Tensor:
     Tensor([2. 4. 6.])
     """
     __slots__ = ("array", "grad", "_requires_grad", "node", "guard", "__weakref__")
+    is_parameter = False        # of a model: see ops/inplace.py
     __array_ufunc__ = None      # so that `ndarray * tensor` asks the tensor
 
     def __init__(self, data, requires_grad=False, dtype=None, device=None):
@@ -175,6 +176,8 @@ class Tensor:
                                f"use its .detach()")
         if wanted and self.dtype.kind != "f":
             raise TypeError(f"Tensor: only float tensors can require gradients, this one is {self.dtype}")
+        if not isinstance(wanted, (bool, np.bool_)):
+            raise TypeError(f"requires_grad must be True or False, got {wanted!r}; a dtype is named: dtype=...")
         self._requires_grad = bool(wanted)
 
     def changed_in_place(self):

@@ -94,7 +94,8 @@ def test_without_a_front_images_are_made_again(rng):
     parts = dict(models.build("series.conv_ae", input_shape=(8, 8, 1)).children())
     model = Cascade(1, **parts)
     images = Tensor(rng.random((2, 8, 8, 1), dtype=np.float32))
-    trainer = Reconstructor(model, optim.Adam(model.parameters()), ops.binary_cross_entropy, [])
+    trainer = Reconstructor(model, optim.Adam(model.parameters()), ops.binary_cross_entropy,
+                            data.DataLoader(data.drawn_faces(2), 2))
     target, reconstruction = trainer.reconstruct(images)
     assert np.array_equal(target.numpy(), images.numpy()) and reconstruction.shape == images.shape
 

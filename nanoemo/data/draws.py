@@ -1,7 +1,7 @@
 """What random transforms share: amounts that are checked, and numbers and boxes drawn for each image of a batch."""
 import numpy as np
 
-__all__ = ["boxes", "checked", "symmetric"]
+__all__ = ["batch_of_images", "boxes", "checked", "symmetric"]
 
 
 def checked(name, argument, value, least, most):
@@ -9,6 +9,13 @@ def checked(name, argument, value, least, most):
     if not least <= value <= most:
         raise ValueError(f"{name}: {argument} is {value}; expected a number from {least} to {most}")
     return value
+
+
+def batch_of_images(transform, images):
+    """Raise ValueError where `images` are none (B, H, W, C)."""
+    if np.ndim(images) != 4:
+        one = "; images[None] makes a batch of one" if np.ndim(images) == 3 else ""
+        raise ValueError(f"{type(transform).__name__}: expected images (B, H, W, C), got shape {np.shape(images)}{one}")
 
 
 def symmetric(rng, count, amount):

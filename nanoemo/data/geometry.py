@@ -5,7 +5,7 @@ resamples the images once, which is faster and blurs less than one after the oth
 """
 import numpy as np
 
-from nanoemo.data.draws import checked, symmetric
+from nanoemo.data.draws import batch_of_images, checked, symmetric
 
 __all__ = ["RandomAffine", "RandomHorizontalFlip", "RandomRotation", "RandomShift", "RandomVerticalFlip", "RandomZoom",
            "resample"]
@@ -21,6 +21,7 @@ class RandomFlip:
         self.p = checked(type(self).__name__, "p", p, 0, 1)
 
     def __call__(self, images, rng):
+        batch_of_images(self, images)
         mirrored = rng.random(len(images)) < self.p
         images = images.copy()
         images[mirrored] = np.flip(images[mirrored], self.axis)
@@ -48,6 +49,7 @@ class RandomAffine:
     """
 
     def __call__(self, images, rng):
+        batch_of_images(self, images)
         return resample(images, self.matrices(*images.shape[:3], rng))
 
     def __repr__(self):
@@ -100,8 +102,12 @@ def resample(images, matrices):
     images: float32 (B, H, W, C)
     matrices: float32 (B, 3, 3), from (row, column, 1) of the result, seen from the centre, to the original
 
-    Places outside the original show its nearest edge pixel. Returns float32 (B, H, W, C).
+    Places outside the original show its nearest edge pixel. Returns float32 (B, H, W, C). TypeError for images that are not
+    of floats.
     """
+    if images.dtype.kind != "f":
+        raise TypeError(f"resample: images are {images.dtype}, but what lies between pixels is no whole number; "
+                        "images.astype(np.float32) converts them")
     result = np.empty_like(images)
     step = max(1, BLOCK // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), step):

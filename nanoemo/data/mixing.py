@@ -12,12 +12,16 @@ __all__ = ["CutMix", "MixOneOf", "MixUp", "one_hot"]
 
 
 def one_hot(labels, num_classes):
-    """Class numbers (B,) as probabilities, float32 (B, num_classes).
+    """Class numbers (B,) as probabilities, float32 (B, num_classes). ValueError for a number that is no class.
 
     >>> one_hot([2, 0], 3).tolist()
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
-    return np.eye(num_classes, dtype=np.float32)[labels]
+    labels = np.asarray(labels)
+    if labels.size and not (labels.dtype.kind in "iu" and 0 <= labels.min() and labels.max() < num_classes):
+        raise ValueError(f"one_hot: expected classes 0 … {num_classes - 1}, got {labels.dtype} from {labels.min()} to "
+                         f"{labels.max()}")
+    return np.eye(num_classes, dtype=np.float32)[labels.astype(int)]
 
 
 class MixUp:
@@ -37,7 +41,7 @@ class MixUp:
         self.alpha = _checked_alpha(self, alpha)
 
     def __call__(self, inputs, labels, rng):
-        partner, share = _pairs(rng, len(labels), self.alpha)
+        partner, share = _pairs(rng, labels, self.alpha)
         return tuple(_mean(x, x[partner], share) for x in inputs), _mean(labels, labels[partner], share)
 
     def __repr__(self):
@@ -61,7 +65,7 @@ class CutMix:
         self.alpha = _checked_alpha(self, alpha)
 
     def __call__(self, inputs, labels, rng):
-        partner, share = _pairs(rng, len(labels), self.alpha)
+        partner, share = _pairs(rng, labels, self.alpha)
         height, width = inputs[0].shape[1:3]
         lengths = (np.rint(size * np.sqrt(1 - share)).astype(int) for size in (height, width))
         inside = boxes(rng, (height, width), *lengths)
@@ -95,9 +99,13 @@ def _checked_alpha(mixing, alpha):
     return checked(type(mixing).__name__, "alpha", alpha, 0.01, 100)
 
 
-def _pairs(rng, count, alpha):
-    """(the partner of each image (B,), the share λ of the image itself, float32 (B,))."""
-    return rng.permutation(count), rng.beta(alpha, alpha, count).astype(np.float32)
+def _pairs(rng, labels, alpha):
+    """(the partner of each image (B,), the share λ of the image itself, float32 (B,)). ValueError for labels that cannot be
+    mixed."""
+    if np.ndim(labels) != 2:
+        raise ValueError(f"only probabilities (B, K) can be mixed, got labels of shape {np.shape(labels)}; "
+                         "nanoemo.data.one_hot(labels, classes) makes them")
+    return rng.permutation(len(labels)), rng.beta(alpha, alpha, len(labels)).astype(np.float32)
 
 
 def _mean(a, b, share):

@@ -4,7 +4,7 @@ What these make darker than black or brighter than white becomes black (0) or wh
 """
 import numpy as np
 
-from nanoemo.data.draws import boxes, checked, symmetric
+from nanoemo.data.draws import batch_of_images, boxes, checked, symmetric
 
 __all__ = ["CutOut", "RandomBrightness", "RandomContrast", "RandomNoise"]
 
@@ -16,6 +16,7 @@ class RandomNoise:
         self.deviation = checked("RandomNoise", "deviation", deviation, 0, 255)
 
     def __call__(self, images, rng):
+        batch_of_images(self, images)
         noisy = rng.standard_normal(images.shape, np.float32)
         noisy *= np.float32(self.deviation)
         noisy += images
@@ -32,6 +33,7 @@ class RandomBrightness:
         self.amount = checked("RandomBrightness", "amount", amount, 0, 1)
 
     def __call__(self, images, rng):
+        batch_of_images(self, images)
         return _between_black_and_white(images * _factors(rng, images, self.amount))
 
     def __repr__(self):
@@ -45,6 +47,7 @@ class RandomContrast:
         self.amount = checked("RandomContrast", "amount", amount, 0, 1)
 
     def __call__(self, images, rng):
+        batch_of_images(self, images)
         mean = images.mean(axis=(1, 2, 3), keepdims=True)
         changed = images - mean
         changed *= _factors(rng, images, self.amount)
@@ -68,6 +71,7 @@ class CutOut:
             raise ValueError(f"CutOut: side is {side}; expected a whole number of pixels")
 
     def __call__(self, images, rng):
+        batch_of_images(self, images)
         if self.side >= min(images.shape[1:3]):
             raise ValueError(f"CutOut: a square of {self.side:g} pixels may cover all of an image of "
                              f"{images.shape[1]}×{images.shape[2]}; take a smaller one")

@@ -91,7 +91,7 @@ def vector162(wave):
     >>> vector162(np.sin(np.arange(RATE, dtype=np.float32))).shape
     (162, 1)
     """
-    power = power_spectrum(wave)
+    power = power_spectrum(one_channel(wave))
     mel = mel_spectrogram(power)
     parts = zero_crossing_rate(wave)[None], chroma(power), mfcc(mel, 20), rms(wave)[None], mel
     return np.concatenate([part.mean(axis=1) for part in parts]).astype(np.float32)[:, None]
@@ -103,7 +103,7 @@ def mfcc_frames(wave, coefficients=40):
     >>> mfcc_frames(np.sin(np.arange(RATE, dtype=np.float32))).shape
     (128, 40, 1)
     """
-    mel = mel_spectrogram(power_spectrum(fit_length(wave)))
+    mel = mel_spectrogram(power_spectrum(fit_length(one_channel(wave))))
     return mfcc(mel, coefficients).T.astype(np.float32)[:, :, None]
 
 
@@ -115,8 +115,25 @@ def log_mel(wave):
     """
     import librosa
 
-    mel = mel_spectrogram(power_spectrum(fit_length(wave)))
+    mel = mel_spectrogram(power_spectrum(fit_length(one_channel(wave))))
     return librosa.power_to_db(mel).T.astype(np.float32)[:, :, None]
+
+
+def one_channel(wave):
+    """`wave`; ValueError where it is not one channel of samples, TypeError where these are not floats.
+
+    >>> one_channel(np.zeros((9, 2), np.float32))
+    Traceback (most recent call last):
+        ...
+    ValueError: expected a wave of one channel, (samples,), got shape (9, 2); .mean(axis=1) mixes channels
+    """
+    wave = np.asarray(wave)
+    if wave.ndim != 1:
+        mix = f"; .mean(axis={wave.shape.index(min(wave.shape))}) mixes channels" if wave.ndim == 2 else ""
+        raise ValueError(f"expected a wave of one channel, (samples,), got shape {wave.shape}{mix}")
+    if wave.dtype.kind != "f":
+        raise TypeError(f"expected a wave of floats from -1 to 1, got {wave.dtype}; divide whole numbers by their largest")
+    return wave
 
 
 def fit_length(wave):

@@ -6,7 +6,7 @@ gradient of its own.
 import numpy as np
 
 from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first
-from nanoemo.modes import no_grad
+from nanoemo.modes import is_grad_enabled, no_grad
 from nanoemo.nn import watch
 from nanoemo.tensor import Tensor
 
@@ -65,6 +65,8 @@ def grad_cam(model, inputs, targets, layer):
         with watch(take_hold):
             scores = class_scores(model, images)
         if not scores.requires_grad:
+            if not is_grad_enabled():
+                raise RuntimeError("grad_cam needs gradients, which are switched off here; call it outside no_grad()")
             raise ValueError(f"the scores do not depend on layer {layer!r}")
         sum_of_scores(scores, targets).backward()
     maps, gradient = (tensor.cpu().numpy() for tensor in (runs[wanted].detach(), runs[wanted].grad))
@@ -75,6 +77,8 @@ def grad_cam(model, inputs, targets, layer):
 def sum_of_scores(scores, targets):
     """The sum over the batch of the score of each image's target, as a tensor of one value."""
     targets = np.asarray(targets)
+    if targets.dtype.kind not in "iu":
+        raise ValueError(f"targets: expected the number of a class for each image, got {targets.dtype}")
     count, classes = scores.shape
     if targets.shape != (count,) or not ((0 <= targets) & (targets < classes)).all():
         raise ValueError(f"targets: expected {count} classes from 0 to {classes - 1}, got {targets.tolist()}")

@@ -48,6 +48,8 @@ def outputs_of(model, inputs, names):
     >>> outputs_of(model, np.array([[[-1.0, 2.0]]], np.float32), ["1"])
     {'1': array([[0., 2.]], dtype=float32)}
     """
+    if isinstance(names, str):
+        raise TypeError(f"outputs_of: expected a list of names, got {names!r}; write [{names!r}]")
     runs = {name: find_run(model, name) for name in names}
     found = {id(module): [] for module, _ in runs.values()}
 
@@ -150,7 +152,9 @@ def images_first(inputs):
     several = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     shape = np.shape(several[0])
     if len(shape) != 4:
-        remedy = "; gray ones have C = 1: images[..., None]" if len(shape) == 3 else ""
+        one = len(shape) == 3 and shape[2] in (1, 3)
+        remedy = "; images[None] makes a batch of one" if one else "; gray ones have C = 1: images[..., None]"
+        remedy = remedy if len(shape) == 3 else ""
         raise ValueError(f"expected images (N, H, W, C), got shape {shape}{remedy}")
     return several
 

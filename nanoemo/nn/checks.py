@@ -1,11 +1,13 @@
 """Checks that are shared: of constructor arguments, and of values that a state dictionary brings."""
 import numbers
+import os
+from collections.abc import Mapping
 
 import numpy as np
 
 from nanoemo.kernels.shapes import resolve_padding, resolve_padding_2d, sizes
 
-__all__ = ["checked_window", "misfit", "positive_integers", "type_of"]
+__all__ = ["checked_window", "misfit", "must_be_state", "positive_integers", "type_of"]
 
 
 def positive_integers(layer, **sizes):
@@ -45,6 +47,13 @@ def type_of(value):
     ('int', 'the class dict; write dict(...)')
     """
     return f"the class {value.__name__}; write {value.__name__}(...)" if isinstance(value, type) else type(value).__name__
+
+
+def must_be_state(state):
+    """Raise TypeError where `state` is no dictionary."""
+    if not isinstance(state, Mapping):
+        remedy = "nanoemo.load_state(path) reads a file" if isinstance(state, (str, os.PathLike)) else "state_dict() gives one"
+        raise TypeError(f"load_state_dict: expected {{name: array}}, got {type_of(state)}; {remedy}")
 
 
 def misfit(value, shape):

@@ -1,6 +1,7 @@
 """Losses as modules: called with the prediction and the target, they give one number to make small."""
 from nanoemo import ops
 from nanoemo.nn.module import Buffer, Module
+from nanoemo.ops.loss import check_smoothing
 
 __all__ = ["CrossEntropyLoss", "MSELoss", "BCELoss"]
 
@@ -9,6 +10,7 @@ class CrossEntropyLoss(Module):
     """Mean of −log softmax(logits)[label], classes weighted and labels smoothed if asked; see `ops.cross_entropy`.
 
     weight: one number a class, or None; it moves with `.to(device)`
+    Raises ValueError for a label_smoothing that is no number from 0 to 1.
 
     >>> from nanoemo import Tensor, nn
     >>> round(nn.CrossEntropyLoss()(Tensor([[0.0] * 7]), [3]).item(), 4)
@@ -16,6 +18,7 @@ class CrossEntropyLoss(Module):
     """
 
     def __init__(self, weight=None, label_smoothing=0.0):
+        check_smoothing(label_smoothing)
         self.weight = None if weight is None else Buffer(weight)
         self.label_smoothing = label_smoothing
 

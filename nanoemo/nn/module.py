@@ -8,7 +8,7 @@ import numpy as np
 
 from nanoemo import backend, live
 from nanoemo.nn import trace
-from nanoemo.nn.checks import misfit
+from nanoemo.nn.checks import misfit, must_be_state
 from nanoemo.tensor import Tensor
 
 __all__ = ["Module", "Parameter", "Buffer"]
@@ -22,6 +22,7 @@ class Parameter(Tensor):
     Tensor([1. 2.], requires_grad=True)
     """
     __slots__ = ()
+    is_parameter = True
 
     def __init__(self, data, dtype=None, device=None):
         super().__init__(data, requires_grad=True, dtype=dtype, device=device)
@@ -142,6 +143,7 @@ class Module:
         Raises ValueError that lists every name that is missing, unexpected, of a wrong shape or no array of
         numbers; then nothing has been written.
         """
+        must_be_state(state)
         own = dict(self._named_tensors((Parameter, Buffer)))
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]

@@ -29,6 +29,9 @@ class LSTM(Module):
 
     def __init__(self, input_size, hidden_size, return_sequences=True, return_state=False):
         positive_integers("LSTM", input_size=input_size, hidden_size=hidden_size)
+        if not isinstance(return_sequences, bool):
+            raise TypeError(f"LSTM: return_sequences must be True or False, got {return_sequences!r}; for several layers put "
+                            "as many LSTMs into nn.Sequential")
         self.weight = Parameter(init.glorot_uniform((input_size, 4 * hidden_size)))
         self.recurrent_weight = Parameter(init.orthogonal((hidden_size, 4 * hidden_size)))
         self.bias = Parameter(init.zeros(4 * hidden_size))

@@ -1,7 +1,8 @@
 """x += y and its kin.
 
-For most tensors they make a new one: what an operation made may be needed for a gradient. A leaf that is learned is
-written to in place, inside `no_grad`, so that an update rule can be written by hand as in PyTorch.
+For most tensors they make a new one: what an operation made may be needed for a gradient. A leaf that is learned, and a
+parameter of a model even where it is frozen, is written to in place inside `no_grad`, so that an update rule, or a mean of
+weights over time, can be written by hand as in PyTorch.
 """
 from nanoemo.modes import is_grad_enabled
 from nanoemo.ops.arithmetic import add, div, mul, sub
@@ -12,7 +13,8 @@ __all__ = ["iadd", "isub", "imul", "itruediv"]
 
 def _in_place(name, symbol, operation):
     def update(x, other):
-        if not (x.requires_grad and x.is_leaf):
+        learned = x.is_leaf and x.requires_grad
+        if not (learned or x.is_parameter and not is_grad_enabled()):
             return operation(x, other)
         if is_grad_enabled():
             raise RuntimeError(f"x {symbol} ...: x requires gradients, and this would change it in the middle of the graph; "

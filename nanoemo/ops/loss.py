@@ -1,4 +1,6 @@
 """Losses: one number to make small. Their equations and kernels are in kernels/loss.py."""
+import numbers
+
 import numpy as np
 
 from nanoemo import backend
@@ -69,6 +71,14 @@ def cross_entropy(logits, labels, weight=None, label_smoothing=0.0):
     return kernel_op("cross_entropy", {"logits": logits}, labels)
 
 
+def check_smoothing(value):
+    """Raise ValueError where `value` is no number from 0 to 1."""
+    if not (isinstance(value, numbers.Real) and 0 <= value <= 1):
+        got = repr(value) if np.ndim(value) == 0 and not isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"cross_entropy: label_smoothing must lie in 0 … 1, got {got}; logits and labels go into a call of the "
+                         "loss, CrossEntropyLoss()(logits, labels)")
+
+
 def _weighted_target(logits, labels, weight, smoothing):
     """Labels as the (N, K) numbers q that make −(1/N) Σ_n Σ_k q_nk log p_nk the weighted loss.
 
@@ -76,8 +86,7 @@ def _weighted_target(logits, labels, weight, smoothing):
         q_nk = w_k t_nk                         and for class numbers q_nk · N / Σ_n w_{y_n}
     """
     rows, classes = logits.shape if logits.ndim == 2 else (0, 0)
-    if not 0 <= smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing must lie in 0 … 1, got {smoothing!r}")
+    check_smoothing(smoothing)
     (check_labels if logits.device == "cpu" else check_label_shapes)(logits.array, labels)
     xp = backend.array_module(logits.array)
     if weight is None:

@@ -99,7 +99,7 @@ def getitem(x, key):
         raise _out_of_range("getitem", x, error) from None
     basic = _is_basic(key)
     if not basic and x.requires_grad and is_grad_enabled():         # who made the indices may change them before backward
-        key = tuple(k.copy() if hasattr(k, "copy") else k for k in key) if isinstance(key, tuple) else key.copy()
+        key = tuple(map(_own, key)) if isinstance(key, tuple) else _own(key)
 
     def backward(dy):
         dx = xp.zeros(x.shape, x.dtype)
@@ -110,6 +110,11 @@ def getitem(x, key):
         return (dx,)
 
     return _rearranged("getitem", x, y, backward)
+
+
+def _own(index):
+    """A copy of an array or a nested list; what cannot be changed as it is."""
+    return [_own(part) for part in index] if isinstance(index, list) else index.copy() if hasattr(index, "copy") else index
 
 
 def setitem(x, key, value):

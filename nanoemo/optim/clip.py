@@ -1,13 +1,25 @@
 """Gradient clipping: keep one bad batch from throwing the weights far away."""
+import numbers
+
 from nanoemo import backend
 from nanoemo.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
-def _gradients(params):
-    params = [params] if isinstance(params, Tensor) else params
-    return [parameter.grad for parameter in params if parameter.grad is not None]
+def _gradients(name, params):
+    """The gradients of a list of tensors, or of one; of a tensor that is listed twice, once."""
+    params = [params] if isinstance(params, Tensor) else list(params) if hasattr(params, "__iter__") else [params]
+    for parameter in params:
+        if not isinstance(parameter, Tensor):
+            raise TypeError(f"{name}: expected a list of parameters, got {type(parameter).__name__}; pass model.parameters()")
+    return [parameter.grad for parameter in {id(parameter): parameter for parameter in params}.values()
+            if parameter.grad is not None]
+
+
+def _check_limit(name, value):
+    if not (isinstance(value, numbers.Real) and value >= 0):
+        raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
 
 
 def clip_grad_norm_(params, max_norm):
@@ -24,9 +36,8 @@ def clip_grad_norm_(params, max_norm):
     >>> optim.clip_grad_norm_([p], 1.0), p.grad.numpy().round(2).tolist()
     (10.0, [0.6000000238418579, 0.800000011920929])
     """
-    if not max_norm >= 0:
-        raise ValueError(f"clip_grad_norm_: max_norm must be at least 0, got {max_norm!r}")
-    gradients = _gradients(params)
+    _check_limit("clip_grad_norm_: max_norm", max_norm)
+    gradients = _gradients("clip_grad_norm_", params)
     if not gradients:
         return 0.0
     device = _one_device(gradients)
@@ -52,7 +63,6 @@ def clip_grad_value_(params, max_value):
     >>> p.grad
     Tensor([ 1.  -0.5])
     """
-    if not max_value >= 0:
-        raise ValueError(f"clip_grad_value_: max_value must be at least 0, got {max_value!r}")
-    for gradient in _gradients(params):
+    _check_limit("clip_grad_value_: max_value", max_value)
+    for gradient in _gradients("clip_grad_value_", params):
         backend.array_module(gradient.array).clip(gradient.array, -max_value, max_value, out=gradient.array)

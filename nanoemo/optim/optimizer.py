@@ -13,7 +13,7 @@ import numpy as np
 
 from nanoemo import backend, live
 from nanoemo.hints import suggest
-from nanoemo.nn.checks import misfit
+from nanoemo.nn.checks import misfit, must_be_state, type_of
 from nanoemo.tensor import Tensor
 
 __all__ = ["BY_NAME", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "build"]
@@ -115,6 +115,7 @@ class Optimizer:
         Raises ValueError that lists every entry that is missing, unexpected, of a wrong shape or no array of
         numbers; then nothing has been changed.
         """
+        must_be_state(state)
         shapes = {f"{name}.{i}": self.params[i].shape for name in self.slots for i in range(len(self.params))}
         shapes |= {"step_counts": (len(self.params),), "lr": ()}
         shapes |= {name: np.shape(getattr(self, name)) for name in self.hyper_names}
@@ -125,6 +126,8 @@ class Optimizer:
         problems += [f"  {name}: missing" for name in needed if name not in state]
         problems += [f"  {name}: expected {problem}" for name, value in state.items()
                      if name in shapes and (problem := misfit(value, shapes[name]))]
+        if not problems and not 0 <= float(state["lr"]) < math.inf:
+            problems.append(f"  lr: expected a finite number, at least 0, got {float(state['lr'])!r}")
         if problems:
             raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__} over "
                              f"{len(self.params)} parameters:\n" + "\n".join(problems))
@@ -280,6 +283,8 @@ def build(name, params, **options):
     >>> optim.build("nesterov", [nn.Parameter([1.0])], lr=1e-2).momentum
     0.9
     """
+    if not isinstance(name, str):
+        raise TypeError(f"optim.build: expected a name, then the parameters; got {type_of(name)} first")
     if name not in BY_NAME:
         raise ValueError(f"optim: there is no optimiser called {name!r}; {suggest(name, BY_NAME)}")
     return BY_NAME[name](params, **options)

@@ -4,8 +4,12 @@ The base rate is the rate that the optimiser has when the schedule is made. Call
 epoch. Epochs count from 0; `rate(epoch)` is the formula.
 """
 import math
+import numbers
+from collections.abc import Iterable
 
 from nanoemo.hints import named_values
+from nanoemo.nn.checks import must_be_state
+from nanoemo.optim.optimizer import Optimizer
 
 __all__ = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearWarmup", "ReduceLROnPlateau",
            "build_schedule", "parse_schedule"]
@@ -15,7 +19,7 @@ class Schedule:
     """Base of those schedules that depend on the epoch alone."""
 
     def __init__(self, optimizer):
-        self.optimizer = optimizer
+        self.optimizer = _checked(self, optimizer)
         self.base_lr = optimizer.lr
         self.epoch = 0
         self.optimizer.lr = self.rate(0)
@@ -41,16 +45,32 @@ class Schedule:
 
 
 def _check_names(schedule, state):
+    must_be_state(state)
     expected = schedule.state_dict()
     if state.keys() != expected.keys():
         raise ValueError(f"load_state_dict: {type(schedule).__name__} expects {', '.join(expected)}; "
                          f"got {', '.join(state)}")
 
 
-def _at_least_one(schedule, name, value):
-    if not value >= 1:
-        raise ValueError(f"{type(schedule).__name__}: {name} must be at least 1, got {value!r}")
+def _epochs(schedule, name, value, least=1):
+    if not (isinstance(value, numbers.Real) and math.isfinite(value) and value == int(value)):
+        raise ValueError(f"{type(schedule).__name__}: {name} must be a whole number of epochs, got {value!r}")
+    if value < least:
+        raise ValueError(f"{type(schedule).__name__}: {name} must be at least {least}, got {value!r}")
     return value
+
+
+def _rate(schedule, name, value, least=0.0):
+    """A rate or a factor of one, from which no negative rate can come."""
+    if not (isinstance(value, numbers.Real) and least <= value < math.inf):
+        raise ValueError(f"{type(schedule).__name__}: {name} must be a finite number, at least {least:g}, got {value!r}")
+    return value
+
+
+def _checked(schedule, optimizer):
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{type(schedule).__name__}: expected an optimizer, got {type(optimizer).__name__}")
+    return optimizer
 
 
 class StepLR(Schedule):
@@ -64,8 +84,8 @@ class StepLR(Schedule):
     """
 
     def __init__(self, optimizer, step_size, gamma=0.1):
-        self.step_size = _at_least_one(self, "step_size", step_size)
-        self.gamma = gamma
+        self.step_size = _epochs(self, "step_size", step_size)
+        self.gamma = _rate(self, "gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -83,8 +103,10 @@ class MultiStepLR(Schedule):
     """
 
     def __init__(self, optimizer, milestones, gamma=0.1):
-        self.milestones = list(milestones)
-        self.gamma = gamma
+        if not isinstance(milestones, Iterable):
+            raise TypeError(f"MultiStepLR: milestones: expected a list of epochs, got {milestones!r}")
+        self.milestones = [_epochs(self, "a milestone", milestone, 0) for milestone in milestones]
+        self.gamma = _rate(self, "gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -101,7 +123,7 @@ class ExponentialLR(Schedule):
     """
 
     def __init__(self, optimizer, gamma):
-        self.gamma = gamma
+        self.gamma = _rate(self, "gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -120,8 +142,8 @@ class CosineAnnealingLR(Schedule):
     """
 
     def __init__(self, optimizer, epochs, min_lr=0.0):
-        self.epochs = _at_least_one(self, "epochs", epochs)
-        self.min_lr = min_lr
+        self.epochs = _epochs(self, "epochs", epochs)
+        self.min_lr = _rate(self, "min_lr", min_lr)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -144,8 +166,8 @@ class LinearWarmup(Schedule):
     """
 
     def __init__(self, optimizer, epochs, start=0.1, after=None):
-        self.epochs = _at_least_one(self, "epochs", epochs)
-        self.start = start
+        self.epochs = _epochs(self, "epochs", epochs)
+        self.start = _rate(self, "start", start)
         if not isinstance(after, (Schedule, type(None))):
             raise TypeError(f"LinearWarmup: after must be a schedule that depends on the epoch alone, got {type(after).__name__}")
         if after is not None and after.optimizer is not optimizer:
@@ -168,7 +190,7 @@ class LinearWarmup(Schedule):
 class ReduceLROnPlateau:
     """Multiply the rate by `factor` when a loss has not become better for more than `patience` epochs.
 
-    "Better" means below the best so far by more than the share `threshold`.
+    "Better" means below the best so far by more than the share `threshold` of its size. The rate does not fall below `min_lr`.
 
     >>> from nanoemo import nn, optim
     >>> optimizer = optim.SGD([nn.Parameter([1.0])], lr=1.0)
@@ -180,24 +202,26 @@ class ReduceLROnPlateau:
     """
 
     def __init__(self, optimizer, factor=0.1, patience=10, threshold=1e-4, min_lr=0.0):
-        if not 0 < factor < 1:
+        if not (isinstance(factor, numbers.Real) and 0 < factor < 1):
             raise ValueError(f"ReduceLROnPlateau: factor must lie between 0 and 1, got {factor!r}")
-        self.optimizer = optimizer
+        self.optimizer = _checked(self, optimizer)
         self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.min_lr = min_lr
+        self.patience = _epochs(self, "patience", patience, 0)
+        self.threshold = _rate(self, "threshold", threshold)
+        self.min_lr = _rate(self, "min_lr", min_lr)
         self.best = math.inf
         self.bad_epochs = 0
 
     def step(self, loss):
         """An epoch has ended with this loss."""
-        if loss < self.best * (1 - self.threshold):
+        if loss is None:
+            raise TypeError("ReduceLROnPlateau: step(loss) needs the epoch's loss")
+        if self.best == math.inf or loss < self.best - self.threshold * abs(self.best):
             self.best, self.bad_epochs = float(loss), 0
         else:
             self.bad_epochs += 1
         if self.bad_epochs > self.patience:
-            self.optimizer.lr = max(self.optimizer.lr * self.factor, self.min_lr)
+            self.optimizer.lr = max(self.optimizer.lr * self.factor, min(self.min_lr, self.optimizer.lr))
             self.bad_epochs = 0
 
     def state_dict(self):

@@ -6,7 +6,9 @@ between two steps can be taken out as arrays and plain data (`Trainer.state`) an
 (`Trainer.restore`), so that a run broken off anywhere goes on to the same bits.
 """
 import math
+import numbers
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -15,7 +17,9 @@ import numpy as np
 from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
 from nanoemo.data.labelled import Labelled
+from nanoemo.nn.checks import type_of
 from nanoemo.nn.trace import module_device, undisturbed
+from nanoemo.optim.optimizer import Optimizer
 from nanoemo.training.checkpoint import CheckpointError, part
 from nanoemo.training.transfer import Results, on_device
 
@@ -65,13 +69,16 @@ class Trainer:
     model: a Module that turns images (N, H, W, C), or several inputs, into scores (N, K); it is trained on the device it is on
     optimizer: over the model's parameters
     loss_fn: (scores, labels) -> scalar Tensor, the mean over the batch
-    train, validation: loaders that give (images, labels) as arrays, or (input, input, ..., labels); validation may be
-        None. In training labels may be probabilities (N, K): an answer is then right where it is the likeliest class
+    train: a `DataLoader`, or what has its `epoch(number, start)` and `len`: gives (images, labels) as arrays, or (input, input,
+        ..., labels), of that epoch from batch `start` on. Labels may be probabilities (N, K): an answer is then right where it is
+        the likeliest class
+    validation: gives the same when it is iterated over; may be None
     schedule: of the learning rate (nanoemo/optim/schedules.py), told the loss of each epoch; validation's where there is one
     clip_norm: upper limit of the joint length of all gradients; None for no limit
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
-    Raises TypeError for a set of images where a loader is wanted, ValueError for an optimiser of another model's parameters,
-    and in training where the model gives no scores of two classes at least.
+    Raises TypeError for arguments of another kind, such as a set of images where a loader is wanted; ValueError for an optimiser
+    of another model's parameters and a schedule of another optimiser, and in training where the model gives no scores of two
+    classes at least, or labels do not fit them.
 
     >>> import numpy as np, nanoemo
     >>> from nanoemo import data, nn, ops, optim
@@ -90,10 +97,14 @@ class Trainer:
     classifies = True               # whether there are right answers, and so an accuracy
 
     def __init__(self, model, optimizer, loss_fn, train, validation=None, *, schedule=None, clip_norm=None, callbacks=()):
-        for name, loader in (("train", train), ("validation", validation)):
-            if isinstance(loader, Labelled):
-                raise TypeError(f"Trainer: {name}: expected a loader, got {type(loader).__name__}; "
-                                "nanoemo.data.DataLoader(images, batch_size=32) makes one of a set")
+        _check_loader("Trainer: train", train, "epoch", "__len__")
+        if validation is not None:
+            _check_loader("Trainer: validation", validation, "__iter__")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"Trainer: expected an optimizer such as optim.Adam(model.parameters()), got {type_of(optimizer)}")
+        if isinstance(loss_fn, type) or not callable(loss_fn):
+            raise TypeError(f"Trainer: expected a loss such as ops.cross_entropy, got {type_of(loss_fn)}")
+        _check_schedule(schedule, optimizer)
         if not {id(parameter) for parameter in optimizer.params} & {id(parameter) for parameter in model.parameters()}:
             raise ValueError("Trainer: the optimizer has none of this model's parameters; make it anew of model.parameters()")
         self.model = model
@@ -103,6 +114,8 @@ class Trainer:
         self.validation_loader = validation
         self.schedule = schedule
         self.clip_norm = clip_norm
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"Trainer: callbacks: expected a list, got {type_of(callbacks)}")
         self.callbacks = list(callbacks)
         self.epoch = 0              # epochs finished, and so the index of the one under way
         self.step = 0               # steps made in the epoch under way
@@ -127,6 +140,8 @@ class Trainer:
 
         Raises TrainingDiverged where the loss is no longer a finite number, MemoryError where the card is full.
         """
+        if not isinstance(epochs, numbers.Integral):
+            raise ValueError(f"fit: epochs must be a whole number, got {epochs!r}")
         self.epochs, self.ended = epochs, False
         self._tell("train_start")
         try:
@@ -171,7 +186,7 @@ class Trainer:
         """Of one batch, (input, ..., labels): (loss, number of right answers), two tensors of one value."""
         *inputs, labels = batch
         scores = self.model(*inputs)
-        correct = (_answers(scores) == _classes(labels)).sum()
+        correct = (_answers(scores) == _classes(labels, scores)).sum()
         return self.loss_fn(scores, labels), Tensor(correct, device=scores.device)
 
     def _learn_from(self, *batch):
@@ -281,6 +296,21 @@ class Trainer:
         random.set_state(meta["random"])
 
 
+def _check_loader(what, loader, *needs):
+    """Raise TypeError for what gives no batches."""
+    if isinstance(loader, (Labelled, np.ndarray, Tensor)) or not all(hasattr(loader, name) for name in needs):
+        raise TypeError(f"{what}: expected a loader, got {type_of(loader)}; nanoemo.data.DataLoader(images, batch_size=32) "
+                        "makes one of a set")
+
+
+def _check_schedule(schedule, optimizer):
+    if schedule is not None and (isinstance(schedule, type) or not hasattr(schedule, "step")):
+        raise TypeError("Trainer: expected a schedule such as optim.StepLR(optimizer, 10), or optim.build_schedule of a text, "
+                        f"got {type_of(schedule)}")
+    if getattr(schedule, "optimizer", optimizer) is not optimizer:
+        raise ValueError("Trainer: the schedule is of another optimizer; make it anew with this one")
+
+
 def _answers(scores):
     """The class that scores highest for each example, (N,), of scores (N, K)."""
     if scores.ndim != 2 or scores.shape[1] < 2:
@@ -289,8 +319,11 @@ def _answers(scores):
     return scores.array.argmax(axis=-1)
 
 
-def _classes(labels):
-    """The class of each example, (N,), of labels (N,) or probabilities (N, K)."""
+def _classes(labels, scores):
+    """The class of each example, (N,), of labels (N,) or probabilities (N, K), for scores (N, K). ValueError for others."""
+    if labels.shape != (scores.shape if labels.ndim == 2 else scores.shape[:1]) or labels.ndim == 1 and labels.dtype.kind == "f":
+        raise ValueError(f"labels of shape {labels.shape}, {labels.dtype}, do not fit the model's scores {scores.shape}; "
+                         f"expected {scores.shape[:1]} integers or {scores.shape} probabilities")
     return labels.array.argmax(axis=-1) if labels.ndim == 2 else labels.array
 
 
@@ -317,6 +350,7 @@ def predict(model, loader, loss_fn=None, *, stop=None, answers=None):
     The model computes in evaluation mode (no dropout, batch norm's running statistics) and is left in the
     mode it had.
     """
+    _check_loader("predict", loader, "__iter__")
     truth, predicted, losses = [], [], []
     with undisturbed(model):
         for *inputs, labels in on_device(iter(loader), module_device(model)):
@@ -326,7 +360,7 @@ def predict(model, loader, loss_fn=None, *, stop=None, answers=None):
             if loss_fn is not None:
                 losses.append((loss_fn(scores, labels).detach(), len(labels)))
             predicted.append(_answers(scores))
-            truth.append(_classes(labels).copy())       # a batch on the GPU will be written over
+            truth.append(_classes(labels, scores).copy())       # a batch on the GPU will be written over
     if not truth:
         raise ValueError("predict: the loader gives no batch")
     truth, predicted = (np.concatenate([backend.to_device(part, "cpu") for part in parts]) for parts in (truth, predicted))

@@ -23,6 +23,8 @@ def contact_sheet(images, labels, classes, columns=12, title="Contact sheet", se
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or labels.shape != images.shape[:1]:
         raise ValueError("contact_sheet: expected images (N, H, W, 1) or (N, H, W, 3) and labels (N,), got "
                          f"{images.shape} and {labels.shape}")
+    if labels.size and not 0 <= labels.min() <= labels.max() < len(classes):
+        raise ValueError(f"contact_sheet: labels go from {labels.min()} to {labels.max()}, but there are {len(classes)} classes")
     images = as_pictures("contact_sheet", images)
     if images.dtype != np.uint8:
         images = np.rint(255 * images)
