@@ -8,7 +8,7 @@ from nanoemo import Tensor, data, interpret, nn, no_grad, ops, optim, viz
 from nanoemo.data import DataLoader, ImageSet
 from nanoemo.features import speech
 from nanoemo.features.extraction import of_wave
-from nanoemo.training import EarlyStopping, Trainer, predict
+from nanoemo.training import EarlyStopping, Trainer, ensemble, predict
 
 LOGITS, BATCH = Tensor(np.zeros((2, 3), np.float32)), np.zeros((4, 2, 2, 1), np.float32)
 
@@ -132,6 +132,12 @@ def test_a_plateau_never_raises_the_rate_and_knows_one_of_negative_losses(optimi
     assert optimizer.lr == 0.5
 
 
+def test_a_gradient_that_is_no_tensor(optimizer):
+    optimizer.params[0].grad = np.ones(optimizer.params[0].shape, np.float32)
+    with pytest.raises(TypeError, match=r"SGD: the gradient of parameter 0 is ndarray; nanoemo.Tensor\(...\) makes"):
+        optimizer.step()
+
+
 # ---- training ---------------------------------------------------------------------------------------------
 
 
@@ -172,6 +178,12 @@ def test_what_is_no_loader(model, what, name):
         predict(model, what)
 
 
+def test_members_are_stacked_in_any_precision(rng):
+    members, truth = rng.random((2, 6, 3)), np.arange(6) % 3
+    float32 = ensemble.stack(members.astype(np.float32), truth)(members.astype(np.float32))
+    np.testing.assert_allclose(float32, ensemble.stack(members, truth)(members), atol=1e-5)
+
+
 # ---- data, features, figures ------------------------------------------------------------------------------
 
 
@@ -188,6 +200,15 @@ def test_transforms_are_of_batches(transform, rng):
 
 @pytest.mark.parametrize("make, error, message", [
     (lambda rng: data.RandomRotation(10)(np.zeros((1, 4, 4, 1), np.uint8), rng), TypeError, "images are uint8, but .*astype"),
+    (lambda rng: DataLoader(images(), 2, transform=data.Scale), TypeError, r"DataLoader: transform: .* got the class Scale"),
+    (lambda rng: DataLoader(images(), 2, transform="flip"), TypeError, r"called with \(images, rng\), .*got str"),
+    (lambda rng: data.Compose(data.Scale()), TypeError, "Compose: expected a list of transforms, got Scale"),
+    (lambda rng: data.Compose("flip"), TypeError, "Compose: expected a list of transforms, got str"),
+    (lambda rng: data.Compose([data.Scale]), TypeError, "Compose: expected what is called .* got the class Scale"),
+    (lambda rng: data.Compose([data.RandomRotation(1)])(np.zeros((4, 4, 1), np.float32), rng), ValueError, "RandomRotation: exp"),
+    (lambda rng: images().subset(3), TypeError, r"subset: expected a list of numbers or a slice, got 3; \[3\] for one of them"),
+    (lambda rng: viz.activation_maps({"1": np.zeros((2, 4, 4, 3))}), ValueError, "expected {layer: {moment: maps"),
+    (lambda rng: viz.activation_maps({"1": {"a": BATCH[0]}, "2": {"b": BATCH[0]}}), ValueError, "the same moments of each layer"),
     (lambda rng: data.one_hot([-1], 3), ValueError, "one_hot: expected classes 0 … 2, got int64 from -1 to -1"),
     (lambda rng: data.one_hot([0, 3], 3), ValueError, "from 0 to 3"),
     (lambda rng: data.one_hot([0.0], 3), ValueError, "got float64"),

@@ -1,7 +1,7 @@
 """What random transforms share: amounts that are checked, and numbers and boxes drawn for each image of a batch."""
 import numpy as np
 
-__all__ = ["batch_of_images", "boxes", "checked", "symmetric"]
+__all__ = ["batch_of_images", "boxes", "checked", "must_be_called", "symmetric"]
 
 
 def checked(name, argument, value, least, most):
@@ -9,6 +9,13 @@ def checked(name, argument, value, least, most):
     if not least <= value <= most:
         raise ValueError(f"{name}: {argument} is {value}; expected a number from {least} to {most}")
     return value
+
+
+def must_be_called(where, transform):
+    """Raise TypeError where `transform` is none that can be called with (images, rng)."""
+    if isinstance(transform, type) or not callable(transform):
+        got = f"the class {transform.__name__}" if isinstance(transform, type) else type(transform).__name__
+        raise TypeError(f"{where}: expected what is called with (images, rng), such as nanoemo.data.Scale(); got {got}")
 
 
 def batch_of_images(transform, images):

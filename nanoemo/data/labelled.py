@@ -100,6 +100,8 @@ class Labelled:
         >>> faces.subset([0, 3]).counts()
         {'sad': 2, 'happy': 0}
         """
+        if np.ndim(indices) == 0 and not isinstance(indices, slice):
+            raise TypeError(f"subset: expected a list of numbers or a slice, got {indices!r}; [{indices!r}] for one of them")
         chosen = {name: getattr(self, name)[indices] for name in (*self.ARRAYS, "labels")}
         groups = {group: names[indices] for group, names in self.groups.items()}
         return replace(self, **chosen, groups=groups)

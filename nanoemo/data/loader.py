@@ -6,6 +6,7 @@ import numpy as np
 
 from nanoemo.data.checks import require_whole
 from nanoemo.data.clipset import ClipSet
+from nanoemo.data.draws import must_be_called
 from nanoemo.data.mixing import one_hot
 
 __all__ = ["DataLoader"]
@@ -45,6 +46,8 @@ class DataLoader:
                             "ImageSet(images, labels, class_names) makes one of arrays, nanoemo.features.extract one of clips")
         for name, value, least in (("batch_size", batch_size, 1), ("prefetch", prefetch, 0), ("seed", seed, 0)):
             require_whole(f"DataLoader: {name}", value, least)
+        if transform is not None:
+            must_be_called("DataLoader: transform", transform)
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle

@@ -4,8 +4,11 @@ A transform is called as `transform(images, rng)` with float32 images (B, H, W, 
 and a NumPy Generator, and returns new float32 images of the same shape. The random ones, in geometry.py and
 pixels.py, draw new numbers for each image. What changes labels too is in mixing.py.
 """
+from collections.abc import Iterable
+
 import numpy as np
 
+from nanoemo.data.draws import batch_of_images, must_be_called
 from nanoemo.data.geometry import RandomAffine, resample
 
 __all__ = ["Compose", "Scale", "SubtractMean", "WithFeatures"]
@@ -87,12 +90,17 @@ class Compose:
     """
 
     def __init__(self, transforms):
+        if isinstance(transforms, str) or not isinstance(transforms, Iterable):
+            raise TypeError(f"Compose: expected a list of transforms, got {type(transforms).__name__}")
         self.transforms = list(transforms)
+        for transform in self.transforms:
+            must_be_called("Compose", transform)
 
     def __call__(self, images, rng):
         matrices = None                              # of the affine transforms not yet carried out
         for transform in self.transforms:
             if isinstance(transform, RandomAffine):
+                batch_of_images(transform, images)
                 new = transform.matrices(*images.shape[:3], rng)
                 matrices = new if matrices is None else matrices @ new
                 continue

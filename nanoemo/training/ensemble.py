@@ -92,7 +92,7 @@ def stack(members, truth, steps=300, lr=0.01, weight_decay=0.01):
     change, bias = (nn.Parameter(np.zeros(shape), device="cpu") for shape in ((count * classes, classes), classes))
 
     def scores(probabilities):
-        logarithms = np.log(np.maximum(probabilities, FLOOR))
+        logarithms = np.log(np.maximum(np.asarray(probabilities, np.float64), FLOOR))
         return Tensor(np.concatenate(list(logarithms), axis=1), device="cpu") @ (mean + change) + bias
 
     optimizer = optim.AdamW([change, bias], lr=lr, weight_decay=weight_decay)

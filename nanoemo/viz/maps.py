@@ -1,5 +1,6 @@
 """What layers give and what they have learned, as mosaics: a small picture a channel, side by side."""
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -25,9 +26,14 @@ def activation_maps(maps, sparsity=None, channels=16, title="Activation maps"):
     >>> [axes.get_xlabel() for axes in figure.axes]
     ['50 % zeros', '88 % zeros']
     """
-    if not maps or not all(moments for moments in maps.values()):
+    if not maps or not all(map(len, maps.values())):
         raise ValueError("activation_maps: no layer, or no moment of one, to draw")
+    if not all(isinstance(moments, Mapping) for moments in maps.values()):
+        raise ValueError("activation_maps: expected {layer: {moment: maps (h, w, channels)}}, with a title for each moment")
     moments = list(next(iter(maps.values())))
+    if any(list(found) != moments for found in maps.values()):
+        raise ValueError("activation_maps: expected the same moments of each layer, got "
+                         + " and ".join(str(list(found)) for found in maps.values()))
     figure, grid = new_grid(len(maps), len(moments), title, cell=2.3, below=0.35)
     for line, (layer, found) in zip(grid, maps.items()):
         if any(np.ndim(array) != 3 for array in found.values()):
