@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nanoemo import Tensor, kernels, models, nn, no_grad, ops, optim
-from nanoemo.bench import memory, report
+from nanoemo.bench import memory, report, timing
 from nanoemo.bench.breakdown import break_down
 from nanoemo.bench.calls import watch_kernels
 from nanoemo.bench.memory import Alone
@@ -353,3 +353,39 @@ def test_command_without_torch(monkeypatch, capsys):
     assert main(["bench", "njoku.cnn", "--against", "torch"]) == 2
     err = capsys.readouterr().err
     assert "pip install torch" in err and err.count("\n") == 1
+
+
+def test_rates_count_a_product_as_two_operations_a_term(monkeypatch):
+    monkeypatch.setattr(timing, "_seconds", lambda function: 0.5)
+    assert gemm_rate(size=4) == 2 * 4**3 / 0.5
+
+
+def test_the_first_call_of_each_block_is_not_kept(monkeypatch):
+    calls = {"a": 0, "b": 0}
+    order = []
+
+    def seconds(step):
+        first = order[-1:] != [step]            # a block begins where another step was timed before
+        order.append(step)
+        return 9.0 if first else 1.0
+
+    monkeypatch.setattr(timing, "_seconds", seconds)
+    steps = {name: lambda name=name: calls.update({name: calls[name] + 1}) for name in calls}
+    times = in_turn(steps, count=8)
+    assert all(len(kept) >= 8 and set(kept) == {1.0} for kept in times.values())
+
+
+def test_memory_is_counted_in_bytes():
+    program = "print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        peak = memory._peak_resident(process.pid)
+        assert peak is None or 1 << 20 < peak < 1 << 32
+        assert peak is None or peak % 4096 == 0             # whole pages
+        process.communicate(b"\n")
+
+
+def test_what_is_outside_the_kernels_is_the_rest_of_the_step():
+    found = break_down(TrainingStep("chater.dcnn", 2), count=1)
+    kernels_alone = sum(call.forward + call.backward for call in found.calls)
+    assert found.outside == pytest.approx(found.step - kernels_alone)

@@ -11,7 +11,7 @@ import pytest
 
 from nanoemo import features
 from nanoemo.cli import main
-from nanoemo.training import Search, Settings, sanity
+from nanoemo.training import Experiment, RunFolder, Search, Settings, sanity
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
 pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
@@ -189,3 +189,18 @@ def test_search_and_ensemble_of_networks_that_listen(capsys):
         assert main(["train", "chater.conv1d", *args, "--seed", "0", "--lr", f"1e-{3 + seed}", "--out", f"run{seed}"]) == 0
     assert main(["ensemble", "run0", "run1", "--out", "ensemble"]) == 0
     assert "test" in capsys.readouterr().out
+
+
+def test_standardised_by_the_training_set_and_later_by_what_the_run_has_kept():
+    experiment = Experiment(Settings.from_recipe("series.cnn1", data="savee", features="mfcc", batch_size=7, epochs=1))
+    train_part, validation = (experiment.splits[split].features for split in ("train", "validation"))
+    spread = train_part.std(axis=(0, 1))
+    mean = train_part.mean(axis=(0, 1)).ravel()
+    np.testing.assert_allclose(experiment.standardise.mean.ravel(), mean, atol=1e-3 * spread.max())
+    assert not np.allclose(train_part.mean(axis=(0, 1)), validation.mean(axis=(0, 1)), atol=1e-2 * spread.max())
+    assert train(*MODEL, "--data", "savee", *QUICK) == 0
+    mean, std = np.load("run/standardisation.npy")
+    np.save("run/standardisation.npy", np.stack([mean + 1, std]))
+    again = Experiment.of_run(RunFolder("run"))
+    again.load_best(RunFolder("run"))
+    np.testing.assert_allclose(again.standardise.mean, mean + 1)

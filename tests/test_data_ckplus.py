@@ -130,6 +130,8 @@ def test_jaffe(portraits):
         assert part.groups["subject"].tolist() == [("KA", "KL", "YM")[number // 14] for number in numbers]
         assert "of 256 × 256 pixels; resized to 48 × 48" in part.note
     assert {len(set(part.groups["subject"])) for part in splits.values()} == {1}
+    takes = np.concatenate([part.groups["sequence"] for part in splits.values()])
+    assert len(set(takes)) == 21 and "KA.AN" in takes               # two pictures of each expression of each woman
 
 
 def test_jaffe_in_another_size_and_colour(portraits):

@@ -50,6 +50,7 @@ def test_published_layouts(layout, tmp_path):
     clips = data.read_clips(tmp_path / layout)
     assert clips.name == title and set(clips.groups["subject"]) == speakers
     assert Counter(clips.class_names[label] for label in clips.labels) == Counter(told.values())
+    assert {entry.name: entry.emotion for entry in find_scheme(list(told))[1]} == told
     scheme, = (scheme for scheme in SCHEMES if scheme.title == title)
     assert set(clips.class_names) == set(scheme.emotions.values())
 

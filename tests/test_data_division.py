@@ -122,3 +122,15 @@ def test_leaving_one_out_divides_the_others_by_the_seed():
 
     assert validated(0) == validated(0)
     assert len({str(validated(seed)) for seed in range(5)}) > 1
+
+
+def test_the_seed_also_chooses_what_a_limit_leaves(films, monkeypatch):
+    asked, take = [], ImageSet.take
+    monkeypatch.setattr(ImageSet, "take", lambda images, n, seed=0: asked.append((n, seed)) or take(images, n, seed))
+    data.divide(films, seed=3, limit=5)
+    assert asked == [(5, 3)] * 3
+
+
+@pytest.mark.parametrize("images, held", [(16, 2), (14, 1), (2, 1), (1, 0)])
+def test_the_share_that_is_held_out_is_rounded(images, held):
+    assert held_out(np.zeros(images, int)).sum() == held

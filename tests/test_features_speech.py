@@ -85,6 +85,7 @@ def test_frames_are_those_of_a_clip_at_one_length(wave):
     np.testing.assert_allclose(features.mfcc_frames(wave)[:, :, 0], expected, rtol=1e-4, atol=1e-3)
     picture = features.log_mel(np.tile(wave, 4))
     assert picture.shape == (128, 128, 1) and picture.max() - picture.min() <= 80.001
+    assert features.log_mel(wave).max() - features.log_mel(wave / 10).max() == pytest.approx(20, abs=0.1)    # decibels of power
 
 
 @pytest.mark.parametrize("samples, first", [(1, 0), (65023, 0), (65024, 0), (65025, 0), (90001, 12488)])
@@ -128,6 +129,14 @@ def pitch_of(wave):
 def test_noise_is_of_the_size_asked_for():
     added = change(tone(220), "noise=0.1") - tone(220)
     assert 0 < added.std() <= 0.05 and change(tone(220), "noise=0").tolist() == tone(220).tolist()
+
+
+def test_noise_is_a_share_of_the_loudest_sample():
+    spike = np.zeros(20000, np.float32)
+    spike[7] = 0.5
+    assert change(spike, "noise=0.1")[8:].std() == pytest.approx(change(2 * spike, "noise=0.1")[8:].std() / 2, rel=1e-3)
+    loud = np.full(20000, 0.5, np.float32)
+    assert change(spike, "noise=0.1")[8:].std() == pytest.approx(change(loud, "noise=0.1").std(), rel=0.02)
 
 
 def test_shift_loses_nothing():

@@ -108,3 +108,15 @@ def test_a_resumed_plateau_goes_on_the_same():
 def test_arguments_out_of_range_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make(optimizer())
+
+
+@pytest.mark.parametrize("size", [1, 100, 1000])
+def test_better_is_a_share_of_the_loss(torch, size):
+    ours, theirs = optimizer(), torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    schedule = optim.ReduceLROnPlateau(ours, factor=0.5, patience=1, threshold=1e-3)
+    expected = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, factor=0.5, patience=1, threshold=1e-3)
+    for loss in (1, 0.9995, 0.9992, 0.9991, 0.95, 0.9496, 0.9492, 0.9491):
+        schedule.step(size * loss)
+        expected.step(size * loss)
+        assert ours.lr == theirs.param_groups[0]["lr"]
+    assert ours.lr < 0.5

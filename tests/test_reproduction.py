@@ -12,10 +12,10 @@ import pytest
 from nanoemo import models
 from nanoemo.cli import main
 from nanoemo.data import voices
-from nanoemo.files import read_json
+from nanoemo.files import read_json, write_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
 from nanoemo.reproduction.page import _side_by_side
-from nanoemo.reproduction.results import run_path
+from nanoemo.reproduction.results import Result, run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
 from nanoemo.viz import style
 from small_data import write_pictures
@@ -257,6 +257,11 @@ def test_made_voices_are_called_so_and_stages_are_counted_together(tmp_path, mon
                   {"epochs": 1, "limit": 14, "batch_size": 7, "options": {"cnn": "cnn1"}})
     paper = Paper("A paper", "EMO-DB", (trial,), "")
     assert carry_out(trial_settings(trial), run_path(tmp_path, trial), say=lambda line: None)
+    for number, stage in enumerate(RunFolder(run_path(tmp_path, trial)).stages()):      # all unlike each other
+        history = stage.history()
+        write_json(stage.path / "history.json", [{**history[0], "accuracy": 0.1 * number, "seconds": 10.0 ** number}])
+    result = Result.of_run(run_path(tmp_path, trial))
+    assert result.seconds == 11111 and result.accuracies["training"] == pytest.approx(0.4)
     page = write_page(tmp_path, paper, "nanoemo").read_text()
     assert "Made voices: the clips are made by formula" in page and "faces" not in page and "images" not in page
     assert "made voices: 14 + 14 + 14" in page and "epoch 1 of 1 of the last stage" in page

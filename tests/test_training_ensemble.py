@@ -151,3 +151,12 @@ def test_one_run_by_two_names_and_data_that_have_changed(runs, tmp_path, capsys)
                             (tmp_path / "b" / ".." / "a", "two different runs")):
         assert main(["ensemble", str(tmp_path / "a"), str(second), "--out", str(tmp_path / "out")]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_how_sure_a_member_is_counts_up_to_a_floor(rng):
+    truth = rng.integers(0, 3, 60)
+    members = np.stack([member(rng, truth, 0.8) for _ in range(2)])
+    combine, other = ensemble.stack(members, truth), members[1, :1]
+    sure, beyond = np.array([[1.0, ensemble.FLOOR, ensemble.FLOOR]]), np.array([[1.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(combine(np.stack([sure, other])), combine(np.stack([beyond, other])))
+    assert ensemble.FLOOR > 1e-15

@@ -317,3 +317,32 @@ def test_a_training_that_ended_early_has_ended_when_it_is_taken_up_again():
     assert len(first.fit(5)) == 1
     second.restore(*first.state())
     assert len(second.fit(5)) == 1
+
+
+# ---- what an experiment hands on --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return {"train": data.drawn_faces(34, 0), "validation": data.drawn_faces(14, 1), "test": data.drawn_faces(14, 2)}
+
+
+def test_means_are_fitted_on_the_training_set_alone_and_the_runs_own_are_taken_up(faces, tmp_path):
+    experiment = Experiment(settings(subtract_mean=True, limit=None, epochs=1), faces)
+    np.testing.assert_allclose(experiment.mean_image, faces["train"].images.mean(axis=0), rtol=1e-5)
+    with RunFolder.create(tmp_path / "run") as folder:
+        experiment.begin(folder)
+        experiment.run(folder, Callback(), stop=False, say=lambda line: None)
+        folder.write_mean_image(np.full((48, 48, 1), 7, np.float32))
+        experiment.load_best(folder)
+    assert (experiment.mean_image == 7).all()
+
+
+def test_the_seed_orders_the_batches(faces):
+    assert Experiment(settings(seed=7, limit=None), faces).trainer.train_loader.seed == 7
+
+
+@pytest.mark.parametrize("images, steps", [(33, 2), (34, 3), (32, 2)])
+def test_a_last_batch_of_one_is_left_out_of_training(faces, images, steps):
+    few = {**faces, "train": faces["train"].subset(np.arange(images))}
+    assert Experiment(settings(batch_size=16, limit=None), few).trainer.steps_per_epoch == steps

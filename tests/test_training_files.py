@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from nanoemo import files
-from nanoemo.training import checkpoint
+from nanoemo import files, viz
+from nanoemo.training import Predictions, checkpoint
+from nanoemo.training.evaluation import write_evaluation
 from nanoemo.training.runfolder import RunFolder, RunFolderError
 
 ARRAYS = {"model.w": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer.step": np.array(3)}
@@ -231,3 +232,11 @@ def test_a_checkpoint_whose_arrays_changed_names_is_refused(tmp_path):
     safetensors.numpy.save_file(renamed, path, metadata)
     with pytest.raises(checkpoint.CheckpointError, match="checksum"):
         checkpoint.load(path)
+
+
+def test_both_figures_of_confusion_are_of_the_same_matrix(tmp_path, monkeypatch):
+    drawn, draw = [], viz.confusion_matrix
+    monkeypatch.setattr(viz, "confusion_matrix", lambda matrix, *rest, **how: drawn.append(matrix) or draw(matrix, *rest, **how))
+    judged = Predictions(np.array([0, 0, 1]), np.array([0, 1, 1]), 0.5)
+    write_evaluation(tmp_path / "test", judged, ("a", "b"), "title", {})
+    assert [matrix.tolist() for matrix in drawn] == [[[1, 1], [0, 1]]] * 2

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nanoemo import data, viz
-from nanoemo.cli import main
+from nanoemo import data, files, viz
+from nanoemo.cli import leave_one_out, main
 from nanoemo.data import jaffe
 from nanoemo.training import LeaveOneOut, RunFolder, Settings, sanity
 
@@ -150,3 +150,25 @@ def test_the_figure_names_few_people_and_counts_many():
     many = viz.group_accuracy({str(number): number / 100 for number in range(100)}, 1 / 7).axes[0]
     assert few.get_xlabel() == "person" and [label.get_text() for label in few.get_xticklabels()] == ["KL", "KA"]
     assert many.get_xlabel() == "person, 100 of them, the most accurate first" and not many.get_xticks().size
+
+
+def test_people_and_pictures_are_counted_apart(capsys):
+    leave_one_out._show([{"subject": "a", "accuracy": 0.0, "examples": 1}, {"subject": "b", "accuracy": 1.0, "examples": 3}])
+    out = capsys.readouterr().out
+    assert "50.00 ± 50.00 %" in out and "75.00 % of all 4" in out
+
+
+def test_the_loss_of_all_counts_each_picture(portraits, tmp_path):
+    people = LeaveOneOut(Settings.from_recipe("chater.dcnn", portraits, **SMALL))
+    for subject in people.subjects:
+        run = people.path_of(RunFolder(tmp_path / "all"), subject)
+        (run / "test").mkdir(parents=True)
+        about = {"classes": ["a", "b"], "fingerprint": "", "image_shape": [48, 48, 1], "images": {}, "name": "JAFFE"}
+        files.write_json(run / "config.json", {"data": about, "settings": {}})
+        files.write_csv(run / "test" / "confusion_matrix.csv", ["true class", "a", "b"], [["a", 1, 0], ["b", 0, 1]])
+    rows = [{"examples": examples, "loss": loss} for examples, loss in ((1, 1.0), (3, 5.0), (4, 0.0))]
+    assert people._together(RunFolder(tmp_path / "all"), rows).loss == 2.0
+
+
+def test_a_limit_loses_nobody(portraits):
+    assert len(LeaveOneOut(Settings.from_recipe("chater.dcnn", portraits, **SMALL, limit=1)).subjects) == 3

@@ -16,6 +16,7 @@ import pytest
 import nanoemo
 from nanoemo import data, viz
 from nanoemo.cli import main
+from nanoemo.cli.search import _show
 from nanoemo.training import Experiment, RunFolder, Search, Settings
 from nanoemo.training import search as search_module
 from nanoemo.training.recorder import best_epoch
@@ -362,3 +363,20 @@ def test_the_figure_is_a_line_a_map_or_discs():
     assert [label.get_text() for label in cells.get_yticklabels()] == ["16×16", "8×8"]
     assert viz.search_results(rows[:5], ["lr", "hidden"]).axes[0].get_xscale() == "log"
     assert len(viz.search_results(rows, ["lr"]).axes[0].get_xticks()) == 3
+
+
+def test_another_seed_divides_otherwise(splits):
+    one, two, again = (search_of(splits, folds=3, seed=seed).divided[1].tolist() for seed in (0, 1, 0))
+    assert one == again != two
+
+
+def test_large_groups_are_shared_out_before_small_ones():
+    folds = data.k_folds(np.zeros(12, int), 2, groups=np.array(list("abcdefgggggg")))
+    assert np.bincount(folds).tolist() == [6, 6]
+
+
+def test_the_table_says_shares_and_spreads_in_per_cent(splits, capsys):
+    rows = [{"candidate": 0, "accuracy": 0.5, "spread": 0.1}, {"candidate": 1, "accuracy": None, "spread": None}]
+    _show(search_of(splits), rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert "50.00 ± 10.00 %" in lines[0] and "diverged" in lines[1]

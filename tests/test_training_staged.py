@@ -227,6 +227,21 @@ def test_each_stage_begins_with_the_best_weights_of_all_that_it_keeps(whole_run)
                 assert array.tobytes() == before[f"model.{name}"].tobytes(), (number, name)
 
 
+def test_not_with_the_last_weights(whole_run, tmp_path):
+    """Which are the best ones in that run."""
+    path = tmp_path / "run"
+    shutil.copytree(whole_run[0], path)
+    folder = RunFolder(path)
+    before = folder.stage(1, PAPER[0].name)
+    best, meta = checkpoint.load(before.best_path)
+    checkpoint.save(before.last_path, {name: array + 1 if name.startswith("model.") else array for name, array in best.items()},
+                    meta)
+    model = staged.AutoEncoderStage(experiment(), 2, folder).make_model()
+    for name, array in model.state_dict().items():
+        if name.split(".")[0] in PAPER[1].keeps:
+            assert array.tobytes() == best[f"model.{name}"].tobytes(), name
+
+
 def test_the_architecture_has_the_best_weights_of_the_last_stage(whole_run, tmp_path):
     """Which need not be the last ones, as they are in that run."""
     path = tmp_path / "run"

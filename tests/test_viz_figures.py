@@ -64,6 +64,8 @@ def test_confusion_cells():
         return [text.get_text() for text in figure.axes[0].texts]
 
     assert cells(viz.confusion_matrix(MATRIX, CLASSES)) == ["8", "1", "1", "0", "0", "0", "2", "3", "5"]
+    where = {text.get_position(): text.get_text() for text in viz.confusion_matrix(MATRIX, CLASSES).axes[0].texts}
+    assert (where[1, 0], where[0, 1]) == (str(MATRIX[0][1]), str(MATRIX[1][0])) and where[0, 2] == str(MATRIX[2][0])
     per_cent = cells(viz.confusion_matrix(MATRIX, CLASSES, normalised=True))
     assert per_cent == ["80", "10", "10", "20", "30", "50"]          # the row without samples stays empty
 

@@ -281,3 +281,16 @@ def test_losses_below_0_and_that_do_not_change_are_seen():
     for loss in ([-0.5, -1.5], [0.69, 0.69]):
         low, high = viz.run_curves({"mine": {"loss": loss}}).axes[0].get_ylim()
         assert low < high and low <= min(loss) * 1.05 and high > max(loss) and (low, high) != tuple(loss)
+
+
+def test_of_several_rows_alike_the_best_is_drawn():
+    rows = [{"lr": lr, "hidden": 8, "dropout": dropout, "accuracy": accuracy, "spread": 0}
+            for lr in (0.1, 0.2) for dropout, accuracy in ((0, 0.9), (1, 0.4), (2, None))]
+    assert [text.get_text() for text in viz.search_results(rows, ["lr", "hidden"]).axes[0].texts] == ["90.0", "90.0"]
+
+
+def test_chance_is_drawn_in_per_cent_and_a_long_timeline_in_minutes():
+    assert viz.accuracy_curves([0.2], chance=0.25).axes[0].get_lines()[-1].get_ydata()[0] == 25
+    for end, shown, unit in ((600, 600, "s"), (1200, 20, "min")):
+        axes = viz.timeline([(0, end / 2), (end / 2, end)], [[1, 0], [0, 1]], ["a", "b"]).axes[0]
+        assert axes.get_xlim() == pytest.approx((0, shown)) and f"({unit})" in axes.get_xlabel()
