@@ -288,3 +288,13 @@ def test_auto_encoders(rng):
 def test_what_cannot_be_done(look, message, images):
     with pytest.raises(ValueError, match=message):
         look(network(), images)
+
+
+def test_a_dream_begins_with_what_is_coarse(monkeypatch):
+    from scipy import ndimage
+
+    blurs, blur = [], ndimage.gaussian_filter
+    monkeypatch.setattr(ndimage, "gaussian_filter", lambda image, sigma: blurs.append(sigma[1]) or blur(image, sigma))
+    start = np.random.default_rng(0).random((1, 8, 8, 2), dtype=np.float32)
+    interpret.dream(network("float32"), start, Goal(label=0), steps=6, octaves=3)
+    assert blurs == [2, 2, 1, 1, 0.5, 0.5]

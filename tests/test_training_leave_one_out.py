@@ -166,9 +166,20 @@ def test_the_loss_of_all_counts_each_picture(portraits, tmp_path):
         about = {"classes": ["a", "b"], "fingerprint": "", "image_shape": [48, 48, 1], "images": {}, "name": "JAFFE"}
         files.write_json(run / "config.json", {"data": about, "settings": {}})
         files.write_csv(run / "test" / "confusion_matrix.csv", ["true class", "a", "b"], [["a", 1, 0], ["b", 0, 1]])
-    rows = [{"examples": examples, "loss": loss} for examples, loss in ((1, 1.0), (3, 5.0), (4, 0.0))]
-    assert people._together(RunFolder(tmp_path / "all"), rows).loss == 2.0
+    rows = [{"examples": examples, "loss": loss} for examples, loss in ((1, 2.0), (3, 4.0), (4, 0.0))]
+    assert people._together(RunFolder(tmp_path / "all"), rows).loss == 14 / 8
 
 
 def test_a_limit_loses_nobody(portraits):
-    assert len(LeaveOneOut(Settings.from_recipe("chater.dcnn", portraits, **SMALL, limit=1)).subjects) == 3
+    """Of two people more, of whom the training set has several."""
+    for person in ("NA", "TM"):
+        for code in jaffe.CODES:
+            Image.new("L", (64, 64), ord(person[0])).save(f"{portraits}/{person}.{code}1.99.tiff")
+    assert len(LeaveOneOut(Settings.from_recipe("chater.dcnn", portraits, **SMALL, limit=1)).subjects) == 5
+
+
+def test_chance_is_that_of_a_class(portraits, tmp_path, monkeypatch):
+    drawn, draw = [], viz.group_accuracy
+    monkeypatch.setattr(viz, "group_accuracy", lambda shares, chance, *rest: drawn.append(chance) or draw(shares, chance, *rest))
+    made(portraits, tmp_path / "all")
+    assert drawn == [1 / 7]

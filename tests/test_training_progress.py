@@ -2,11 +2,13 @@
 import io
 import re
 import signal
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from nanoemo.training import catch_interrupt
-from nanoemo.training.progress import PlainProgress, TerminalProgress, duration
+from nanoemo.training.progress import PlainProgress, TerminalProgress, _Clock, duration
 from training_runs import make_trainer
 
 
@@ -53,3 +55,11 @@ def test_first_interrupt_asks_and_the_second_stops():
             assert stop
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_time_left_falls_within_an_epoch(monkeypatch):
+    clock = _Clock()
+    clock.steps = 2
+    monkeypatch.setattr(time, "perf_counter", lambda: clock.start + 3)
+    left = [clock.seconds_left(SimpleNamespace(epochs=2, epoch=0, steps_per_epoch=5, step=step)) for step in (0, 4)]
+    assert left == pytest.approx([15, 9])

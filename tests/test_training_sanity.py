@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from nanoemo import nn, ops
+from nanoemo.modes import is_grad_enabled
 from nanoemo.training import sanity
 from training_runs import everything, make_trainer, toy_images
 
@@ -43,3 +44,20 @@ def test_sanity_checks_refuse_a_network_of_nan():
     images = toy_images()
     with pytest.raises(ValueError, match="untrained network is nan"):
         sanity.check(broken, (images.images.astype(np.float32), images.labels), 3, ops.cross_entropy)
+
+
+class Witness(nn.Module):
+    """A layer of which a test looks in which mode it is asked."""
+
+
+def test_what_is_learnt_by_heart_is_learnt_without_dropout_and_asked_in_evaluation_mode(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Witness, "forward", lambda self, x: seen.append((is_grad_enabled(), self.training)) or x)
+    images = toy_images()
+    x = images.images[:12].astype(np.float32) / 255
+    wide = nn.Sequential(nn.Flatten(), Witness(), nn.Linear(16, 64), nn.ReLU(), nn.Dropout(0.95), nn.Linear(64, 3))
+    report = sanity.check(wide, (x, images.labels[:12]), 3, ops.cross_entropy)
+    assert report["overfit_accuracy"] == 1
+    first, *rest = seen
+    assert first == (False, True), "the initial loss is that of the first step of training"
+    assert set(rest) == {(True, True), (False, False)}
