@@ -120,6 +120,13 @@ def test_a_gradient_that_is_listed_twice_is_clipped_once():
     np.testing.assert_allclose(np.linalg.norm(parameter.grad.numpy()), 1, rtol=1e-6)
 
 
+def test_a_plateau_is_not_deceived_by_nan(optimizer):
+    schedule = optim.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
+    for loss, rate in ((np.nan, 0.5), (1.0, 0.5), (0.9, 0.5), (np.nan, 0.25)):
+        schedule.step(loss)
+        assert optimizer.lr == rate
+
+
 def test_a_plateau_never_raises_the_rate_and_knows_one_of_negative_losses(optimizer):
     schedule = optim.ReduceLROnPlateau(optimizer, factor=0.5, patience=1, min_lr=2.0)
     for _ in range(3):

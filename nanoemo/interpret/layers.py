@@ -152,9 +152,10 @@ def images_first(inputs):
     several = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     shape = np.shape(several[0])
     if len(shape) != 4:
-        one = len(shape) == 3 and shape[2] in (1, 3)
-        remedy = "; images[None] makes a batch of one" if one else "; gray ones have C = 1: images[..., None]"
-        remedy = remedy if len(shape) == 3 else ""
+        remedy = ""
+        if len(shape) == 3:
+            one = shape[2] in (1, 3)
+            remedy = "; images[None] makes a batch of one" if one else "; gray ones have C = 1: images[..., None]"
         raise ValueError(f"expected images (N, H, W, C), got shape {shape}{remedy}")
     return several
 

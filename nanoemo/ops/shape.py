@@ -114,7 +114,9 @@ def getitem(x, key):
 
 def _own(index):
     """A copy of an array or a nested list; what cannot be changed as it is."""
-    return [_own(part) for part in index] if isinstance(index, list) else index.copy() if hasattr(index, "copy") else index
+    if isinstance(index, list):
+        return [_own(part) for part in index]
+    return index.copy() if hasattr(index, "copy") else index
 
 
 def setitem(x, key, value):

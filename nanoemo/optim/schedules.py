@@ -19,7 +19,7 @@ class Schedule:
     """Base of those schedules that depend on the epoch alone."""
 
     def __init__(self, optimizer):
-        self.optimizer = _checked(self, optimizer)
+        self.optimizer = _checked_optimizer(self, optimizer)
         self.base_lr = optimizer.lr
         self.epoch = 0
         self.optimizer.lr = self.rate(0)
@@ -60,14 +60,14 @@ def _epochs(schedule, name, value, least=1):
     return value
 
 
-def _rate(schedule, name, value, least=0.0):
-    """A rate or a factor of one, from which no negative rate can come."""
-    if not (isinstance(value, numbers.Real) and least <= value < math.inf):
-        raise ValueError(f"{type(schedule).__name__}: {name} must be a finite number, at least {least:g}, got {value!r}")
+def _rate(schedule, name, value):
+    """A rate, or a factor of one, from which no negative rate can come."""
+    if not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
+        raise ValueError(f"{type(schedule).__name__}: {name} must be a finite number, at least 0, got {value!r}")
     return value
 
 
-def _checked(schedule, optimizer):
+def _checked_optimizer(schedule, optimizer):
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(schedule).__name__}: expected an optimizer, got {type(optimizer).__name__}")
     return optimizer
@@ -204,7 +204,7 @@ class ReduceLROnPlateau:
     def __init__(self, optimizer, factor=0.1, patience=10, threshold=1e-4, min_lr=0.0):
         if not (isinstance(factor, numbers.Real) and 0 < factor < 1):
             raise ValueError(f"ReduceLROnPlateau: factor must lie between 0 and 1, got {factor!r}")
-        self.optimizer = _checked(self, optimizer)
+        self.optimizer = _checked_optimizer(self, optimizer)
         self.factor = factor
         self.patience = _epochs(self, "patience", patience, 0)
         self.threshold = _rate(self, "threshold", threshold)
@@ -216,7 +216,8 @@ class ReduceLROnPlateau:
         """An epoch has ended with this loss."""
         if loss is None:
             raise TypeError("ReduceLROnPlateau: step(loss) needs the epoch's loss")
-        if self.best == math.inf or loss < self.best - self.threshold * abs(self.best):
+        margin = 0 if self.best == math.inf else self.threshold * abs(self.best)
+        if loss < self.best - margin:               # never of NaN
             self.best, self.bad_epochs = float(loss), 0
         else:
             self.bad_epochs += 1
