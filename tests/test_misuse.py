@@ -240,6 +240,19 @@ def test_waves(kind, wave, error, message):
     assert speech.one_channel(np.zeros(3)).shape == (3,)
 
 
+@pytest.mark.parametrize("make, error, message", [
+    (lambda net, x: interpret.grad_cam(net, x, [0, 1], 1), TypeError, "layer 1: expected its name, such as '1'"),
+    (lambda net, x: interpret.outputs_of(net, x, [net[1]]), TypeError, "expected its name"),
+    (lambda net, x: interpret.Goal(label="happy"), ValueError, "Goal: label must be a whole number, got 'happy'"),
+    (lambda net, x: interpret.dream(net, x, 1), TypeError, r"dream: expected a Goal, such as Goal\(label=3\), got 1"),
+    (lambda net, x: net.to("float64"), ValueError, "expected 'cpu' or 'cuda', got 'float64'; .* module .to.dtype='float64'"),
+])
+def test_names_of_layers_and_goals(make, error, message):
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+    with pytest.raises(error, match=message):
+        make(net, np.zeros((2, 4, 4, 1), np.float32))
+
+
 def test_layers_and_targets():
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
     x = np.random.default_rng(0).random((2, 4, 4, 1), dtype=np.float32)

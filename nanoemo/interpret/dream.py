@@ -10,6 +10,7 @@ size from octave to octave. The networks here end in dense layers, which fix it;
 the cut-off ends of its bell, K g leads uphill as g does.) Jitter shifts the image before each step, so that nothing
 clings to the grid of the pools.
 """
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,9 @@ class Goal:
     unit: int | None = None
 
     def __post_init__(self):
+        for name, number in (("label", self.label), ("unit", self.unit)):
+            if not (number is None or isinstance(number, numbers.Integral)):
+                raise ValueError(f"Goal: {name} must be a whole number, got {number!r}")
         if (self.label is None) == (self.layer is None) or self.unit is not None and self.layer is None:
             raise ValueError("a dream is of a class, of a layer, or of a unit of a layer; "
                              f"got label={self.label}, layer={self.layer!r}, unit={self.unit}")
@@ -86,6 +90,8 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
     """
     from scipy.ndimage import gaussian_filter
 
+    if not isinstance(goal, Goal):
+        raise TypeError(f"dream: expected a Goal, such as Goal(label=3), got {goal!r}")
     if not 0 <= smoothness <= 0.25:
         raise ValueError(f"dream: smoothness is {smoothness}; expected a number from 0 to 0.25")
     if octaves < 1:

@@ -64,6 +64,8 @@ def outputs_of(model, inputs, names):
 
 def find_run(model, name):
     """The module of a name, and which of its runs is meant: "act" -> (module, None), "act:2" -> (module, 2)."""
+    if not isinstance(name, str):
+        raise TypeError(f"layer {name!r}: expected its name, such as {str(name)!r}; model.named_modules() gives them")
     path, _, number = name.partition(":")
     if number and not (number.isdecimal() and int(number)):
         raise ValueError(f"layer {name!r}: expected the number of a run behind the colon, as in '{path}:1'")
