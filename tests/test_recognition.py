@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from nanoemo import Tensor, data, no_grad, ops, viz
-from nanoemo.cli import main
+from nanoemo.cli import main, predict_kinds
 from nanoemo.data import drawn_faces
 from nanoemo.data.photo import gray as to_gray
 from nanoemo.data.pictures import read_set
@@ -299,3 +299,15 @@ def test_ctrl_c_keeps_what_is_done(tiny_run, portrait, tmp_path):
     assert process.returncode == 130 and err == "nanoemo: stopped\n"
     done = json.loads((tmp_path / "out" / "predictions.json").read_text())["pictures"]
     assert 1 <= len(done) < 50 and all((tmp_path / "out" / picture["figure"]).exists() for picture in done)
+
+
+def test_a_face_of_a_large_picture_is_marked_where_it_is_shown(tiny_run, tmp_path, monkeypatch):
+    """Pictures are drawn smaller than they are, and the squares with them."""
+    drawn, draw = [], viz.faces_in_photo
+    monkeypatch.setattr(viz, "faces_in_photo", lambda *all_of_it: drawn.append(all_of_it[:2]) or draw(*all_of_it))
+    size = 2 * predict_kinds.SHOWN
+    Image.fromarray(np.full((size, size), 128, np.uint8)).save(tmp_path / "large.png")
+    assert main(["predict", str(tiny_run), str(tmp_path / "large.png"), "--whole", "--out", str(tmp_path / "out")]) == 0
+    (photo, ((x, y, side, _),)), = drawn
+    assert photo.shape[:2] == (predict_kinds.SHOWN,) * 2
+    assert (x, y, side) == pytest.approx((predict_kinds.SHOWN / 2, predict_kinds.SHOWN / 2, predict_kinds.SHOWN), abs=1)

@@ -12,7 +12,7 @@ import pytest
 from nanoemo import Tensor, backend, data, models, ops
 from nanoemo.cli import main
 from nanoemo.kernels import threads
-from nanoemo.training import Callback, RunFolder, RunFolderError, Settings, StagedExperiment, checkpoint, staged
+from nanoemo.training import Callback, RunFolder, RunFolderError, Settings, StagedExperiment, checkpoint, report, staged
 from nanoemo.training.stages import PAPER, REVERSED, build_stage
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
@@ -251,6 +251,20 @@ def test_the_architecture_has_the_best_weights_of_the_last_stage(whole_run, tmp_
     checkpoint.save(last, {name: 2 * array if name.startswith("model.") else array for name, array in arrays.items()}, meta)
     assert carry_out(path)
     assert (path / "checkpoints" / "best.safetensors").read_bytes() == last.read_bytes()
+
+
+def test_the_table_of_stages_tells_of_their_best_epochs(whole_run, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(whole_run[0], path)
+    folder = RunFolder(path)
+    history = folder.stages()[0].path / "history.json"
+    best = {**json.loads(history.read_text())[-1], "epoch": 1, "val_loss": 0.125, "val_accuracy": 0.875}
+    last = {**best, "epoch": 2, "val_loss": 2.5, "val_accuracy": 0.25, "seconds": 0.0}
+    tables = []
+    for rows in ([best], [best, last], [last]):
+        history.write_text(json.dumps(rows))
+        tables.append(report._stages(folder, folder.config()))
+    assert tables[0] == tables[1] != tables[2]
 
 
 def test_settings_that_do_not_speak_of_stages_are_of_a_training_in_stages_all_the_same():

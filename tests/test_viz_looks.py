@@ -4,6 +4,7 @@ import pytest
 
 from nanoemo import viz
 from nanoemo.viz.maps import mosaic
+from nanoemo.viz.reconstructions import CHANNELS, _liveliest
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 12, 10, 1), dtype=np.uint8)
 MAPS = np.random.default_rng(1).random((3, 12, 10))
@@ -294,3 +295,10 @@ def test_chance_is_drawn_in_per_cent_and_a_long_timeline_in_minutes():
     for end, shown, unit in ((600, 600, "s"), (1200, 20, "min")):
         axes = viz.timeline([(0, end / 2), (end / 2, end)], [[1, 0], [0, 1]], ["a", "b"]).axes[0]
         assert axes.get_xlim() == pytest.approx((0, shown)) and f"({unit})" in axes.get_xlabel()
+
+
+def test_channels_are_drawn_that_differ_from_image_to_image(rng):
+    """Not those with more in them that show the same in each image."""
+    targets = np.tile(10 * rng.random((1, 6, 6, CHANNELS + 1)), (4, 1, 1, 1))
+    targets[..., -1] = np.arange(4)[:, None, None] / 10
+    assert CHANNELS in _liveliest(targets)
