@@ -1,7 +1,7 @@
-"""Names that users write: taken apart, and what to say where one is not known."""
+"""What users write: names taken apart, and what to say where one is not known or a thing is of another kind."""
 import difflib
 
-__all__ = ["named_values", "suggest"]
+__all__ = ["named_values", "suggest", "type_of"]
 
 
 def suggest(name, known, there_are="there are"):
@@ -38,3 +38,12 @@ def named_values(text, known, owner):
             raise ValueError(f"{owner}: {name!r} is given twice; leave one of them out")
         found[name] = value if given else None
     return found
+
+
+def type_of(value):
+    """What an error says that it got in place of what was expected.
+
+    >>> type_of(3), type_of(dict)
+    ('int', 'the class dict; write dict(...)')
+    """
+    return f"the class {value.__name__}; write {value.__name__}(...)" if isinstance(value, type) else type(value).__name__

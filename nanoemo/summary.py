@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nanoemo.nn import Activation, Module, Sequential, undisturbed, watch, zero_inputs
-from nanoemo.nn.checks import type_of
+from nanoemo.hints import type_of
 from nanoemo.tensor import Tensor
 
 __all__ = ["Row", "Summary", "summarize", "summary"]

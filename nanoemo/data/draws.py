@@ -1,6 +1,8 @@
 """What random transforms share: amounts that are checked, and numbers and boxes drawn for each image of a batch."""
 import numpy as np
 
+from nanoemo.hints import type_of
+
 __all__ = ["batch_of_images", "boxes", "checked", "must_be_called", "symmetric"]
 
 
@@ -14,8 +16,8 @@ def checked(name, argument, value, least, most):
 def must_be_called(where, transform):
     """Raise TypeError where `transform` is none that can be called with (images, rng)."""
     if isinstance(transform, type) or not callable(transform):
-        got = f"the class {transform.__name__}" if isinstance(transform, type) else type(transform).__name__
-        raise TypeError(f"{where}: expected what is called with (images, rng), such as nanoemo.data.Scale(); got {got}")
+        raise TypeError(f"{where}: expected what is called with (images, rng), such as nanoemo.data.Scale(); "
+                        f"got {type_of(transform)}")
 
 
 def batch_of_images(transform, images):

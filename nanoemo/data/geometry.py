@@ -49,8 +49,12 @@ class RandomAffine:
     """
 
     def __call__(self, images, rng):
+        return resample(images, self.drawn_for(images, rng))
+
+    def drawn_for(self, images, rng):
+        """A map for each of `images`. ValueError where they are no batch (B, H, W, C)."""
         batch_of_images(self, images)
-        return resample(images, self.matrices(*images.shape[:3], rng))
+        return self.matrices(*images.shape[:3], rng)
 
     def __repr__(self):
         return f"{type(self).__name__}({self.amount:g})"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nanoemo.data.draws import batch_of_images, must_be_called
+from nanoemo.data.draws import must_be_called
 from nanoemo.data.geometry import RandomAffine, resample
 
 __all__ = ["Compose", "Scale", "SubtractMean", "WithFeatures"]
@@ -100,8 +100,7 @@ class Compose:
         matrices = None                              # of the affine transforms not yet carried out
         for transform in self.transforms:
             if isinstance(transform, RandomAffine):
-                batch_of_images(transform, images)
-                new = transform.matrices(*images.shape[:3], rng)
+                new = transform.drawn_for(images, rng)
                 matrices = new if matrices is None else matrices @ new
                 continue
             if matrices is not None:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nanoemo.hints import type_of
 from nanoemo.kernels.shapes import resolve_padding, resolve_padding_2d, sizes
 
-__all__ = ["checked_window", "misfit", "must_be_state", "positive_integers", "type_of"]
+__all__ = ["checked_window", "misfit", "must_be_state", "positive_integers"]
 
 
 def positive_integers(layer, **sizes):
@@ -38,15 +39,6 @@ def checked_window(layer, axes, kernel_size, stride, padding):
     else:
         resolve_padding(padding, *window, *window, *strides, f"{layer}: padding")
     return window
-
-
-def type_of(value):
-    """What an error says that it got in place of a module.
-
-    >>> type_of(3), type_of(dict)
-    ('int', 'the class dict; write dict(...)')
-    """
-    return f"the class {value.__name__}; write {value.__name__}(...)" if isinstance(value, type) else type(value).__name__
 
 
 def must_be_state(state):

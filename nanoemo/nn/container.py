@@ -3,7 +3,7 @@ import operator
 
 from nanoemo.modes import anomalies_are_detected
 from nanoemo.nn import trace
-from nanoemo.nn.checks import type_of
+from nanoemo.hints import type_of
 from nanoemo.nn.fused import fused
 from nanoemo.nn.module import Module
 

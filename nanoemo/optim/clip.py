@@ -1,5 +1,6 @@
 """Gradient clipping: keep one bad batch from throwing the weights far away."""
 import numbers
+from collections.abc import Iterable
 
 from nanoemo import backend
 from nanoemo.tensor import Tensor
@@ -9,7 +10,7 @@ __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 def _gradients(name, params):
     """The gradients of a list of tensors, or of one; of a tensor that is listed twice, once."""
-    params = [params] if isinstance(params, Tensor) else list(params) if hasattr(params, "__iter__") else [params]
+    params = list(params) if isinstance(params, Iterable) and not isinstance(params, Tensor) else [params]
     for parameter in params:
         if not isinstance(parameter, Tensor):
             raise TypeError(f"{name}: expected a list of parameters, got {type(parameter).__name__}; pass model.parameters()")

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from nanoemo import backend, live
-from nanoemo.hints import suggest
-from nanoemo.nn.checks import misfit, must_be_state, type_of
+from nanoemo.hints import suggest, type_of
+from nanoemo.nn.checks import misfit, must_be_state
 from nanoemo.tensor import Tensor
 
 __all__ = ["BY_NAME", "Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "build"]
@@ -40,10 +40,7 @@ class Optimizer:
 
     def check(self, name, value, below=math.inf):
         """`value`, if 0 <= value < below; ValueError otherwise."""
-        if not isinstance(value, numbers.Real) or not 0 <= value < below:
-            limit = "a finite number, at least 0" if below == math.inf else f"at least 0 and below {below}"
-            raise ValueError(f"{type(self).__name__}: {name} must be {limit}, got {value!r}")
-        return value
+        return at_least_zero(self, name, value, below)
 
     def update(self, device, params, grads, slots, step, lr):
         """Call the kernel: lists of arrays, the lists of their slots, the number of this step, from 1, and the rate."""
@@ -147,6 +144,14 @@ class Optimizer:
                 if value is not None:
                     value = backend.to_device(np.array(value, parameter.dtype), parameter.device)
                 values[i] = value
+
+
+def at_least_zero(owner, name, value, below=math.inf):
+    """`value`, if 0 <= value < below; else ValueError that names the kind of `owner`."""
+    if not isinstance(value, numbers.Real) or not 0 <= value < below:
+        limit = "a finite number, at least 0" if below == math.inf else f"at least 0 and below {below}"
+        raise ValueError(f"{type(owner).__name__}: {name} must be {limit}, got {value!r}")
+    return value
 
 
 def _checked_params(name, params):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from nanoemo.hints import named_values
 from nanoemo.nn.checks import must_be_state
-from nanoemo.optim.optimizer import Optimizer
+from nanoemo.optim.optimizer import Optimizer, at_least_zero
 
 __all__ = ["StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "LinearWarmup", "ReduceLROnPlateau",
            "build_schedule", "parse_schedule"]
@@ -60,13 +60,6 @@ def _epochs(schedule, name, value, least=1):
     return value
 
 
-def _rate(schedule, name, value):
-    """A rate, or a factor of one, from which no negative rate can come."""
-    if not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
-        raise ValueError(f"{type(schedule).__name__}: {name} must be a finite number, at least 0, got {value!r}")
-    return value
-
-
 def _checked_optimizer(schedule, optimizer):
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(schedule).__name__}: expected an optimizer, got {type(optimizer).__name__}")
@@ -85,7 +78,7 @@ class StepLR(Schedule):
 
     def __init__(self, optimizer, step_size, gamma=0.1):
         self.step_size = _epochs(self, "step_size", step_size)
-        self.gamma = _rate(self, "gamma", gamma)
+        self.gamma = at_least_zero(self, "gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -106,7 +99,7 @@ class MultiStepLR(Schedule):
         if not isinstance(milestones, Iterable):
             raise TypeError(f"MultiStepLR: milestones: expected a list of epochs, got {milestones!r}")
         self.milestones = [_epochs(self, "a milestone", milestone, 0) for milestone in milestones]
-        self.gamma = _rate(self, "gamma", gamma)
+        self.gamma = at_least_zero(self, "gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -123,7 +116,7 @@ class ExponentialLR(Schedule):
     """
 
     def __init__(self, optimizer, gamma):
-        self.gamma = _rate(self, "gamma", gamma)
+        self.gamma = at_least_zero(self, "gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -143,7 +136,7 @@ class CosineAnnealingLR(Schedule):
 
     def __init__(self, optimizer, epochs, min_lr=0.0):
         self.epochs = _epochs(self, "epochs", epochs)
-        self.min_lr = _rate(self, "min_lr", min_lr)
+        self.min_lr = at_least_zero(self, "min_lr", min_lr)
         super().__init__(optimizer)
 
     def rate(self, epoch):
@@ -167,7 +160,7 @@ class LinearWarmup(Schedule):
 
     def __init__(self, optimizer, epochs, start=0.1, after=None):
         self.epochs = _epochs(self, "epochs", epochs)
-        self.start = _rate(self, "start", start)
+        self.start = at_least_zero(self, "start", start)
         if not isinstance(after, (Schedule, type(None))):
             raise TypeError(f"LinearWarmup: after must be a schedule that depends on the epoch alone, got {type(after).__name__}")
         if after is not None and after.optimizer is not optimizer:
@@ -207,8 +200,8 @@ class ReduceLROnPlateau:
         self.optimizer = _checked_optimizer(self, optimizer)
         self.factor = factor
         self.patience = _epochs(self, "patience", patience, 0)
-        self.threshold = _rate(self, "threshold", threshold)
-        self.min_lr = _rate(self, "min_lr", min_lr)
+        self.threshold = at_least_zero(self, "threshold", threshold)
+        self.min_lr = at_least_zero(self, "min_lr", min_lr)
         self.best = math.inf
         self.bad_epochs = 0
 

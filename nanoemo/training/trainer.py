@@ -16,10 +16,9 @@ import numpy as np
 
 from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
-from nanoemo.data.labelled import Labelled
-from nanoemo.nn.checks import type_of
+from nanoemo.hints import type_of
 from nanoemo.nn.trace import module_device, undisturbed
-from nanoemo.optim.optimizer import Optimizer
+from nanoemo.training.arguments import check_loader, check_rule
 from nanoemo.training.checkpoint import CheckpointError, part
 from nanoemo.training.transfer import Results, on_device
 
@@ -97,16 +96,12 @@ class Trainer:
     classifies = True               # whether there are right answers, and so an accuracy
 
     def __init__(self, model, optimizer, loss_fn, train, validation=None, *, schedule=None, clip_norm=None, callbacks=()):
-        _check_loader("Trainer: train", train, "epoch", "__len__")
+        check_loader("Trainer: train", train, "epoch", "__len__")
         if validation is not None:
-            _check_loader("Trainer: validation", validation, "__iter__")
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"Trainer: expected an optimizer such as optim.Adam(model.parameters()), got {type_of(optimizer)}")
-        if isinstance(loss_fn, type) or not callable(loss_fn):
-            raise TypeError(f"Trainer: expected a loss such as ops.cross_entropy, got {type_of(loss_fn)}")
-        _check_schedule(schedule, optimizer)
-        if not {id(parameter) for parameter in optimizer.params} & {id(parameter) for parameter in model.parameters()}:
-            raise ValueError("Trainer: the optimizer has none of this model's parameters; make it anew of model.parameters()")
+            check_loader("Trainer: validation", validation, "__iter__")
+        check_rule(model, optimizer, loss_fn, schedule)
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"Trainer: callbacks: expected a list, got {type_of(callbacks)}")
         self.model = model
         self.optimizer = optimizer
         self.loss_fn = loss_fn
@@ -114,8 +109,6 @@ class Trainer:
         self.validation_loader = validation
         self.schedule = schedule
         self.clip_norm = clip_norm
-        if not isinstance(callbacks, Iterable):
-            raise TypeError(f"Trainer: callbacks: expected a list, got {type_of(callbacks)}")
         self.callbacks = list(callbacks)
         self.epoch = 0              # epochs finished, and so the index of the one under way
         self.step = 0               # steps made in the epoch under way
@@ -296,21 +289,6 @@ class Trainer:
         random.set_state(meta["random"])
 
 
-def _check_loader(what, loader, *needs):
-    """Raise TypeError for what gives no batches."""
-    if isinstance(loader, (Labelled, np.ndarray, Tensor)) or not all(hasattr(loader, name) for name in needs):
-        raise TypeError(f"{what}: expected a loader, got {type_of(loader)}; nanoemo.data.DataLoader(images, batch_size=32) "
-                        "makes one of a set")
-
-
-def _check_schedule(schedule, optimizer):
-    if schedule is not None and (isinstance(schedule, type) or not hasattr(schedule, "step")):
-        raise TypeError("Trainer: expected a schedule such as optim.StepLR(optimizer, 10), or optim.build_schedule of a text, "
-                        f"got {type_of(schedule)}")
-    if getattr(schedule, "optimizer", optimizer) is not optimizer:
-        raise ValueError("Trainer: the schedule is of another optimizer; make it anew with this one")
-
-
 def _answers(scores):
     """The class that scores highest for each example, (N,), of scores (N, K)."""
     if scores.ndim != 2 or scores.shape[1] < 2:
@@ -350,7 +328,7 @@ def predict(model, loader, loss_fn=None, *, stop=None, answers=None):
     The model computes in evaluation mode (no dropout, batch norm's running statistics) and is left in the
     mode it had.
     """
-    _check_loader("predict", loader, "__iter__")
+    check_loader("predict", loader, "__iter__")
     truth, predicted, losses = [], [], []
     with undisturbed(model):
         for *inputs, labels in on_device(iter(loader), module_device(model)):
