@@ -1,7 +1,9 @@
 """`nanoemo reproduce`: the page says what the runs say; what is done is kept, what was broken off goes on."""
 import argparse
+import json
 import re
 import shutil
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +17,7 @@ from nanoemo.data import voices
 from nanoemo.files import read_json, write_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
 from nanoemo.reproduction.page import _side_by_side
-from nanoemo.reproduction.results import Result, run_path
+from nanoemo.reproduction.results import SETTINGS, Result, run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
 from nanoemo.viz import style
 from small_data import write_pictures
@@ -23,7 +25,7 @@ from small_data import write_pictures
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 TRIALS = (Trial("plain, first", "chater.dcnn", {"test": 0.5, "training": 0.25}, {"augment": ""}, {"angry": 0.125}),
-          Trial("second", "chater.dcnn", {"validation": 0.75}))
+          Trial("second", "chater.dcnn", {"validation": 0.75}, {"schedule": "cosine"}))
 
 
 @pytest.fixture
@@ -61,6 +63,7 @@ def test_every_paper_names_models_and_settings_that_exist():
             assert trial.model in models.names()
             assert set(trial.says) <= {"training", "validation", "test"}
             assert all(0 < value < 1 for value in (*trial.says.values(), *trial.classes.values()))
+            assert set(trial.changes) <= {*SETTINGS, "split_by", "options"}, "the page says all of them; its name the last two"
 
 
 def test_the_page_holds_what_the_runs_hold(small, capsys, blank_pictures, monkeypatch):
@@ -78,6 +81,19 @@ def test_the_page_holds_what_the_runs_hold(small, capsys, blank_pictures, monkey
         assert (small.folder / figure).stat().st_size > 1000
 
 
+def test_the_page_says_how_the_rate_falls(small):
+    arguments = ["reproduce", "small", "--quick", "--data", str(small.csv), "--only", "second"]
+    assert main(arguments) == 0
+    page, result = small.folder / "README.md", small.folder / "results" / "second.json"
+    assert re.search(r"\| second \| chater.dcnn .*\| adam 0.001, cosine \|", page.read_text())
+    shutil.rmtree(small.folder / "runs")
+    older = read_json(result)
+    del older["settings"]["schedule"]                               # results that were kept before trials had one
+    write_json(result, older)
+    write_page(small.folder, small.paper, "nanoemo")
+    assert re.search(r"\| second \| chater.dcnn .*\| adam 0.001 \|", page.read_text())
+
+
 def test_the_page_outlives_the_runs(small):
     assert main(["reproduce", "small", "--quick", "--data", str(small.csv)]) == 0
     page = (small.folder / "README.md").read_text()
@@ -90,6 +106,7 @@ def test_the_page_outlives_the_runs(small):
 @pytest.mark.parametrize("content, message", [
     ("{}", "second.json: not a result of `nanoemo reproduce`; remove the file"),
     ("[1]", "not a result"),
+    (json.dumps({field.name: 1 for field in fields(Result)}), "not a result"),
     ("{", "second.json: not readable as JSON")])
 def test_a_damaged_result_is_named(small, content, message):
     (small.folder / "results").mkdir(parents=True)

@@ -96,9 +96,9 @@ def _side_by_side(done):
 
 
 def _rates(settings):
-    """The learning rate, and that of fine-tuning where a training in stages does that."""
+    """The learning rate, its schedule if it has one, and the rate of fine-tuning where a training in stages does that."""
     tuned = f", tuned {settings['fine_tuning'] * settings['lr']:g}" if settings["stages"] else ""
-    return f"{settings['lr']:g}{tuned}"
+    return f"{settings['lr']:g}{', ' if settings['schedule'] else ''}{settings['schedule']}{tuned}"
 
 
 def _settings(done):

@@ -14,8 +14,9 @@ __all__ = ["FIGURES", "JUDGED", "Result", "done_before", "figure_path", "keep", 
 
 JUDGED = "validation", "test"
 FIGURES = "loss", "accuracy", "confusion"
-SETTINGS = ("model", "epochs", "batch_size", "optimizer", "lr", "weight_decay", "augment", "limit", "seed", "stages",
-            "fine_tuning")
+SETTINGS = ("model", "epochs", "batch_size", "optimizer", "lr", "schedule", "weight_decay", "augment", "limit", "seed",
+            "stages", "fine_tuning")
+UNSAID = {name: getattr(Settings, name) for name in ("fine_tuning", "schedule")}      # what older runs and results do not say
 DATA = "name", "drawn", "note", "images"
 
 
@@ -53,7 +54,7 @@ class Result:
         best = best_epoch(histories[-1])
         reports = {split: _report(path, split) for split in JUDGED}
         names, numbers = read_table(folder, "test", "per_class_accuracy.csv")
-        settings = {"fine_tuning": Settings.fine_tuning, **config["settings"]}      # runs before there was a choice do not say
+        settings = {**UNSAID, **config["settings"]}
         return cls(
             settings={name: settings[name] for name in SETTINGS}, data={name: config["data"][name] for name in DATA},
             versions=[*config.get("earlier_versions", ()), config["versions"]],
@@ -71,10 +72,12 @@ class Result:
         """From a file that `keep` wrote; ValueError that names it where it is none."""
         try:
             values = read_json(path)
-            if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
+            if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)} \
+                    or not isinstance(values["settings"], dict):
                 raise ValueError(f"{path}: not a result of `nanoemo reproduce`")
         except ValueError as error:
             raise ValueError(f"{error}; remove the file, and the trial counts as not run") from None
+        values["settings"] = {**UNSAID, **values["settings"]}
         return cls(**values)
 
 
