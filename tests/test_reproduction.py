@@ -13,7 +13,7 @@ import pytest
 
 from nanoemo import models
 from nanoemo.cli import main
-from nanoemo.data import voices
+from nanoemo.data import parse_changes, voices
 from nanoemo.files import read_json, write_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
 from nanoemo.reproduction.page import _side_by_side
@@ -295,8 +295,9 @@ def test_quick_runs_of_voices_are_of_few_clips():
 
 def test_the_three_experiments_on_voices_are_run_in_all_ways():
     trials = [trial_settings(trial, "savee") for trial in PAPERS["chater-audio"].trials]
-    assert [settings.split_by for settings in trials] == 3 * ["random", "subject", "copies"]
-    assert [settings.augment for settings in trials[::3]] == ["noise,stretch+pitch", *2 * ["noise,shift,pitch,stretch"]]
+    assert [settings.split_by for settings in trials] == [*3 * ["random", "subject", "copies"], *2 * ["random", "subject"]]
+    assert [settings.augment for settings in trials[:9:3]] == ["noise,stretch+pitch", *2 * ["noise,shift,pitch,stretch"]]
+    assert {len(parse_changes(settings.augment)) for settings in trials[9:]} == {8}
 
 
 @pytest.mark.parametrize("data,shown", [("/data/CK+48", "CK+48"), ("/data/savee+/data/emodb", "savee+emodb")])
