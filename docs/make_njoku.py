@@ -124,8 +124,9 @@ right 65 times in 100. There are as many of each class as in the paper's table 5
 0.65
 ```
 
-What is left in the first case is chance: the sum, over the classes, of the share of images that are of a class times the share
-that are predicted to be. For the run on this page, whose right report stands above, the wrong one is this: the same predictions
+What is left in the first case is chance. With p_k the share of images that are of class k, and q_k the share that the network
+takes for it, an answer and a label that have nothing to do with each other agree with probability Σ_k p_k q_k. For the run on
+this page, whose right report stands above, the wrong one is this: the same predictions
 and the same labels, but the labels in another order.
 
 ```

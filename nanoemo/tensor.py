@@ -69,7 +69,7 @@ class _Node:
 class Tensor:
     """An array with respect to which results can be differentiated.
 
-    data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array of that dtype and device)
+    data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array or a Tensor of that dtype and device)
     requires_grad: whether `backward` should fill in `.grad`
     dtype: Python floats and lists of them become float32 unless it says otherwise; arrays keep their own
     device: "cpu" or "cuda"; without it Tensors and CuPy arrays stay where they are, other data goes to the default device

@@ -2,7 +2,7 @@
 
 Unlike those of images they are made before training, each giving a further copy of every clip that is trained on, as
 the chater paper does (section 3.3.1). Its first experiment has two copies, "noise" and "stretch+pitch" together, its
-second and third four: "noise", "shift", "pitch" and "stretch". How much, it does not say.
+second four: "noise", "shift", "pitch" and "stretch", and so, by our reading, its third. How much, it does not say.
 """
 from dataclasses import replace
 

@@ -61,7 +61,7 @@ class RandomContrast:
 class CutOut:
     """Paint over a square of `side` pixels in each image with the mean of the image's channels.
 
-    Any pixel may be the square's centre, so part of the square may lie outside (DeVries & Taylor 2017, section 3.1;
+    Any pixel may be the square's centre, so part of the square may lie outside (DeVries & Taylor 2017;
     their grey is the mean of the training set). Raises ValueError for images whose height or width is `side` or less.
     """
 

@@ -2,7 +2,7 @@
 
 An utterance, up to `SHORT` seconds, is one piece, read as a clip of a data set is (`nanoemo.data.recordings`). Anything
 longer says more than one thing: it is heard through a window of `WINDOW` seconds that moves on by `HOP`. Of the file no
-more than a window and a block are in memory at once, so a recording may be hours long.
+more than a window and a block are held here at once, so a recording may be hours long.
 """
 from typing import NamedTuple
 

@@ -86,7 +86,8 @@ def mfcc(mel, coefficients):
 
 
 def vector162(wave):
-    """The chater paper's 162 numbers (162, 1), each a mean over frames, in the order of `VECTOR_PARTS`.
+    """The chater paper's 162 numbers (162, 1). It names the features; that each is a mean over frames, in the order of
+    `VECTOR_PARTS`, is our reading.
 
     >>> vector162(np.sin(np.arange(RATE, dtype=np.float32))).shape
     (162, 1)

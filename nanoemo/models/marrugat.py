@@ -6,7 +6,7 @@
     3       conv 64, pool, conv 128, pool                   2048     0.3696
     4       conv 32, conv 64, pool, conv 128, conv 256, pool 1024    0.2660, after a third of the iterations
 
-Each ends with ReLU and dropout 0.4 after the dense layer, then one output a class: logits.
+Each ends with ReLU and dropout 0.4 after the dense layer, where we place it, then one output a class: logits.
 
 "Stride: it is in both cases 2" stands beside "padding so that the output has the size of the input": we
 read the stride as the pools', and convolutions step by 1 (`conv_stride`). The paper states neither the

@@ -6,7 +6,9 @@ __all__ = ["EarlyStopping"]
 
 
 class EarlyStopping(Callback):
-    """End training once `patience` epochs in a row have not been the best so far (Prechelt 1998, section 2.1).
+    """End training once `patience` epochs in a row have not been the best so far.
+
+    Of such criteria, and what they save and cost: Prechelt 1998, "Early stopping - but when?", who counts otherwise.
 
     Which epoch is best is what `best_epoch` says, as for the weights that are kept: a run that ends early is judged by
     the same weights as one that goes on without getting better. The history alone decides, so a resumed run ends where

@@ -2,7 +2,8 @@
 
 Averaging: the class with the highest mean probability. Stacking (Wolpert 1992): a small network learns on the validation
 set, which no member was trained on, how far to trust each member in each class. Here it is one linear layer over all
-members' log-probabilities. It begins as their mean, so that what it learns is the difference to plain averaging.
+members' log-probabilities. It begins as their mean (the geometric mean of the probabilities), so that what it learns is how far
+to depart from trusting all alike.
 """
 from typing import NamedTuple
 
@@ -80,7 +81,7 @@ def stack(members, truth, steps=300, lr=0.01, weight_decay=0.01):
     """Learn how to put the members' answers together; returns a function from probabilities (M, N, K) to (N, K).
 
     members: probabilities (M, N, K) on images that no member was trained on; truth: (N,) their classes
-    steps, lr, weight_decay: of AdamW over all images at once; it pulls towards plain averaging, not towards 0
+    steps, lr, weight_decay: of AdamW over all images at once; it pulls towards trusting all alike, not towards 0
 
     >>> sure, wrong = np.array([[0.9, 0.1], [0.1, 0.9]] * 8), np.array([[0.01, 0.99], [0.99, 0.01]] * 8)
     >>> members, truth = np.stack([sure, wrong]), np.array([0, 1] * 8)
