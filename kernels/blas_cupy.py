@@ -10,6 +10,7 @@ import ctypes
 import os
 
 import cupy as cp
+import numpy as np
 
 from nanoemo.kernels.cuda import LARGEST_INT
 
@@ -17,8 +18,8 @@ __all__ = ["CublasError", "allow_tf32", "matmul"]
 
 WORKSPACE_BYTES = 32 << 20      # what NVIDIA advises for Hopper; older cards are content with 4 MiB
 _DEFAULT_MATH, _TF32_MATH = 0, 3                            # cublasMath_t
-_GEMM = {"float32": ("cublasSgemm_v2", "cublasSgemmStridedBatched", ctypes.c_float),
-         "float64": ("cublasDgemm_v2", "cublasDgemmStridedBatched", ctypes.c_double)}
+_GEMM = {np.dtype("float32"): ("cublasSgemm_v2", "cublasSgemmStridedBatched", ctypes.c_float),
+         np.dtype("float64"): ("cublasDgemm_v2", "cublasDgemmStridedBatched", ctypes.c_double)}
 _STATUS = {1: "not initialised", 3: "allocation failed: the card is out of memory", 7: "invalid value",
            8: "the card is too old", 13: "execution failed", 14: "internal error", 15: "not supported"}
 
@@ -78,7 +79,10 @@ def _ready():
 
 
 def allow_tf32(allowed):
-    """Whether products of float32 may round their inputs to TF32's 10 bits: several times as fast, off at the start."""
+    """Whether products of float32 may round their inputs to TF32's 10 bits: several times as fast, off at the start.
+
+    A step that was captured before keeps what it was recorded with.
+    """
     cublas = _ready()
     mode = _TF32_MATH if allowed else _DEFAULT_MATH
     cublas.check("cublasSetMathMode", cublas.functions.cublasSetMathMode(cublas.handle, mode))
@@ -102,7 +106,7 @@ def matmul(a, b, out=None, transpose_a=False, transpose_b=False, add=False):
         if not add:
             out.fill(0)
         return out
-    single, batched, number = _GEMM[a.dtype.name]
+    single, batched, number = _GEMM[a.dtype]
     cublas = _ready()
     integer, pointer = ctypes.c_int, ctypes.c_void_p
     one, beta = number(1), number(1 if add else 0)
@@ -125,7 +129,7 @@ def _check(a, b, out, shapes_fit):
     if max(a.shape + b.shape) > LARGEST_INT:
         raise ValueError(f"matmul: shapes {a.shape} and {b.shape} have an axis too long for cuBLAS; use a smaller batch")
     for name, array in (("a", a), ("b", b), ("out", out)):
-        if array.dtype != a.dtype or array.dtype.name not in _GEMM:
+        if array.dtype != a.dtype or array.dtype not in _GEMM:
             raise ValueError(f"matmul: {name} is {array.dtype}; all three must be float32, or all float64")
         if not array.flags.c_contiguous:
             raise ValueError(f"matmul: {name}, of shape {array.shape}, is not contiguous")

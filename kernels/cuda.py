@@ -21,9 +21,12 @@ __all__ = ["BLOCK", "CudaFile", "blocks_of", "each", "in_order"]
 FOLDER = Path(__file__).resolve().parent
 LARGEST_INT = 2**31 - 1
 BLOCK = 256         # threads per block, if there is no reason for another number: eight warps, enough to hide each other's waits
-C_NAMES = {"float32": "float", "float64": "double"}
+# By dtype, not by its name, which takes NumPy 3 µs to put together, each time.
+C_NAMES = {np.dtype("float32"): "float", np.dtype("float64"): "double"}
+FLOAT32 = np.dtype("float32")
 NUMBERS = {"int": np.int32, "double": np.float64, "uint64": np.uint64}
-ARRAYS = {"int": "int32", "int64": "int64", "double": "float64", "uint8": "uint8", "uint16": "uint16", "uint64": "uint64"}
+ARRAYS = {kind: np.dtype(name) for kind, name in {"int": "int32", "int64": "int64", "double": "float64", "uint8": "uint8",
+                                                  "uint16": "uint16", "uint64": "uint64"}.items()}
 # Numbers that may change from one replay of a captured step to the next (common.cuh: Live, LiveSeed).
 LIVE = {"Live": np.dtype([("at", np.uint64), ("value", np.float64)]),
         "LiveSeed": np.dtype([("at", np.uint64), ("value", np.uint64)])}
@@ -117,7 +120,7 @@ class CudaFile:
         if len(arguments) != len(parameters):
             raise TypeError(f"{self.name}: {kernel} takes {len(parameters)} arguments "
                             f"({', '.join(name for _, name in parameters)}), got {len(arguments)}")
-        real = _dtype_of_real(parameters, arguments) if real is None else np.dtype(real).name
+        real = _dtype_of_real(parameters, arguments) if real is None else np.dtype(real)
         function, converters = self._prepare(kernel, real)
         values = tuple([convert(value) for convert, value in zip(converters, arguments)])
         grid, block = shape
@@ -141,7 +144,8 @@ class CudaFile:
             import cupy
             if real not in C_NAMES:
                 raise TypeError(f"{self.name}: kernels compute in float32 or float64, not {real}")
-            module = cupy.RawModule(code=f"#define real {C_NAMES[real]}\n{self.text}", options=("-std=c++17",))
+            text = self.text.encode("ascii", "replace").decode()        # CuPy writes it to a file, in the locale's encoding
+            module = cupy.RawModule(code=f"#define real {C_NAMES[real]}\n{text}", options=("-std=c++17",))
             try:
                 module.compile()
             except cupy.cuda.compiler.CompileException as error:
@@ -153,8 +157,8 @@ class CudaFile:
 def _dtype_of_real(parameters, arguments):
     for (kind, _), argument in zip(parameters, arguments):
         if kind == "real*" and argument is not None:
-            return argument.dtype.name
-    return "float32"
+            return argument.dtype
+    return FLOAT32
 
 
 def _converter(where, kind, real):
@@ -164,7 +168,7 @@ def _converter(where, kind, real):
     if kind in LIVE:
         return _live_converter(where, LIVE[kind])
     if kind == "real" or kind in NUMBERS:
-        return _number_converter(where, np.dtype(real).type if kind == "real" else NUMBERS[kind])
+        return _number_converter(where, real.type if kind == "real" else NUMBERS[kind])
     return _struct_converter(where, kind)
 
 
@@ -176,7 +180,7 @@ def _array_converter(where, dtype):
             return null
         if isinstance(array, (np.ndarray, np.generic)) or not hasattr(array, "dtype"):
             raise TypeError(f"{where} must be an array on the card, got {type(array).__name__}")
-        if array.dtype.name != dtype:
+        if array.dtype != dtype:
             raise TypeError(f"{where} must be {dtype}, got {array.dtype}")
         if not array.flags.c_contiguous:
             raise TypeError(f"{where}, of shape {array.shape}, is not contiguous; use ascontiguousarray")

@@ -43,11 +43,12 @@ __device__ inline unsigned kept_of(uint64 block, uint64 seed, int threshold) {
 // y = x · m · scale: the forward of x, the backward of dy.
 extern "C" __global__ void drop(const real* __restrict__ x, LiveSeed seed, int threshold, real scale,
                                 real* __restrict__ y, int n) {
-    int lane = threadIdx.x % 32, first = element() / 32 * 32 * PER_COUNT;       // of the warp's elements
+    int lane = threadIdx.x % 32;
+    unsigned first = unsigned(element()) / 32 * 32 * PER_COUNT;     // of the warp's elements; the last may be beyond an int
     unsigned kept = kept_of(element(), seed.get(), threshold);
     for (int k = 0; k < PER_COUNT; k++) {
-        int i = first + 32 * k + lane;
+        unsigned i = first + 32 * k + lane;
         unsigned kept_there = __shfl_sync(0xffffffffu, kept, (32 * k + lane) / PER_COUNT);
-        if (i < n) y[i] = x[i] * (kept_there >> lane % PER_COUNT & 1 ? scale : real(0));
+        if (i < unsigned(n)) y[i] = x[i] * (kept_there >> lane % PER_COUNT & 1 ? scale : real(0));
     }
 }

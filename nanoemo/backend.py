@@ -16,6 +16,7 @@ __all__ = ["NoCudaError", "add_at", "array_module", "card_module", "device_of", 
            "synchronize"]
 
 CUDA_13_BEGINS = 75     # compute capability 7.5: Turing, 2018
+OLDEST_CUPY = 14        # until then its `sort` waited for the card, which a step that is being captured may not
 
 _default_device = "cpu"
 _cupy = None
@@ -37,6 +38,8 @@ def why_no_cuda():
         return f"device 'cuda' needs CuPy, which is not installed: {remedy}"
     except ImportError as error:
         return f"CuPy is installed, but cannot be loaded ({_in_one_line(error)}): {remedy}"
+    if not int(cupy.__version__.split(".")[0]) >= OLDEST_CUPY:
+        return f"CuPy {cupy.__version__} is installed, which is too old: {remedy}"
     try:
         cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:

@@ -10,7 +10,7 @@ import weakref
 
 from nanoemo import backend, kernels, live
 from nanoemo.graph_memory import graph_memory
-from nanoemo.modes import anomalies_are_detected
+from nanoemo.modes import anomalies_are_detected, is_grad_enabled
 from nanoemo.tensor import Tensor
 
 __all__ = ["capture", "uncaptured"]
@@ -40,8 +40,8 @@ class capture:
 
     The first call runs `step` as it is: kernels are compiled, optimisers get their slots. The second call with the same
     shapes records it; that call and all later ones launch the recording. Arguments are copied in, results are copied out,
-    without their graph of operations. Each combination of shapes, dtypes and `depends_on()` has a recording of its own. On the
-    CPU, while anomalies are being detected and while modules are watched (`nn.watch`), `step` is simply called.
+    without their graph of operations. Each combination of shapes, dtypes and `depends_on()` has a recording of its own, and
+    so has a call under `no_grad`. On the CPU, while anomalies are being detected and while modules are watched (`nn.watch`), `step` is simply called.
 
     Learning rate, number of the step and dropout's seeds are worked out anew for each launch, as they would be without
     capturing, and each launch gives the parameters its gradients, valid until the next. Where a parameter or an optimiser
@@ -79,7 +79,8 @@ class capture:
         if self.moves != live.moves():
             self.graphs.clear()
             self.moves = live.moves()
-        key = tuple((tensor.shape, tensor.dtype) for tensor in tensors), kernels.overridden(), self.depends_on()
+        key = (tuple((tensor.shape, tensor.dtype) for tensor in tensors), kernels.overridden(), is_grad_enabled(),
+               self.depends_on())
         if key not in self.graphs:
             self.graphs[key] = None
             return self.step(*tensors)
@@ -115,7 +116,7 @@ class Graph:
                 self.gradients = self._take_gradients()     # nothing is computed yet
             self.graph = stream.end_capture()
         self.is_tuple = isinstance(outputs, tuple)
-        self.outputs = outputs if self.is_tuple else (outputs,)
+        self.outputs = [output.array for output in (outputs if self.is_tuple else (outputs,))]     # not what they came from
 
     def _take_gradients(self):
         """Take the gradients of the record away from their tensors: a list of (tensor, its gradient, whether the step first
@@ -129,6 +130,8 @@ class Graph:
 
     def __del__(self):
         self.graph = self.outputs = self.gradients = None       # before its memory
+        if hasattr(self, "numbers"):
+            self.numbers.wait()
         if hasattr(self, "memory"):
             self.memory.leave()
 
@@ -143,5 +146,5 @@ class Graph:
         self.graph.launch(stream)
         for leaf, gradient, _ in gradients:
             leaf.grad = gradient
-        results = tuple(Tensor(output.array.copy()) for output in self.outputs)
+        results = tuple(Tensor(output.copy()) for output in self.outputs)
         return results if self.is_tuple else results[0]

@@ -108,6 +108,12 @@ class LiveNumbers:
         sender.sent.record(stream)
 
 
+    def wait(self):
+        """Until the card has read what was sent: then the memory on the host may be somebody else's."""
+        for sender in self.on_host:
+            sender.free()
+
+
 class _Sender:
     """The numbers of one launch on the host, in memory that must stay as it is until the card has read it."""
 

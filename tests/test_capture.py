@@ -143,6 +143,36 @@ def test_what_a_step_depends_on_besides_its_tensors(card):
     assert results == [2, 2, 3, 3, 3, 2]
 
 
+def test_no_grad_has_a_recording_of_its_own(card):
+    run, x = nanoemo.capture(lambda x: x * (2.0 if nanoemo.is_grad_enabled() else 3.0)), Tensor([1.0], device="cuda")
+    for _ in range(3):
+        assert run(x).item() == 2
+        with nanoemo.no_grad():
+            assert run(x).item() == 3
+
+
+def test_a_recording_keeps_its_results_and_not_what_they_came_from(card, rng):
+    model, x = small_model().to("cuda"), Tensor(rng.normal(size=(4, 6)).astype(np.float32), device="cuda")
+    run = nanoemo.capture(lambda x: model(x))
+    for _ in range(3):
+        run(x)
+    gc.collect()
+    assert [parameter.guard.savers for parameter in model.parameters()] == 6 * [0]
+
+
+def test_numbers_on_their_way_are_waited_for_before_a_recording_goes(card, monkeypatch):
+    """Their memory on the host would be given to others while the card may still read it."""
+    log, x = card_log(card), Tensor([1.0, 2.0], device="cuda")
+    run = nanoemo.capture(lambda x: ops.dropout(x, 0.5, training=True))
+    for _ in range(3):
+        run(x)
+    monkeypatch.setattr(card.cuda.Event, "done", False)
+    before = len(log.waits)
+    del run
+    gc.collect()
+    assert log.waits[before:] == live.AHEAD * ["event.synchronize"]
+
+
 def test_a_step_that_gives_other_arrays_itself_is_not_recorded(card):
     p, x = nn.Parameter([1.0]).to("cuda").detach(), Tensor([1.0], device="cuda")
 

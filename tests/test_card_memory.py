@@ -14,12 +14,18 @@ from nanoemo.training import Trainer
 
 @pytest.fixture
 def limited(card):
-    """A function that limits the default pool to what it uses now and so many bytes more."""
-    pool = card.get_default_memory_pool()
-    pool.free_all_blocks()
+    """A function that limits the pool of this test to what it uses now and so many bytes more.
 
-    yield lambda more: pool.set_limit(size=pool.used_bytes() + more)
-    pool.set_limit(size=0)
+    Not the default one: a piece that another test has left in it may be large enough for what is to be refused.
+    """
+    pool = card.cuda.MemoryPool()
+
+    def limit(more):
+        pool.free_all_blocks()
+        pool.set_limit(size=pool.used_bytes() + more)
+
+    with card.cuda.using_allocator(pool.malloc):
+        yield limit
 
 
 def images(count):

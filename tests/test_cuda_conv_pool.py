@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from nanoemo import backend, kernels
-from twins import check_pair
+from twins import Recorded, check_pair
 
 # (N, H, W, C), (kh, kw, O), stride, padding, window of the pooling and its padding
 CASES = [
@@ -56,15 +56,8 @@ def test_a_captured_step_gives_the_same_bits(card, rng):
         return y, *kernels.find("conv2d_relu_max_pool2d_backward", "cuda")(y, cache)
 
     wanted = [backend.to_device(result, "cpu") for result in step()]
-    stream, pool = card.cuda.Stream(non_blocking=True), card.cuda.MemoryPool()     # which keeps what the step frees
-    with card.cuda.using_allocator(pool.malloc), stream:
-        stream.begin_capture()
-        results = step()
-        graph = stream.end_capture()
-    graph.launch(stream)
-    stream.synchronize()
-    for ours, theirs in zip(results, wanted, strict=True):
-        np.testing.assert_array_equal(backend.to_device(ours, "cpu"), theirs)
+    for ours, theirs in zip(Recorded(card, step).launch(), wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_errors_are_those_of_the_cpu(card):

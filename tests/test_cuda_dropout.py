@@ -4,7 +4,7 @@ import pytest
 
 from nanoemo import backend, kernels
 from nanoemo.kernels import cuda
-from twins import check_pair
+from twins import Recorded, check_pair
 
 # around 16 elements a draw, 512 a warp, 2048 a block
 SHAPES = [(1,), (15,), (16,), (17,), (511,), (512,), (513,), (2048,), (4097,), (3, 5, 7), (0,), (2, 0)]
@@ -54,20 +54,17 @@ def test_a_seed_on_the_card_is_read_when_the_kernel_runs(card, rng):
     x = rng.normal(size=100)
     on_card, seed = backend.to_device(x, "cuda"), backend.to_device(np.array(5, np.uint64), "cuda")
     forward, backward = (kernels.find(f"dropout_{way}", "cuda") for way in ("forward", "backward"))
-    stream = card.cuda.Stream(non_blocking=True)
-    card.cuda.get_current_stream().synchronize()            # the uploads, which this stream does not wait for
-    with stream:
-        forward(on_card, 0.5, seed)                         # compiled before the capture
-        stream.begin_capture()
+
+    def step():
         y, cache = forward(on_card, 0.5, seed)
-        dx = backward(on_card, cache)
-        graph = stream.end_capture()
-        for value in (5, 2**64 - 2):
-            seed.fill(value)
-            graph.launch(stream)
-            wanted, _ = kernels.find("dropout_forward")(x, 0.5, value)
-            for got in (y, dx):                             # the backward of x is its forward
-                np.testing.assert_allclose(backend.to_device(got, "cpu"), wanted, rtol=1e-15)
+        return y, backward(on_card, cache)
+
+    recorded = Recorded(card, step)
+    for value in (5, 2**64 - 2):
+        seed.fill(value)
+        wanted, _ = kernels.find("dropout_forward")(x, 0.5, value)
+        for got in recorded.launch():                       # the backward of x is its forward
+            np.testing.assert_allclose(got, wanted, rtol=1e-15)
 
 
 def test_views_are_read_right(card, rng):

@@ -4,7 +4,7 @@ import pytest
 
 from nanoemo import backend, kernels
 from nanoemo.kernels import norm
-from twins import TOLERANCE, check_pair, same_numbers
+from twins import TOLERANCE, Recorded, check_pair, same_numbers
 
 # around tiles of 32 channels, and chunks of 64 rows where there are that many channels, of 2048 where there is one
 SHAPES = [(2, 1), (5, 3), (2, 32), (3, 33), (9, 31), (63, 32), (64, 32), (65, 32), (130, 40), (3, 100), (2049, 1),
@@ -131,19 +131,16 @@ def test_errors_are_numpys(card):
 def test_a_captured_step_moves_the_running_statistics_at_each_replay(card, rng):
     arrays = make(rng, (40, 3))
     on_card, dy = upload(*[array.copy() for array in arrays]), rng.normal(size=(40, 3))
-    forward, backward = twins()
-    backward(*upload(dy), forward(*upload(*arrays), True)[1])       # compiled before the capture
-    upstream, = upload(dy)
-    stream = card.cuda.Stream(non_blocking=True)
-    card.cuda.get_current_stream().synchronize()                    # the uploads, which this stream does not wait for
-    with stream:
-        stream.begin_capture()
+    (forward, backward), (upstream,) = twins(), upload(dy)
+
+    def step():
         y, cache = forward(*on_card, True)
-        results = y, *backward(upstream, cache), *on_card[3:]
-        graph = stream.end_capture()
-        for _ in range(2):
-            graph.launch(stream)
-            wanted, cache = norm.batch_norm_forward_plain(*arrays, True)
-            wanted = wanted, *norm.batch_norm_backward_plain(dy, cache), *arrays[3:]
-            for got, expected in zip(results, wanted, strict=True):
-                np.testing.assert_allclose(backend.to_device(got, "cpu"), expected, rtol=1e-9, atol=1e-12)
+        return y, *backward(upstream, cache), *on_card[3:]
+
+    recorded = Recorded(card, step)
+    norm.batch_norm_forward_plain(*arrays, True)                    # the step ran once before it was recorded
+    for _ in range(2):
+        wanted, cache = norm.batch_norm_forward_plain(*arrays, True)
+        wanted = wanted, *norm.batch_norm_backward_plain(dy, cache), *arrays[3:]
+        for got, expected in zip(recorded.launch(), wanted, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from nanoemo import backend, kernels
-from twins import check_pair
+from twins import Recorded, check_pair
 
 
 @pytest.mark.parametrize("shape,scale", [
@@ -25,15 +25,13 @@ def test_views_are_read_right(card, rng):
 
 def test_gradient_is_the_sum_of_a_captured_step_too(card, rng):
     x = backend.to_device(rng.normal(size=(2, 3, 5, 4)), "cuda")
-    stream = card.cuda.Stream(non_blocking=True)
-    with stream:
-        stream.begin_capture()
+
+    def step():
         y, cache = kernels.find("upsample2d_forward", "cuda")(x, 2)
-        dx = kernels.find("upsample2d_backward", "cuda")(y, cache)
-        graph = stream.end_capture()
-    graph.launch(stream)
-    stream.synchronize()
-    np.testing.assert_array_equal(backend.to_device(dx, "cpu"), 4 * backend.to_device(x, "cpu"))
+        return [kernels.find("upsample2d_backward", "cuda")(y, cache)]
+
+    dx, = Recorded(card, step).launch()
+    np.testing.assert_array_equal(dx, 4 * backend.to_device(x, "cpu"))
 
 
 @pytest.mark.parametrize("shape,scale,message", [

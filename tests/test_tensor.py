@@ -37,6 +37,7 @@ def test_dtype_can_be_asked_for():
 
 CARD = """
 from types import SimpleNamespace
+__version__ = "14.0.0"
 class CUDARuntimeError(Exception): pass
 def getDeviceCount(): {}
 def runtimeGetVersion(): return 13000
@@ -45,6 +46,7 @@ cuda = SimpleNamespace(Device=lambda: SimpleNamespace(compute_capability="{}"), 
 """
 WITHOUT_CARD, WITH_CARD = CARD.format("raise CUDARuntimeError('no driver')", ""), CARD.format("return 1", "75")
 WITH_V100 = CARD.format("return 1", "70")
+OLD_CUPY = WITH_CARD.replace("14.0.0", "13.6.0")
 
 
 @pytest.mark.parametrize("call, error, message", [
@@ -77,11 +79,12 @@ def test_a_device_that_is_missing_says_what_to_install():
 @pytest.mark.parametrize("modules, message", [
     ({"cupy": None}, "needs CuPy, which is not installed: pip install 'nanoemo.cuda12.'"),
     ({"cupy": "raise ImportError('libcudart is\\nmissing')"}, r"cannot be loaded \(libcudart is missing\): pip install"),
+    ({"cupy": OLD_CUPY}, r"^CuPy 13.6.0 is installed, which is too old: pip install 'nanoemo.cuda12.'"),
     ({"cupy": WITHOUT_CARD}, r"no usable CUDA device \(no driver\)"),
     ({"cupy": WITH_V100}, "for CUDA 13, which does not know this card, of compute capability 7.0: pip uninstall .*cuda12"),
     ({"cupy": WITH_CARD, "cupy_backends": "raise ImportError('no libcublas')"},
      r"not the CUDA libraries .*\(no libcublas\): pip"),
-], ids=["no CuPy", "broken CuPy", "no card", "old card", "no libraries"])
+], ids=["no CuPy", "broken CuPy", "old CuPy", "no card", "old card", "no libraries"])
 def test_what_is_missing_for_the_gpu(modules, message, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(nanoemo.backend, "_cupy", None)

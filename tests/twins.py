@@ -42,6 +42,32 @@ def same_numbers(name, on_card, wanted, dtype, tolerance):
         np.testing.assert_array_equal(ours, again, err_msg=f"{name}: other bits with the threads in another order")
 
 
+class Recorded:
+    """A step of kernels in a CUDA graph, without `nanoemo.capture`.
+
+    step: function without arguments that returns a sequence of arrays on the card. It runs once as it is, so that its kernels
+        are compiled
+    """
+
+    def __init__(self, card, step):
+        step()
+        # A pool of its own keeps what the step frees: in another one somebody else would get it.
+        self.default, self.stream, self.pool = card.cuda.get_current_stream(), card.cuda.Stream(non_blocking=True), \
+            card.cuda.MemoryPool()
+        self.default.synchronize()              # what was uploaded there: the stream would not wait for it
+        with card.cuda.using_allocator(self.pool.malloc), self.stream:
+            self.stream.begin_capture()
+            self.results = step()
+            self.graph = self.stream.end_capture()
+
+    def launch(self):
+        """The results of one replay, as NumPy's arrays."""
+        self.default.synchronize()
+        self.graph.launch(self.stream)
+        self.stream.synchronize()
+        return [backend.to_device(result, "cpu") for result in self.results]
+
+
 def threads_turned_round(on_card):
     """The results with the threads of each block in the opposite order, where the kernels run on the host."""
     import cupy

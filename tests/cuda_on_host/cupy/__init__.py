@@ -17,7 +17,7 @@ from ._device import enqueue, wait_for_card
 float32, float64, int32, int64, uint8, uint64, bool_ = (np.float32, np.float64, np.int32, np.int64, np.uint8, np.uint64,
                                                         np.bool_)
 newaxis, inf, nan = None, np.inf, np.nan
-__version__ = "stand-in"
+__version__ = "14.0.0+stand.in"
 
 
 def _host(value):

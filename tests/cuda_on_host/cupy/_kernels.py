@@ -8,6 +8,7 @@ from . import _device
 class RawModule:
     def __init__(self, *, code=None, path=None, options=(), backend="nvrtc", translate_cucomplex=False,
                  name_expressions=None, jitify=False):
+        code.encode("ascii")            # CuPy writes it to a file, in whatever encoding the locale has
         self.code, self.options = code, options
 
     def compile(self, log_stream=None):

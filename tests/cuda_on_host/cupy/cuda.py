@@ -135,6 +135,8 @@ class MemoryPool:
         _pools.add(self)
 
     def _take(self, size):
+        assert not (self is _default_pool and _device.capturing()), \
+            "memory of a captured step is freed for others to use: let it come from a pool of its own"
         if self.limit and self.used + size > self.limit:
             raise _OutOfMemoryError(size, self.used, self.limit)
         self.used += size
