@@ -41,7 +41,8 @@ class capture:
     The first call runs `step` as it is: kernels are compiled, optimisers get their slots. The second call with the same
     shapes records it; that call and all later ones launch the recording. Arguments are copied in, results are copied out,
     without their graph of operations. Each combination of shapes, dtypes and `depends_on()` has a recording of its own, and
-    so has a call under `no_grad`. On the CPU, while anomalies are being detected and while modules are watched (`nn.watch`), `step` is simply called.
+    so has a call under `no_grad`. On the CPU, while anomalies are being detected and while modules are watched (`nn.watch`),
+    `step` is simply called.
 
     Learning rate, number of the step and dropout's seeds are worked out anew for each launch, as they would be without
     capturing, and each launch gives the parameters its gradients, valid until the next. Where a parameter or an optimiser
