@@ -275,7 +275,7 @@ def test_auto_encoders(rng):
     (lambda m, x: Goal(label=3).values(m, x), "no class number 3; they run from 0 to 2"),
     (lambda m, x: Goal(layer="5", unit=5).values(m, x), "no unit of layer '5' number 5; they run from 0 to 4"),
     (lambda m, x: interpret.dream(m, x, Goal(label=0), smoothness=1.0), "smoothness is 1.0; expected a number from 0 to 0.25"),
-    (lambda m, x: interpret.dream(m, x, Goal(label=0), octaves=0), "octaves is 0; expected 1 or more"),
+    (lambda m, x: interpret.dream(m, x, Goal(label=0), octaves=0), "octaves is 0; expected a number from 1 to 10"),
     (lambda m, x: interpret.dream(m, 255 * abs(x), Goal(label=0)), r"images run from .* may be from 0 to 1; .*high=255.* by 255"),
     (lambda m, x: interpret.dream(m, x, Goal(label=0), np.full((8, 8, 2), -0.1), 9), r"run from -.* may be from -0.1 to 9"),
     (lambda m, x: interpret.saliency(m, x[..., 0], [0, 1, 2]), r"\(N, H, W, C\), got shape \(3, 8, 8\).*images\[..., None\]"),

@@ -101,7 +101,7 @@ def test_people_that_have_changed(portraits, tmp_path, capsys):
     ([], "which model?"),
     (["chater.dcn", "--data", "jaffe"], "did you mean chater.dcnn"),
     (["series.conv_ae", "--data", "jaffe"], "series.conv_ae is an auto-encoder"),
-    (["chater.dcnn"], "drawn faces: comes divided into train"),
+    (["chater.dcnn"], "needs a data set that says who each example is of"),
     (["chater.dcnn", "--data", "jaffe", "--split-by", "random"], "each person is left out in turn; leave it out"),
     (["chater.dcnn", "--data", "pictures"], "nothing tells the subject"),
     (["chater.dcnn", "--data", "nowhere"], "nowhere"),

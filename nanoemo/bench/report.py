@@ -99,7 +99,7 @@ def quartiles(values):
 
 
 def _row(model, batch, ours, torch, ratio, rate, gflops, of_gemm, memory, torch_memory):
-    return (f"{model:<17} {batch:>5}  {ours:>9} {torch:>9}  {ratio:>5}  {rate:>8}  {gflops:>7} {of_gemm:>7}  "
+    return (f"{model:<24} {batch:>5}  {ours:>9} {torch:>9}  {ratio:>5}  {rate:>8}  {gflops:>7} {of_gemm:>7}  "
             f"{memory:>8} {torch_memory:>8}").rstrip()
 
 

@@ -36,10 +36,13 @@ COMMANDS = {
     "bench": "time training steps, also against PyTorch",
 }
 
+PATHS = {"data", "out", "resume", "json"}           # options that name one
+
 
 def main(argv=None):
     """Run the command line `argv` (the process's own by default); returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    _open_output()
     parser, command, options = _parser(argv)
     args, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -47,6 +50,9 @@ def main(argv=None):
         hint = f"did you mean {near[0]}? " if near else ""
         lists = " ".join(filter(None, ("nanoemo", args.command, "--help")))
         parser.error(f"unrecognized arguments: {' '.join(unknown)}; {hint}`{lists}` says what there is")
+    for name in PATHS & vars(args).keys():
+        if getattr(args, name) == "":
+            parser.error(f"--{name} was given an empty path; is a variable of the shell not set?")
     if command is None:
         parser.print_help()
         return 0
@@ -70,6 +76,17 @@ def main(argv=None):
             raise
         print(f"nanoemo {args.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
+
+
+def _open_output():
+    """Nothing printed shall end a command: neither where output was closed (`>&-`), nor for a sign like × that its encoding
+    does not have."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace" if name == "stderr" else "replace")
 
 
 def _parser(argv):

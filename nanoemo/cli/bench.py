@@ -1,4 +1,5 @@
 """`nanoemo bench`: time training steps, also against PyTorch. See docs/benchmarks/README.md."""
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ def run(args):
         models.recipe(name)
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise ValueError(f"--json {args.json}: there is no folder {Path(args.json).parent} to write it to")
+    if args.json and (Path(args.json).is_dir() or not os.access(Path(args.json).absolute().parent, os.W_OK)):
+        raise ValueError(f"--json {args.json}: a file cannot be written there")
     if args.device == "cuda" and args.threads:
         raise ValueError("bench: --threads is for --device cpu; a GPU shares its work out itself")
     backend.check_device(args.device)

@@ -24,7 +24,11 @@ def run(args):
         folder = RunFolder(args.resume)
         people = LeaveOneOut.resume(folder)
     else:
-        people = LeaveOneOut(asked_settings(args))
+        settings = asked_settings(args)
+        if settings.data is None:
+            raise ValueError("leave-one-out needs a data set that says who each example is of, such as CK+, JAFFE or SAVEE; give "
+                             "--data PATH")
+        people = LeaveOneOut(settings)
         folder = RunFolder.create(args.out, f"leave-one-out-{people.settings.model}")
     settings = people.settings
     with folder, catch_interrupt() as stop:
@@ -32,7 +36,7 @@ def run(args):
             f"{counted(settings.epochs, 'epoch')} for each; folder: {folder.path}")
         rows = people.run(folder, stop, say)
     if rows is None:
-        say(f"stopped, and all is saved; to go on: nanoemo leave-one-out --resume {folder.path}")
+        say(f"stopped, and all is saved; to go on: {folder.to_resume('leave-one-out')}")
         return STOPPED
     _show(rows)
     say(f"tables and figures: {folder.path}")

@@ -90,8 +90,8 @@ class Results:
         if self.folder is None and self.args.out is None:
             self.folder = next_free(Path("predictions") / Path(self.args.run).resolve().name)
         elif self.folder is None:
+            Path(self.args.out).mkdir(parents=True, exist_ok=True)
             self.folder = Path(self.args.out)
-            self.folder.mkdir(parents=True, exist_ok=True)
 
     def _free_name(self, stem):
         """Of two files with one name in different folders the second's figure is name-2.png."""

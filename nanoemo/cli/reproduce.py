@@ -39,6 +39,7 @@ def run(args):
         raise ValueError(f"reproducing {name} needs its data set, {chosen.data}: give --data PATH, or --quick to see "
                          f"it run on {noun(chosen.trials[0])} made by formula")
     folder = Path(args.out or f"reproduction/{name}{'-quick' if args.quick else ''}")
+    _check_is_its_own(folder)
     plan = {}
     for trial in _chosen_trials(chosen, args.only):
         settings = trial_settings(trial, args.data, args.quick, epochs=args.epochs, seed=args.seed, device=args.device)
@@ -62,6 +63,19 @@ def run(args):
             page = write_page(folder, chosen, _command(args))
     say(f"\npage: {page}")
     return 0
+
+
+def _check_is_its_own(folder):
+    """Raise ValueError for a folder with something in it that no reproduction has written: a README.md would be lost."""
+    from nanoemo.reproduction.page import WRITTEN_BY
+
+    page = folder / "README.md"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, but the page needs a folder; give another --out")
+    if page.exists() and WRITTEN_BY not in page.read_text(encoding="utf-8", errors="replace"):
+        raise ValueError(f"{page} was not written by nanoemo reproduce, and would be lost; give another folder with --out")
+    if folder.exists() and not page.exists() and not (folder / "runs").exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty, and holds no reproduction; give another folder with --out")
 
 
 def _chosen_trials(paper, names):

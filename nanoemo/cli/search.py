@@ -49,7 +49,7 @@ def run(args):
         try:
             rows = search.run(folder, args.jobs, say)
         except KeyboardInterrupt:
-            say(f"stopped; finished trials are kept. To go on: nanoemo search --resume {folder.path}")
+            say(f"stopped; finished trials are kept. To go on: {folder.to_resume('search')}")
             return STOPPED
     _show(search, rows)
     say(f"tables and figure: {folder.path}")

@@ -26,7 +26,7 @@ def curves(args):
     chance = 1 / classes.pop() if len(classes) == 1 else None
     classify = {"accuracy" in columns for columns in runs.values()}
     loss = LOSSES[tuple(sorted(classify))]
-    title = "Loss and accuracy" if True in classify else "Loss"
+    title = f"{'Loss and accuracy' if True in classify else 'Loss'} on {_data_of(folders)}"
     return viz.run_curves(runs, title, chance, loss), default_path(folders[0], "curves")
 
 
@@ -51,7 +51,7 @@ def classes(args):
             raise ValueError(f"{run} knows the classes {', '.join(others)}, but {first} {', '.join(names)}; "
                              f"a table needs the same")
     shares = {run: numbers[:, 0] for run, (_, numbers) in tables.items()}
-    title = f"Accuracy of each class, {args.split} set (%)"
+    title = f"Accuracy of each class, {args.split} set of {_data_of(folders)} (%)"
     return viz.class_table(shares, names, title), default_path(folders[0], f"classes_{args.split}")
 
 
@@ -104,6 +104,12 @@ def default_path(folder, name):
 def title_of(folder):
     config = folder.config()
     return f"{config['settings']['model']} on {config['data']['name']}"
+
+
+def _data_of(folders):
+    """What the runs in `folders` learnt from, as a title says it."""
+    names = list(dict.fromkeys(folder.config()["data"]["name"] for folder in folders))
+    return " and ".join(names) if len(names) < 3 else f"{len(names)} data sets"
 
 
 def named(folders):

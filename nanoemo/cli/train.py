@@ -114,12 +114,12 @@ def run(args):
         try:
             done = experiment.run(folder, progress(), stop, args.save_every, say)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"at once; to go on from what was saved last: nanoemo train --resume {folder.path}") from None
+            raise KeyboardInterrupt(f"at once; to go on from what was saved last: {folder.to_resume()}") from None
         except OSError as error:
-            raise OSError(error.errno, f"{error.strerror}; what was saved before is in order. To go on: "
-                                       f"nanoemo train --resume {folder.path}", error.filename) from error
+            raise OSError(error.errno, f"{error.strerror or error}; what was saved before is in order. To go on: "
+                                       f"{folder.to_resume()}", error.filename) from error
     if not done:
-        say(f"stopped, and all is saved; to go on: nanoemo train --resume {folder.path}")
+        say(f"stopped, and all is saved; to go on: {folder.to_resume()}")
         return STOPPED
     say(f"report: {folder.report_path}")
     return 0

@@ -1,6 +1,8 @@
 """Picture files of any size and colour, made into arrays of one shape."""
 import contextlib
 import io
+import math
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,12 +69,23 @@ def read_set(source, names, image_shape, classes, class_names, groups=None):
     centre to the proportions asked for, so that faces are not squeezed, and resized. Raises DataError for a file
     that is no picture, naming it.
     """
+    _check_fits_memory(source, names, image_shape)
     with ThreadPoolExecutor() as pool:               # decoding lets other threads run
         pictures = list(pool.map(lambda name: _read_one(source, name, image_shape), names))
     images, sizes = zip(*pictures)
     labels = np.array([class_names.index(name) for name in classes], np.int64)
     return ImageSet(np.stack(images), labels, class_names, note=_note(Counter(sizes), image_shape),
                     groups={group: np.array(members) for group, members in (groups or {}).items()})
+
+
+def _check_fits_memory(source, names, image_shape):
+    """Raise DataError where the system would sooner end the program than find room for the pictures."""
+    needed = 2 * len(names) * math.prod(image_shape)            # each by itself, and all of them as one array
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise DataError(f"{source.path}: {len(names):,} pictures of {' × '.join(map(str, image_shape))} take "
+                        f"{needed / 2**30:,.0f} GiB to read, and this machine has {there / 2**30:,.0f}; give a smaller "
+                        "--image-shape")
 
 
 def _read_one(source, name, image_shape):

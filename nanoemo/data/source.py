@@ -40,7 +40,8 @@ class Source:
             self.root, self.names, self.folders = path.parent, [path.name], []
         else:
             # Text, not Paths: of FER2013's 36,000 files those alone would take half a second.
-            walked = [(self._inside(folder), folders, names) for folder, folders, names in os.walk(path)]
+            walked = [(self._inside(folder), folders, names)
+                      for folder, folders, names in os.walk(path, onerror=self._unreadable)]
             self.root = path
             self.names = visible(folder + name for folder, _, names in walked for name in names)
             self.folders = visible(folder + name for folder, names, _ in walked for name in names)
@@ -53,6 +54,11 @@ class Source:
         inside = os.path.relpath(folder, self.path).replace(os.sep, "/")
         return "" if inside == "." else f"{inside}/"
 
+    @staticmethod
+    def _unreadable(error):
+        """A folder that cannot be looked into may be a class, which would be lost without a word."""
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}")
+
     def describe(self, name):
         """How an error calls the file: its path, and for a zip the name inside it."""
         return str(self.root / name)
@@ -60,6 +66,7 @@ class Source:
     def open(self, name):
         """The file opened for reading bytes."""
         try:
+            check_ordinary(self.root / name)
             return open(self.root / name, "rb")
         except OSError as error:
             raise DataError(f"{self.describe(name)}: cannot be read: {error.strerror}") from error
@@ -184,6 +191,13 @@ def existing(path):
     return path
 
 
+def check_ordinary(path):
+    """Raise DataError for what is no ordinary file: a folder, or a pipe, at which reading would wait for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise DataError(f"{path}: not an ordinary file but a {'folder' if os.path.isdir(path) else 'pipe or a device'}; leave it "
+                        "out, or copy what is in it to a file")
+
+
 def files_at(path, accepts, plural, such_as):
     """The files to read for `path`: itself, or those in that folder (not in those below it) that `accepts` names, sorted.
 
@@ -192,8 +206,9 @@ def files_at(path, accepts, plural, such_as):
     """
     path = existing(path)
     if not path.is_dir():
+        check_ordinary(path)
         return [path]
-    found = sorted(file for file in path.iterdir() if accepts(file.name) and not file.name.startswith("."))
+    found = sorted(file for file in path.iterdir() if accepts(file.name) and not file.name.startswith(".") and file.is_file())
     if not found:
         raise DataError(f"{path}: no {plural} in this folder; expected files such as {such_as}")
     return found

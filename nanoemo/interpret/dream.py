@@ -18,6 +18,8 @@ import numpy as np
 from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first
 from nanoemo.nn import undisturbed, watch
 
+MOST_OCTAVES = 10       # the blur of the first is 2⁸ pixels then
+
 __all__ = ["Goal", "dream"]
 
 
@@ -94,8 +96,8 @@ def dream(model, inputs, goal, low=0.0, high=1.0, steps=40, octaves=3, rate=0.01
         raise TypeError(f"dream: expected a Goal, such as Goal(label=3), got {goal!r}")
     if not 0 <= smoothness <= 0.25:
         raise ValueError(f"dream: smoothness is {smoothness}; expected a number from 0 to 0.25")
-    if octaves < 1:
-        raise ValueError(f"dream: octaves is {octaves}; expected 1 or more")
+    if not 1 <= octaves <= MOST_OCTAVES:
+        raise ValueError(f"dream: octaves is {octaves}; expected a number from 1 to {MOST_OCTAVES}, each doubling the blur")
     first, *others = images_first(inputs)
     images = np.array(first, np.float32)
     _check_range(images, low, high)

@@ -14,6 +14,7 @@ __all__ = ["write_page"]
 
 WIDTH = 125             # of the page's prose
 
+WRITTEN_BY = "Written by `nanoemo reproduce"
 PAGE = """# {title}
 
 Written by `{command}`.

@@ -20,6 +20,7 @@ from nanoemo.training.progress import counted
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
 from nanoemo.training.run_data import about, check_splits, load_splits, settings_on
+from nanoemo.training.runfolder import RunFolderError
 from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Trainer, predict
 from nanoemo.training.versions import versions
@@ -111,9 +112,9 @@ class Experiment:
                              f"{settings.data or now['name']} has {now['image_shape']}")
         if now["name"] != began_on["name"]:
             experiment.title = f"{settings.model}, trained on {began_on['name']}, on {now['name']}"
-        elif not same and now["fingerprint"] != began_on["fingerprint"]:
-            warnings.warn(f"{data} is {now['name']}, but not just as {folder.path} was trained on it: what is tested on here may "
-                          "have been trained on there", stacklevel=2)
+        elif now["fingerprint"] != began_on["fingerprint"] and not (same and changed.get("limit")):
+            warnings.warn(f"{settings.data} is {now['name']}, but not just as {folder.path} was trained on it: what is tested "
+                          "on here may have been trained on there", stacklevel=2)
         return experiment
 
     # ---- data on its way into the network ------------------------------------------------------------------
@@ -203,7 +204,7 @@ class Experiment:
         none yet. Returns how much is done, in words.
 
         Raises ValueError where the data is not what the run began with, where more epochs are made than the
-        settings ask for and for a damaged sanity.json, CheckpointError for a bad checkpoint.
+        settings ask for, for a damaged sanity.json and for a checkpoint that is gone, CheckpointError for a bad one.
         """
         self.check_same_data(folder)
         if folder.last_path.exists():
@@ -213,6 +214,12 @@ class Experiment:
             except checkpoint.CheckpointError as error:
                 raise checkpoint.CheckpointError(f"{folder.last_path}: {error}") from error
             self.holds_best = False
+        elif folder.best_path.exists() or folder.is_finished:
+            raise RunFolderError(f"{folder.last_path} is gone, from which training would go on; bring it back, or begin a new "
+                                 "run")
+        if self.trainer.history and not folder.best_path.exists():
+            raise RunFolderError(f"{folder.best_path} is gone, the weights of the best epoch so far; bring it back, or begin a "
+                                 "new run")
         begun = self.trainer.epoch + (self.trainer.step > 0)
         if self.settings.epochs < begun:
             raise ValueError(f"{folder.path} is in epoch {begun} already, so it cannot end after "

@@ -20,8 +20,10 @@
 One process at a time writes to it: an advisory lock, which the system drops when the process ends, however
 it ends.
 """
+import difflib
 import errno
 import io
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +73,7 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             if any(not file.name.startswith(".") for file in path.iterdir()):
                 is_run = (path / "config.json").exists()
-                remedy = f"go on with that run by `--resume {path}`, or " if is_run else ""
+                remedy = f"go on with that run by `--resume {shlex.quote(str(path))}`, or " if is_run else ""
                 raise RunFolderError(f"{path} is not empty, and a run never overwrites anything; "
                                      f"{remedy}give a new folder with --out")
         return cls(path)
@@ -81,7 +83,8 @@ class RunFolder:
         """The folder of an earlier run. Raises RunFolderError where `path` is not one."""
         path = Path(path)
         if not path.is_dir():
-            raise RunFolderError(f"{path}: there is no such folder" + _known_runs(path.parent))
+            what = "a file, and not a run's folder" if path.exists() else "there is no such folder"
+            raise RunFolderError(f"{path}: {what}" + _known_runs(path.parent, path.name))
         if not (path / "config.json").is_file():
             raise RunFolderError(f"{path} is not a run's folder: it has no config.json" + _known_runs(path))
         return cls(path)
@@ -115,8 +118,12 @@ class RunFolder:
             raise RunFolderError(f"{self.best_path} is gone, and the run's weights with it; bring it back, or train anew")
         if not self.best_path.exists():
             raise RunFolderError(f"{self.path}: no epoch of it is finished, so it has no weights yet; go on with it: "
-                                 f"nanoemo train --resume {self.path}")
+                                 f"{self.to_resume()}")
         return self.best_path
+
+    def to_resume(self, command="train"):
+        """What to type to go on with it."""
+        return f"nanoemo {command} --resume {shlex.quote(str(self.path))}"
 
     def snapshots(self):
         """The weights kept in snapshots/, as {epochs done: path}, the earliest first."""
@@ -132,8 +139,8 @@ class RunFolder:
         except OSError as error:
             self._lock.close()
             if error.errno in (errno.EAGAIN, errno.EACCES):
-                raise RunFolderError(f"{self.path} is in use by another process; wait for it to end, "
-                                     "or train in another folder (--out)") from None
+                raise RunFolderError(f"{self.path} is in use by another process; wait for it to end (or train in another folder, "
+                                     "with --out)") from None
             raise
         for left_over in self.path.rglob(".*.tmp"):         # of a process killed while it wrote
             left_over.unlink()
@@ -186,7 +193,7 @@ class RunFolder:
             problem = "there is no such file"
         except (ValueError, EOFError, AttributeError):      # the last: of several arrays in one file
             problem = "damaged or cut short"
-        raise RunFolderError(f"{path}: {problem}; nanoemo train --resume {self.path} writes it anew")
+        raise RunFolderError(f"{path}: {problem}; {self.to_resume()} writes it anew")
 
     def _write_array(self, name, array):
         file = io.BytesIO()
@@ -205,7 +212,7 @@ class RunFolder:
             rows = []
         if not rows or not all(isinstance(row[name], int | float) or (row[name] is None and name in MAY_BE_NONE)
                                for row in rows for name in HISTORY_COLUMNS):
-            raise RunFolderError(f"{path}: damaged, or not a history of this version; nanoemo train --resume {self.path} "
+            raise RunFolderError(f"{path}: damaged, or not a history of this version; {self.to_resume()} "
                                  "writes it anew")
         return rows
 
@@ -216,8 +223,14 @@ class RunFolder:
         write_json(self.path / "history.json", history)
 
 
-def _known_runs(folder):
-    runs = sorted(str(p.parent) for p in folder.glob("*/config.json")) if folder.is_dir() else []
-    return f"; runs there: {', '.join(runs[:8])}" if runs else "; `nanoemo train` says which folder it uses"
+def _known_runs(folder, name=""):
+    """Which runs `folder` holds, for an error, and the one whose name is nearest to `name`."""
+    runs = sorted(p.parent.name for p in folder.glob("*/config.json")) if folder.is_dir() else []
+    if not runs:
+        return "; `nanoemo train` says which folder it uses"
+    near = difflib.get_close_matches(name, runs, 1)
+    hint = f"; did you mean {folder / near[0]}?" if near else ""
+    more = f" and {len(runs) - 8} more" if len(runs) > 8 else ""
+    return f"{hint}; runs there: {', '.join(str(folder / run) for run in runs[:8])}{more}"
 
 

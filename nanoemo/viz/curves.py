@@ -54,7 +54,8 @@ def run_curves(runs, title="Loss and accuracy", chance=None, loss="cross-entropy
     ['mean loss (cross-entropy, nats)', 'accuracy (%)']
     """
     if not 1 <= len(runs) <= len(SEVERAL):
-        raise ValueError(f"run_curves: {len(runs)} runs; from 1 to {len(SEVERAL)} can be told apart")
+        raise ValueError(f"run_curves: {len(runs)} curves (a training in stages has one for each); from 1 to {len(SEVERAL)} "
+                         "can be told apart")
     check_shares("run_curves: chance", chance)
     wanted = [("loss", f"mean loss ({loss})", 1)]
     if any("accuracy" in columns for columns in runs.values()):

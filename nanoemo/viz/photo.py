@@ -17,7 +17,8 @@ def faces_in_photo(picture, faces, probabilities, classes, title=""):
     picture: uint8 (H, W, 3)
     faces: sequence of (x, y, side, tilt, ...), pixels and degrees clockwise, as `nanoemo.data.Face`
     probabilities: (N, K), a row a face; classes: the K names
-    Of more than 24 faces the charts of the first 24 are drawn, and the figure says so.
+    Of more than 24 faces the charts of the first 24 are drawn, and the figure says so. Of more than four, a face that is
+    narrower than its label has the number alone, lest labels cover each other.
     Raises ValueError where the numbers of faces, rows and classes do not fit, and for what are no probabilities.
 
     >>> figure = faces_in_photo(np.zeros((60, 80, 3), np.uint8), [(40, 30, 20, 10)], [[0.2, 0.8]], ["sad", "happy"])
@@ -40,8 +41,10 @@ def faces_in_photo(picture, faces, probabilities, classes, title=""):
     axes.imshow(picture, extent=(0, picture.shape[1], picture.shape[0], 0))         # faces are measured from the picture's edges
     axes.set_axis_off()
     names = [f"{number}  {classes[row.argmax()]} {100 * row.max():.0f} %" for number, row in enumerate(probabilities, 1)]
-    for face, name in zip(faces, names):
-        _draw_square(axes, face, name, picture.shape)
+    inches = min(width / picture.shape[1], tall / picture.shape[0])        # a pixel's size
+    for number, (face, name) in enumerate(zip(faces, names), 1):
+        crowded = len(faces) > A_ROW and face[2] * inches < len(name) * 0.6 * TICK_SIZE / 72
+        _draw_square(axes, face, str(number) if crowded else name, picture.shape)
     for number in range(charts):
         row, column = divmod(number, columns)
         _draw_bars(figure.add_subplot(grid[1 + row, column]), probabilities[number], classes, names[number],
