@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -92,6 +93,20 @@ def test_a_picture_more_and_the_division_is_another_one(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path / "run")]) == 0 and warned in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["evaluate"], ["train", "--epochs", "2", "--resume"]])
+def test_data_that_have_moved_are_known_as_the_runs_own(small_run, tmp_path, capsys, command):
+    run, bands, moved = tmp_path / "run", small_run.parent / "bands.csv", tmp_path / "moved.csv"
+    shutil.copytree(small_run, run)
+    shutil.copy(bands, moved)
+    config = (run / "config.json").read_text()
+    (run / "config.json").write_text(config.replace(str(bands), str(tmp_path / "gone.csv")))
+    err = error_of(capsys, *command, run)
+    assert "gone.csv: no such file or folder" in err
+    assert f"{run} was trained on it: say where it lies now, with --data" in err
+    assert main([*command, str(run), "--data", str(moved)]) == 0
+    assert "was trained on it" not in error_of(capsys, *command, run, "--data", tmp_path / "nowhere.csv")
+
+
 # ---- files and folders that cannot be read
 
 def test_a_pipe_is_not_waited_for(tmp_path):
@@ -158,7 +173,31 @@ def test_predict_says_why_its_folder_cannot_be_made(small_run, tmp_path, capsys)
     assert "Not a directory" in err
 
 
+def test_a_warning_is_given_once_and_letters_without_a_picture_in_one(tmp_path, capsys, monkeypatch):
+    def run(args):
+        for text in ("Glyph 26085 (\\N{CJK}) missing from font(s) DejaVu Sans.", "Glyph 1 (x) missing from font(s) A.", "full"):
+            warnings.warn(text, stacklevel=1)
+            warnings.warn_explicit(text, UserWarning, "elsewhere.py", 1)
+        return 0
+
+    monkeypatch.setattr("nanoemo.cli.models.run", run)
+    assert main(["models"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "nanoemo models: warning: a name has letters that the font of the figures does not have; they are drawn as boxes",
+        "nanoemo models: warning: full"]
+
+
 # ---- figures
+
+def test_long_names_of_classes_leave_room(monkeypatch):
+    long = "somewhere between contempt, anger and a headache"
+    figures = [viz.confusion_matrix(np.eye(2, dtype=int), ["sad", long]), viz.per_class_accuracy([0.5, 1.0], ["sad", long]),
+               viz.class_counts({"train": {"sad": 3, long: 4}})]
+    for figure in figures:
+        axes = figure.axes[0]
+        ticks = {text.get_text() for text in (*axes.get_xticklabels(), *axes.get_yticklabels())}
+        assert "somewhere between contem…" in ticks and long not in ticks
+
 
 def test_figures_of_runs_say_what_they_are_of(small_run, tmp_path, capsys, monkeypatch):
     drawn = []

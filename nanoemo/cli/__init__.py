@@ -60,8 +60,7 @@ def main(argv=None):
         with warnings.catch_warnings(), out_of_memory_explained():
             # Overflow in a training that diverges: it ends with an error that says so, and where.
             warnings.simplefilter("ignore", RuntimeWarning)
-            warnings.showwarning = lambda message, *where: print(f"nanoemo {args.command}: warning: {message}",
-                                                                 file=sys.stderr)
+            warnings.showwarning = _warner(args.command)
             status = command.run(args)
         sys.stdout.flush()
         return status
@@ -76,6 +75,21 @@ def main(argv=None):
             raise
         print(f"nanoemo {args.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
+
+
+def _warner(command):
+    """What shows a warning: a line on standard error, each only once."""
+    said = set()
+
+    def show(message, *where):
+        text = str(message)
+        if text.startswith("Glyph "):                   # Matplotlib's, for each letter
+            text = "a name has letters that the font of the figures does not have; they are drawn as boxes"
+        if text not in said:
+            said.add(text)
+            print(f"nanoemo {command}: warning: {text}", file=sys.stderr)
+
+    return show
 
 
 def _open_output():

@@ -141,6 +141,7 @@ def _begun(args):
 def _resumed(args):
     """The experiment and folder of an earlier run, made anew from its config.json."""
     from nanoemo.training import RunFolder, Settings, experiment_for
+    from nanoemo.training.run_data import moved_data_explained
 
     folder = RunFolder.open(args.resume)
     settings = Settings.from_config(folder.config(), folder.config_path)
@@ -154,7 +155,8 @@ def _resumed(args):
     changed = {"epochs": args.epochs, "device": args.device, "data": args.data}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
     _check_snapshots(args, settings)
-    return experiment_for(settings), folder
+    with moved_data_explained(folder, args.data):
+        return experiment_for(settings), folder
 
 
 def _check_snapshots(args, settings):

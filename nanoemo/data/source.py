@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from nanoemo.files import plain
 
-__all__ = ["DataError", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost", "say_unread",
+__all__ = ["DataError", "NotThere", "Source", "existing", "files_at", "folders_without", "open_source", "say_lost", "say_unread",
            "suffix_of"]
 
 
@@ -22,6 +22,10 @@ SYSTEMS_OWN = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 class DataError(ValueError):
     """A data set cannot be read; the message names the file, the row, and what was expected there."""
+
+
+class NotThere(DataError):
+    """There is nothing at the path of a data set."""
 
 
 class Undividable(DataError):
@@ -184,10 +188,10 @@ def open_source(path):
 
 
 def existing(path):
-    """`path` as a Path; DataError, which names the nearest thing there is, where it leads to nothing."""
+    """`path` as a Path; NotThere, a DataError which names the nearest thing there is, where it leads to nothing."""
     path = Path(path)
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder{_suggestion(path)}")
+        raise NotThere(f"{path}: no such file or folder{_suggestion(path)}")
     return path
 
 

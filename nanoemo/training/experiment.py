@@ -19,7 +19,7 @@ from nanoemo.training.preparation import input_shape, preparation
 from nanoemo.training.progress import counted
 from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
-from nanoemo.training.run_data import about, check_splits, load_splits, settings_on
+from nanoemo.training.run_data import about, check_splits, load_splits, moved_data_explained, settings_on
 from nanoemo.training.runfolder import RunFolderError
 from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Trainer, predict
@@ -98,9 +98,12 @@ class Experiment:
         or another size of images.
         """
         folder.finished_best_path()
-        began_on = folder.config()["data"]
+        config = folder.config()
+        began_on = config["data"]
         settings, same = settings_on(folder, data, **changed)
-        splits, judged, told = nanoemo.data.match_splits(load_splits(settings, began_on["image_shape"]), began_on["classes"])
+        with moved_data_explained(folder, data):
+            splits = load_splits(settings, began_on["image_shape"])
+        splits, judged, told = nanoemo.data.match_splits(splits, began_on["classes"])
         if told:
             warnings.warn(told, stacklevel=2)
             splits = {split: replace(examples, note=f"{examples.note} {told}".strip()) for split, examples in splits.items()}
@@ -112,7 +115,7 @@ class Experiment:
                              f"{settings.data or now['name']} has {now['image_shape']}")
         if now["name"] != began_on["name"]:
             experiment.title = f"{settings.model}, trained on {began_on['name']}, on {now['name']}"
-        elif now["fingerprint"] != began_on["fingerprint"] and not (same and changed.get("limit")):
+        elif now["fingerprint"] != began_on["fingerprint"] and not (same and settings.limit != config["settings"].get("limit")):
             warnings.warn(f"{settings.data} is {now['name']}, but not just as {folder.path} was trained on it: what is tested "
                           "on here may have been trained on there", stacklevel=2)
         return experiment

@@ -1,4 +1,5 @@
 """The data that settings name: to load it, to know it again, and to take other data in its place."""
+import contextlib
 import hashlib
 import warnings
 from dataclasses import replace
@@ -8,11 +9,12 @@ import numpy as np
 
 from nanoemo import data, models
 from nanoemo.data.labelled import Labelled
+from nanoemo.data.source import NotThere
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.training import listening
 from nanoemo.training.settings import Settings
 
-__all__ = ["about", "check_splits", "fingerprint", "load_divided", "load_splits", "settings_on"]
+__all__ = ["about", "check_splits", "fingerprint", "load_divided", "load_splits", "moved_data_explained", "settings_on"]
 
 
 def check_splits(splits, *names):
@@ -48,6 +50,20 @@ def load_divided(settings):
     """
     with warnings.catch_warnings(action="ignore"):
         return listening.load_clips(settings, []) if settings.listens else load_splits(settings)
+
+
+@contextlib.contextmanager
+def moved_data_explained(folder, path=None):
+    """Inside the `with` block, an error that the data of the run in `folder` are not where they were says that they are its own.
+
+    path: of other data, which the user has just named; None for the run's
+    """
+    try:
+        yield
+    except NotThere as error:
+        if path is not None:
+            raise
+        raise data.DataError(f"{error}; {folder.path} was trained on it: say where it lies now, with --data") from None
 
 
 def settings_on(folder, path=None, **changed):

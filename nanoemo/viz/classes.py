@@ -1,7 +1,8 @@
 """Figures a class at a time: confusion matrices, per-class accuracy, how many examples there are."""
 import numpy as np
 
-from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, check_shares, color_bar, new_axes, remove_box
+from nanoemo.viz.style import (
+    BLUE, GREY, LABEL_SIZE, ORANGE, SEVERAL, TICK_SIZE, check_shares, color_bar, new_axes, remove_box, tick_names)
 
 __all__ = ["class_counts", "class_table", "confusion_matrix", "per_class_accuracy"]
 
@@ -28,8 +29,8 @@ def confusion_matrix(matrix, classes, normalised=False, title="Confusion matrix"
     side = max(6.5, 3.0 + 0.8 * size)
     figure, axes = new_axes(title, "predicted class", "true class", size=(side + 1, side))
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(size), classes, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(size), classes)
+    axes.set_xticks(range(size), tick_names(classes), rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(size), tick_names(classes))
     for (row, column), value in np.ndenumerate(share):
         if np.isfinite(value) or not normalised:
             text = f"{100 * value:.0f}" if normalised else f"{counts[row, column]}"
@@ -54,7 +55,7 @@ def per_class_accuracy(values, classes, title="Accuracy of each class"):
     figure, axes = new_axes(title, "accuracy (% of the class)", "",
                             size=(8, 1.8 + 0.5 * len(classes)))
     axes.barh(range(len(classes)), 100 * np.nan_to_num(values), color=BLUE, height=0.7)
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), tick_names(classes))
     axes.invert_yaxis()                      # first class on top, as in the tables
     axes.set_xlim(0, 109)
     axes.set_xticks(range(0, 101, 20))
@@ -86,7 +87,7 @@ def class_table(values, classes, title="Accuracy of each class (%)"):
     figure, axes = new_axes(title, "", "", size=(max(8.0, 2.6 + width * len(values)), 1.7 + 0.5 * len(classes)))
     axes.imshow(table.T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(values)), values)
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), tick_names(classes))
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -122,7 +123,7 @@ def class_counts(sets, title="Examples of each class"):
         below += heights
     for place, height in enumerate(below):
         axes.text(place, height, f"{height:.0f}", ha="center", va="bottom", fontsize=TICK_SIZE)
-    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(classes)), tick_names(classes), rotation=30, ha="right", rotation_mode="anchor")
     if len(sets) > 1:
         figure.legend(bars, sets, loc="outside lower center", ncols=3, fontsize=LABEL_SIZE, frameon=False)
     remove_box(axes)

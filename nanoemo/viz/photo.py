@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, check_shares, new_figure
+from nanoemo.viz.style import BLUE, LABEL_SIZE, ORANGE, TICK_SIZE, check_shares, new_figure, tick_names
 
 __all__ = ["faces_in_photo"]
 
@@ -68,7 +68,7 @@ def _draw_square(axes, face, name, shape):
 
 def _draw_bars(axes, values, classes, name, label_classes):
     axes.barh(range(len(classes)), 100 * values, color=[ORANGE if value == values.max() else BLUE for value in values])
-    axes.set_yticks(range(len(classes)), classes if label_classes else [""] * len(classes), fontsize=TICK_SIZE)
+    axes.set_yticks(range(len(classes)), tick_names(classes) if label_classes else [""] * len(classes), fontsize=TICK_SIZE)
     axes.invert_yaxis()                                     # the first class on top
     axes.set_xlim(0, 118)
     axes.set_xticks([0, 50, 100])

@@ -19,6 +19,7 @@ SEVERAL = [BLUE, ORANGE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "black"]   
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 17, 15, 13      # points, on a figure about 8 inches wide
 TITLE_LINE = 0.3                                    # inches
 
+TICK_LETTERS = 25
 ROUNDING = 1e-3             # beyond 0 and 1 is taken for 0 and 1
 
 
@@ -104,6 +105,15 @@ def shortened(name, most):
     ('happy', 'sadly disgust…')
     """
     return name if len(name) <= most else name[:most - 1].rstrip() + "…"
+
+
+def tick_names(names):
+    """Names of classes as labels of ticks: the longest leave room for the figure.
+
+    >>> tick_names(["sad", "neither happy nor especially sad"])
+    ['sad', 'neither happy nor especi…']
+    """
+    return [shortened(name, TICK_LETTERS) for name in names]
 
 
 def largest(values):

@@ -1,7 +1,7 @@
 """What was heard in a long recording: how probable each emotion is, over time."""
 import numpy as np
 
-from nanoemo.viz.style import TICK_SIZE, check_shares, color_bar, new_axes
+from nanoemo.viz.style import TICK_SIZE, check_shares, color_bar, new_axes, tick_names
 
 __all__ = ["timeline"]
 
@@ -34,7 +34,7 @@ def timeline(spans, probabilities, classes, title="Over time"):
     axes.set_facecolor(SILENCE)
     picture = axes.pcolormesh(edges / size, np.arange(len(classes) + 1) - 0.5, 100 * np.ma.masked_invalid(probabilities.T),
                               cmap="magma", vmin=0, vmax=100)
-    axes.set_yticks(range(len(classes)), classes, fontsize=TICK_SIZE)
+    axes.set_yticks(range(len(classes)), tick_names(classes), fontsize=TICK_SIZE)
     axes.invert_yaxis()                                     # the first class on top
     color_bar(axes, picture, "probability (%)", pad=0.01)
     return figure
