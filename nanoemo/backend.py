@@ -38,7 +38,7 @@ def why_no_cuda():
         return f"device 'cuda' needs CuPy, which is not installed: {remedy}"
     except ImportError as error:
         return f"CuPy is installed, but cannot be loaded ({_in_one_line(error)}): {remedy}"
-    if not int(cupy.__version__.split(".")[0]) >= OLDEST_CUPY:
+    if int(cupy.__version__.split(".")[0]) < OLDEST_CUPY:
         return f"CuPy {cupy.__version__} is installed, which is too old: {remedy}"
     try:
         cupy.cuda.runtime.getDeviceCount()

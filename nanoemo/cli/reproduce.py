@@ -69,12 +69,13 @@ def _check_is_its_own(folder):
     """Raise ValueError for a folder with something in it that no reproduction has written: a README.md would be lost."""
     from nanoemo.reproduction.page import WRITTEN_BY
 
-    page = folder / "README.md"
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, but the page needs a folder; give another --out")
-    if page.exists() and WRITTEN_BY not in page.read_text(encoding="utf-8", errors="replace"):
-        raise ValueError(f"{page} was not written by nanoemo reproduce, and would be lost; give another folder with --out")
-    if folder.exists() and not page.exists() and not (folder / "runs").exists() and any(folder.iterdir()):
+    page, names = folder / "README.md", {file.name for file in folder.glob("[!.]*")}
+    if page.exists():
+        if WRITTEN_BY not in page.read_text(encoding="utf-8", errors="replace"):
+            raise ValueError(f"{page} was not written by nanoemo reproduce, and would be lost; give another folder with --out")
+    elif names and "runs" not in names:
         raise ValueError(f"{folder} is not empty, and holds no reproduction; give another folder with --out")
 
 
