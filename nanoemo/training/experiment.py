@@ -116,8 +116,8 @@ class Experiment:
         if now["name"] != began_on["name"]:
             experiment.title = f"{settings.model}, trained on {began_on['name']}, on {now['name']}"
         elif now["fingerprint"] != began_on["fingerprint"] and not (same and settings.limit != config["settings"].get("limit")):
-            warnings.warn(f"{settings.data or 'what is drawn here'} is {now['name']}, but not just as {folder.path} was trained on "
-                          "it: what is tested on here may have been trained on there", stacklevel=2)
+            warnings.warn(f"{settings.data or 'what is drawn here'} is {now['name']}, but not just as {folder.path} was trained "
+                          "on it: what is tested on here may have been trained on there", stacklevel=2)
         return experiment
 
     # ---- data on its way into the network ------------------------------------------------------------------
