@@ -14,6 +14,7 @@ from PIL import Image
 from nanoemo import load_state, models, save_state, serialization
 from nanoemo.cli import main
 from nanoemo.training import Experiment, RunFolder, RunFolderError, checkpoint
+from command_line import error_of
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -32,17 +33,6 @@ def own_places(tmp_path, monkeypatch):
     """Everything that a command could leave behind would be left here."""
     monkeypatch.setenv("NANOEMO_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-
-def error_of(capsys, *args):
-    """The one line on standard error of a command that must fail with status 2."""
-    capsys.readouterr()
-    status = main([str(arg) for arg in args])
-    out, err = capsys.readouterr()
-    assert status == 2, err or out
-    assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
-    assert err.startswith(f"nanoemo {args[0]}: error: ")
-    return err
 
 
 def csv(*lines):

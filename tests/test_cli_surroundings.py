@@ -14,17 +14,10 @@ from nanoemo.cli import main
 from nanoemo.data import DataError
 from nanoemo.data.source import Source, files_at
 from nanoemo.training import RunFolder, RunFolderError
+from command_line import error_of
 from small_data import write_bands, write_pictures
 
 SMALL = ["--limit", "14", "--batch-size", "7"]
-
-
-def error_of(capsys, *args):
-    """The one line on standard error of a command that must fail with status 2."""
-    assert main([str(arg) for arg in args]) == 2
-    err = capsys.readouterr().err
-    assert err.count("\n") == 1, err
-    return err
 
 
 # ---- what is there already
@@ -189,7 +182,7 @@ def test_a_warning_is_given_once_and_letters_without_a_picture_in_one(tmp_path, 
 
 # ---- figures
 
-def test_long_names_of_classes_leave_room(monkeypatch):
+def test_long_names_of_classes_leave_room():
     long = "somewhere between contempt, anger and a headache"
     figures = [viz.confusion_matrix(np.eye(2, dtype=int), ["sad", long]), viz.per_class_accuracy([0.5, 1.0], ["sad", long]),
                viz.class_counts({"train": {"sad": 3, long: 4}})]
@@ -199,7 +192,7 @@ def test_long_names_of_classes_leave_room(monkeypatch):
         assert "somewhere between contem…" in ticks and long not in ticks
 
 
-def test_figures_of_runs_say_what_they_are_of(small_run, tmp_path, capsys, monkeypatch):
+def test_figures_of_runs_say_what_they_are_of(small_run, tmp_path, monkeypatch):
     drawn = []
     for name in ("run_curves", "class_table"):
         draw = getattr(viz, name)

@@ -1,7 +1,7 @@
 """chater.dcnn, chater.conv1d, chater.lstm: Chater, "Deep Learning for Emotion Recognition: Exploring Image
 and Audio Modalities", figures 3, 8 and 11.
 
-Images: CK+, 48×48 gray. Audio: CREMA-D and SAVEE together, 162 features a clip, each a mean over frames,
+Images: CK+, 48×48 gray. Audio: CREMA-D and SAVEE together, 162 features a clip (by our reading means over frames),
 read as a sequence of 162 steps.
 """
 from dataclasses import replace

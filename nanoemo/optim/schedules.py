@@ -7,7 +7,7 @@ import math
 import numbers
 from collections.abc import Iterable
 
-from nanoemo.hints import named_values
+from nanoemo.hints import named_values, type_of
 from nanoemo.nn.checks import must_be_state
 from nanoemo.optim.optimizer import Optimizer, at_least_zero
 
@@ -62,7 +62,7 @@ def _epochs(schedule, name, value, least=1):
 
 def _checked_optimizer(schedule, optimizer):
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"{type(schedule).__name__}: expected an optimizer, got {type(optimizer).__name__}")
+        raise TypeError(f"{type(schedule).__name__}: expected an optimizer, got {type_of(optimizer)}")
     return optimizer
 
 
