@@ -277,8 +277,9 @@ def test_evaluate_a_run_without_a_finished_epoch(whole_run, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(whole_run[0], folder)
     (folder / "checkpoints" / "best.safetensors").unlink()
-    assert "best.safetensors is gone, and the run's weights with it" in error_of(capsys, "evaluate", folder)
-    (folder / "report.html").unlink()
+    for left in ("report.html", "history.json"):
+        assert "best.safetensors is gone, and the run's weights with it" in error_of(capsys, "evaluate", folder)
+        (folder / left).unlink()
     err = error_of(capsys, "evaluate", folder)
     assert "no epoch of it is finished" in err and f"--resume {folder}" in err
 
@@ -307,6 +308,7 @@ def error_of(capsys, *args):
     (["train", MODEL, "--limit", "7", "--batch-size", "7", "--augment", "cutout=48"], "square of 48 pixels may cover all"),
     (["train", MODEL, "--limit", "20", "--batch-size", "21"],
      "only 20 training images; give --batch-size 20"),
+    (["train", MODEL, "--limit", "1"], "the batch size is 64, but there are only 1 training images; give --batch-size 1"),
     (["train", MODEL, "--data", "absent.csv"], "absent.csv"),
     (["train", MODEL, "--resume", "absent"], "no such folder"),
     (["train", MODEL, "--save-every", "-1"], "save-every: expected a number of seconds, 0 or more, got '-1'"),

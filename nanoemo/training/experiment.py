@@ -126,7 +126,7 @@ class Experiment:
         """Shuffled batches of the training set, as training sees them."""
         images, settings = self.splits["train"], self.settings
         # Batch norm cannot measure the spread of a single image, so a last batch of one is left out.
-        lonely = settings.batch_size > 1 and len(images) % settings.batch_size == 1
+        lonely = len(images) > settings.batch_size and len(images) % settings.batch_size == 1
         changes, mix = (self.changes, self.mix) if augment else ([], None)
         ahead = 8 if settings.device == "cuda" else 1       # a card is done with a batch sooner than a thread makes one
         prepare = data.Compose([*changes, *self._preparation()])

@@ -113,13 +113,14 @@ class RunFolder:
         return self.report_path.exists()
 
     def finished_best_path(self):
-        """`best_path`; RunFolderError, which says how to go on, where no epoch is finished and so no weights are kept."""
-        if self.is_finished and not self.best_path.exists():
+        """`best_path`; RunFolderError, which says how to go on, where no epoch is finished and so no weights are kept, or where
+        they are gone."""
+        if self.best_path.exists():
+            return self.best_path
+        if self.is_finished or (self.path / "history.json").exists():
             raise RunFolderError(f"{self.best_path} is gone, and the run's weights with it; bring it back, or train anew")
-        if not self.best_path.exists():
-            raise RunFolderError(f"{self.path}: no epoch of it is finished, so it has no weights yet; go on with it: "
-                                 f"{self.to_resume()}")
-        return self.best_path
+        raise RunFolderError(f"{self.path}: no epoch of it is finished, so it has no weights yet; go on with it: "
+                             f"{self.to_resume()}")
 
     def to_resume(self, command="train"):
         """What to type to go on with it."""
