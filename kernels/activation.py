@@ -172,9 +172,9 @@ def leaky_relu_backward(dy, cache):
     x, slope = cache
 
     def work(dy, x, dx):
-        falling = np.empty_like(dy)
-        _where(~(x > 0), dy, falling)
-        np.subtract(dy, falling, out=dx)
+        rising, falling = x > 0, np.empty_like(dy)
+        _where(rising, dy, dx)
+        _where(~rising, dy, falling)
         falling *= slope
         dx += falling
 

@@ -63,8 +63,7 @@ def _in_one_line(error):
 def check_device(device):
     """Raise ValueError for a word that is no device, NoCudaError for "cuda" where there is none."""
     if device not in ("cpu", "cuda"):
-        remedy = (f"; for another dtype make Tensor(x, dtype={device!r}), of a module .to(dtype={device!r})"
-                  if str(device) in np.sctypeDict else "")
+        remedy = f"; for another dtype write .to(dtype={device!r})" if str(device) in np.sctypeDict else ""
         raise ValueError(f"device: expected 'cpu' or 'cuda', got {device!r}" + remedy)
     if device == "cuda" and why_no_cuda():
         raise NoCudaError(why_no_cuda())

@@ -22,7 +22,7 @@ def write_file(path, content):
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")           # of its own for each thread, and never too long
     try:
         with open(temporary, "wb") as file:
             file.write(data)

@@ -13,12 +13,12 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
 
     The fixed random weights r catch errors that a plain sum would let cancel.
 
-    fn: function from tensors to a tensor; must give the same result each time (seed dropout inside it)
+    fn: function from tensors to a tensor; must give the same result each time (seed dropout inside it) and leave its inputs alone
     inputs: a tensor or a sequence of them; those with requires_grad are checked, and must be float64. To check a module's
         weights: gradcheck(lambda *weights: model(x), model.parameters()), after model.to(dtype="float64")
     Returns True. Raises AssertionError naming the input, the index and both values where they differ by more than
     atol + rtol · |numerical|; TypeError for inputs or a result that are no tensors, and for float32, whose rounding
-    would hide the answer.
+    would hide the answer; ValueError where fn gives another result when it is called again.
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, gradcheck
@@ -35,7 +35,7 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
         raise ValueError("gradcheck: none of the inputs has requires_grad=True")
     for i, x in enumerate(inputs):
         if x.requires_grad and x.dtype != np.float64:
-            raise TypeError(f"gradcheck: input {i} is {x.dtype}; central differences need float64")
+            raise TypeError(f"gradcheck: input {i} is {x.dtype}; central differences need float64: .to(dtype='float64')")
     inputs = [x if x.is_leaf else Tensor(x.data.copy(), requires_grad=True, device=x.device) for x in inputs]
     gradients, weights = _gradients(fn, inputs)
     for i, (x, gradient) in enumerate(zip(inputs, gradients)):
@@ -51,6 +51,10 @@ def _gradients(fn, inputs):
     out = fn(*inputs)
     if not isinstance(out, Tensor):
         raise TypeError(f"gradcheck: fn must return a Tensor, and returned {type(out).__name__}")
+    first, again = out.detach().cpu().numpy().copy(), fn(*inputs).detach().cpu().numpy()
+    if not np.array_equal(first, again, equal_nan=True):
+        raise ValueError("gradcheck: fn gives another result when it is called again; where it draws random numbers call "
+                         "nanoemo.manual_seed inside it, and let it change none of its inputs")
     weights = Tensor(np.random.default_rng(0).uniform(0.5, 1.5, out.shape), device=out.device)
     leaves = {id(leaf): leaf for leaf in [*inputs, *topological_order(out)] if leaf.is_leaf}.values()
     before = [leaf.grad for leaf in leaves]

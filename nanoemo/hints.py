@@ -1,7 +1,20 @@
 """What users write: names taken apart, and what to say where one is not known or a thing is of another kind."""
 import difflib
 
-__all__ = ["named_values", "suggest", "type_of"]
+__all__ = ["named_values", "of_pytorch", "suggest", "type_of"]
+
+OF_PYTORCH = {          # methods of its tensors that ours do not have, and what to write
+    "view": ".reshape(...)", "permute": ".transpose(axes)", "swapaxes": ".transpose(axes)", "t": ".T",
+    "unsqueeze": "x[..., None], or .reshape(...)", "squeeze": ".reshape(...)", "expand": "nothing: shapes broadcast",
+    "clone": "Tensor(x.data.copy())", "tolist": ".numpy().tolist()", "numel": ".size", "ndimension": ".ndim",
+    "dim": ".ndim", "clamp": ".clip(low, high)",
+    "argmin": "(-x).argmax(axis)", "var": "((x - x.mean(axis, keepdims=True)) ** 2).mean(axis)",
+    "std": "((x - x.mean(axis, keepdims=True)) ** 2).mean(axis).sqrt()", "norm": "(x ** 2).sum().sqrt()",
+    "any": ".numpy().any()", "all": ".numpy().all()", "square": "x ** 2", "dot": "x @ y", "mm": "x @ y",
+    "requires_grad_": ".requires_grad = True", "detach_": ".detach()", "zero_": "x[...] = 0", "fill_": "x[...] = value",
+    "float": ".to(dtype='float32')", "double": ".to(dtype='float64')", "long": ".to(dtype='int64')",
+    "type": ".to(dtype=...)", "astype": ".to(dtype=...)", "is_cuda": ".device == 'cuda'", "grad_fn": ".node",
+}
 
 
 def suggest(name, known, there_are="there are"):
@@ -38,6 +51,15 @@ def named_values(text, known, owner):
             raise ValueError(f"{owner}: {name!r} is given twice; leave one of them out")
         found[name] = value if given else None
     return found
+
+
+def of_pytorch(name):
+    """What to write here for a method of PyTorch's tensors, to stand at the end of an error; "" where nothing is known.
+
+    >>> of_pytorch("numel"), of_pytorch("nmel")
+    ('; here it is .size', '')
+    """
+    return f"; here it is {OF_PYTORCH[name]}" if name in OF_PYTORCH else ""
 
 
 def type_of(value):

@@ -59,6 +59,12 @@ def find(name, device="cpu"):
     return function
 
 
+def __getattr__(name):
+    if name in FAMILIES:            # its file, where nothing has needed it so far
+        return importlib.import_module(f"nanoemo.kernels.{name}")
+    raise AttributeError(f"nanoemo.kernels has no attribute {name!r}; the files of kernels are {', '.join(FAMILIES)}")
+
+
 def _check_name(where, name, known):
     if name not in known:
         close = difflib.get_close_matches(name, known, 3)
@@ -90,8 +96,8 @@ def override(**functions):
     A replacement takes the arguments of the kernel it replaces. A forward kernel returns its result and the cache, which
     is all that the backward kernel gets beside dy: whoever replaces only one of the two must keep to the cache of the other. The
     keyword `needs` (which gradients are wanted) may be left out of a backward kernel: then it computes them all. Raises
-    KeyError for a name that no kernel has, TypeError for what is not a function; a forward kernel that returns something else
-    raises TypeError when it is called.
+    KeyError for a name that no kernel has, TypeError for what is not a function, ValueError for one of our definitions without
+    its other half; a forward kernel that returns something else raises TypeError when it is called.
 
     >>> from nanoemo import Tensor, kernels
     >>> def shouting_relu(x):
@@ -106,12 +112,21 @@ def override(**functions):
         _check_name("override", name, known)
         if not callable(functions[name]):
             raise TypeError(f"override: {name}: expected a function, got {type(functions[name]).__name__}")
+        twin = _other_half(name)
+        if twin in known and twin not in functions and getattr(functions[name], "__name__", "") == f"{name}_plain":
+            raise ValueError(f"override: the cache of {name}_plain is not that of {name}; give {twin}={twin}_plain as well")
     block, replacements = object(), {name: _replacement(name, function) for name, function in functions.items()}
     _settle(lambda: _blocks.update({block: replacements}))
     try:
         yield
     finally:
         _settle(lambda: _blocks.pop(block))
+
+
+def _other_half(name):
+    """Of the name of a forward kernel that of the backward one, and the other way round."""
+    start, _, end = name.rpartition("_")
+    return f"{start}_{'backward' if end == 'forward' else 'forward'}"
 
 
 def _settle(change):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nanoemo.files import write_file
+
 __all__ = ["save_state", "load_state", "load_metadata", "first_not_finite"]
 
 NPZ_METADATA = "__metadata__"       # entry of an .npz file; safetensors has a place of its own
@@ -38,8 +40,6 @@ def save_state(state, path, metadata=None):
     >>> sorted(state)
     ['bias', 'weight']
     """
-    from nanoemo.files import write_file
-
     if not isinstance(state, Mapping):
         raise TypeError("save_state: expected a state first, {name: array} as Module.state_dict() gives it, then the path; "
                         f"got {type(state).__name__} first")
@@ -53,8 +53,8 @@ def save_state(state, path, metadata=None):
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":
             raise TypeError(f"save_state: {name} must be an array of numbers, got {array.dtype}")
-    if first_not_finite(arrays):
-        raise ValueError(f"save_state: {first_not_finite(arrays)}; {path} is not written")
+    if problem := first_not_finite(arrays):
+        raise ValueError(f"save_state: {problem}; {path} is not written")
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"save_state: metadata must be text, got {key!r}: {value!r}")
@@ -75,8 +75,8 @@ def load_state(path):
     (2, 3)
     """
     arrays = _read(path)[0]
-    if first_not_finite(arrays):
-        raise ValueError(f"{path}: {first_not_finite(arrays)}; these weights cannot be used")
+    if problem := first_not_finite(arrays):
+        raise ValueError(f"{path}: {problem}; these weights cannot be used")
     return arrays
 
 
@@ -151,6 +151,10 @@ def _to_npz(arrays, metadata):
 
 
 def _from_npz(content):
+    import zipfile
+
+    if not zipfile.is_zipfile(io.BytesIO(content)):         # np.load would take it for a pickle, and advise to trust it
+        raise zipfile.BadZipFile("it is no zip file")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     return arrays, json.loads(str(arrays.pop(NPZ_METADATA, "{}")))

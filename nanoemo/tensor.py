@@ -12,9 +12,12 @@ import operator
 import numpy as np
 
 from nanoemo import backend, live
+from nanoemo.hints import of_pytorch
 from nanoemo.modes import anomalies_are_detected, call_site, check_finite, is_grad_enabled
 
 __all__ = ["Tensor"]
+
+FORWARD_UNSEEN = "a place not noted, since the forward pass ran outside detect_anomaly(); run it inside, too"
 
 
 class _Guard:
@@ -69,12 +72,14 @@ class _Node:
 class Tensor:
     """An array with respect to which results can be differentiated.
 
-    data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array or a Tensor of that dtype and device)
+    data: number, nested list, NumPy or CuPy array, or Tensor (copied unless it is an array or a Tensor of that dtype and device).
+        Gradients do not flow back to a Tensor given here: see `.to` for another dtype, `ops.stack` for a list of them
     requires_grad: whether `backward` should fill in `.grad`
     dtype: Python floats and lists of them become float32 unless it says otherwise; arrays keep their own
     device: "cpu" or "cuda"; without it Tensors and CuPy arrays stay where they are, other data goes to the default device
 
-    Raises TypeError for data that is not numeric and for requires_grad on integers, ValueError for rows of different lengths.
+    Raises TypeError for data that is not numeric and for requires_grad on integers, ValueError for rows of different lengths,
+    RuntimeError for a list with a tensor in it that requires a gradient.
 
     >>> from nanoemo import Tensor
     >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -82,13 +87,13 @@ class Tensor:
     >>> x.grad
     Tensor([2. 4. 6.])
     """
-    __slots__ = ("array", "grad", "_requires_grad", "node", "guard", "__weakref__")
+    __slots__ = ("array", "_grad", "_requires_grad", "node", "guard", "__weakref__")
     is_parameter = False        # of a model: see ops/inplace.py
     __array_ufunc__ = None      # so that `ndarray * tensor` asks the tensor
 
     def __init__(self, data, requires_grad=False, dtype=None, device=None):
         self.array = _as_array(data, dtype, device)
-        self.grad = None
+        self._grad = None
         self.node = None
         self.requires_grad = requires_grad
         self.guard = data.guard if isinstance(data, Tensor) and self.array is data.array else _Guard()
@@ -117,7 +122,7 @@ class Tensor:
             check_finite(name, "the output", array)
         out = cls.__new__(cls)
         out.array = np.asarray(array) if isinstance(array, np.generic) else array      # NumPy gives scalars for 0-d
-        out.grad = None
+        out._grad = None
         out.node = None
         out.guard = _Guard() if view_of is None else view_of.guard
         out._requires_grad = is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)
@@ -165,6 +170,24 @@ class Tensor:
         self.array = value
 
     @property
+    def grad(self):
+        """What `backward` has added up here, a Tensor of the same shape, dtype and device; None before and after `zero_grad`."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}; nanoemo.Tensor(...) makes one")
+            if (value.shape, value.dtype) != (self.shape, self.dtype):
+                raise ValueError(f"grad: the tensor is {self.dtype} of shape {self.shape}, its gradient would be {value.dtype} "
+                                 f"of shape {value.shape}; make them the same")
+            if value.device != self.device:
+                raise RuntimeError(f"grad: the tensor is on '{self.device}', its gradient would be on '{value.device}'; move it "
+                                   f"first, with .to('{self.device}')")
+        self._grad = value
+
+    @property
     def requires_grad(self):
         """Whether `backward` gives this tensor a gradient, or passes one on through it."""
         return self._requires_grad
@@ -208,6 +231,9 @@ class Tensor:
     def is_leaf(self):
         """True where no recorded operation made it: `backward` fills `.grad` of leaves only."""
         return self.node is None
+
+    def __getattr__(self, name):
+        raise AttributeError(f"Tensor has no attribute {name!r}{of_pytorch(name)}", name=name, obj=self)
 
     def __len__(self):
         if not self.shape:
@@ -266,13 +292,25 @@ class Tensor:
     def __format__(self, spec):
         return format(self.item() if spec else str(self), spec)     # f"{loss:.4f}" as for a number
 
-    def to(self, device):
-        """This tensor on `device`: itself if it is there already, else a copy, through which gradients flow back."""
-        if self.device == backend.check_device(device):
+    def to(self, device=None, dtype=None):
+        """This tensor on `device` and of `dtype`: itself if it is so already, else a copy, through which gradients flow back.
+
+        Whole numbers take no gradient, so to one of their types it is a copy outside the graph.
+
+        >>> x = Tensor([0.5, 1.5], requires_grad=True)
+        >>> x.to(dtype="float64").sum().backward()
+        >>> x.grad
+        Tensor([1. 1.])
+        """
+        home, kind = self.device, self.dtype
+        array = backend.to_device(self.array, home if device is None else backend.check_device(device))
+        if dtype is not None:
+            with backend.quiet():           # what is too large for float32 becomes infinite
+                array = array.astype(_check_dtype(dtype, given=True), copy=False)
+        if array is self.array:
             return self
-        home = self.device
-        return Tensor.from_op("to", backend.to_device(self.array, device), (self,),
-                              lambda dy: (backend.to_device(dy, home),), saved=())
+        inputs = (self,) if array.dtype.kind == "f" else ()
+        return Tensor.from_op("to", array, inputs, lambda dy: (backend.to_device(dy, home).astype(kind, copy=False),), saved=())
 
     def cpu(self):
         return self.to("cpu")
@@ -282,7 +320,7 @@ class Tensor:
 
     def zero_grad(self):
         live.touches_gradient(self, forgets=True)
-        self.grad = None
+        self._grad = None
 
     # ---- backward ---------------------------------------------------------------------------------------------
 
@@ -315,10 +353,8 @@ class Tensor:
 
     def _accumulate(self, gradient):
         live.touches_gradient(self)
-        if self.grad is None:
-            self.grad = Tensor(gradient, device=self.device)
-        else:
-            self.grad = Tensor(self.grad.array + gradient, device=self.device)
+        total = gradient if self._grad is None else self._grad.array + gradient
+        self._grad = Tensor(total, device=self.device)
 
 
 def _first_gradient(tensor, grad):
@@ -373,7 +409,7 @@ def _run_node(node, dy):
             continue
         _check_gradient(node.name, gradient, parent)
         if anomalies_are_detected():
-            check_finite(f"backward of {node.name}", "the gradient", gradient, node.call_site)
+            check_finite(f"backward of {node.name}", "the gradient", gradient, node.call_site or FORWARD_UNSEEN)
         if parent.is_leaf and (_shares_memory(gradient, handed_out) or not _can_be_changed(gradient)):
             gradient = gradient.copy()      # two leaves must not share one .grad, and an optimiser may clip it in place
         handed_out.append(gradient)
@@ -413,6 +449,9 @@ def _as_array(data, dtype, device):
     stays = isinstance(data, Tensor)
     if stays:
         data = data.array
+    elif isinstance(data, (list, tuple)) and is_grad_enabled() and _wants_gradient(data):
+        raise RuntimeError("Tensor: a tensor in this list requires a gradient, which would not flow back to it; join tensors "
+                           "with ops.stack or ops.concat, or take their .detach()")
     on_card = backend.is_array(data) and backend.device_of(data) == "cuda"
     try:
         array = data if on_card else np.asarray(data)           # an array of another library, such as PyTorch's, too
@@ -426,6 +465,12 @@ def _as_array(data, dtype, device):
     if device is None:
         device = backend.device_of(array) if stays or on_card else backend.default_device()
     return backend.to_device(array, device).astype(dtype, copy=False)
+
+
+def _wants_gradient(items):
+    """Whether a nested list holds a tensor that requires a gradient."""
+    return any(item.requires_grad if isinstance(item, Tensor) else isinstance(item, (list, tuple)) and _wants_gradient(item)
+               for item in items)
 
 
 def _check_dtype(dtype, given):

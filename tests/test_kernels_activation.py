@@ -68,6 +68,12 @@ def test_relu_lets_no_infinite_gradient_become_nan():
     assert dx.tolist() == [0, np.inf]
 
 
+def test_an_infinite_gradient_falls_with_the_slope():
+    x, dy = np.array([-1.0, 0.0, 2.0]), np.array([np.inf, -np.inf, np.inf])
+    for backward in (activation.leaky_relu_backward_plain, activation.leaky_relu_backward):
+        assert backward(dy, (x, 0.1)).tolist() == [np.inf, -np.inf, np.inf]
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.01, 1.0, 1.5, -0.5])
 def test_leaky_relu_slopes(rng, slope):
     x, dy = rng.standard_normal((2, 50))

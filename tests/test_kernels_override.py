@@ -1,4 +1,7 @@
 """Kernels put in the place of others: which one counts while several blocks are open, and that the project's own come back."""
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -62,6 +65,27 @@ def test_replacing_a_kernel_that_nothing_calls_suggests_the_nearest(name, remedy
     with pytest.raises(KeyError, match=f"no kernel called '{name}'; {remedy}"):
         with kernels.override(**{name: None}):
             pass
+
+
+@pytest.mark.parametrize("half, other", [("forward", "backward"), ("backward", "forward")])
+def test_half_of_a_definition_is_refused(half, other):
+    """The plain relu keeps x, the fast one y: with one of each the gradient would be wrong."""
+    plain = {f"relu_{way}": getattr(kernels.activation, f"relu_{way}_plain") for way in (half, other)}
+    with pytest.raises(ValueError, match=f"the cache of relu_{half}_plain is not that of relu_{half}; give relu_{other}="):
+        with kernels.override(**{f"relu_{half}": plain[f"relu_{half}"]}):
+            pass
+    x = Tensor([-1.0, 2.0], requires_grad=True)
+    with kernels.override(**plain):
+        ops.relu(x).sum().backward()
+    assert x.grad.numpy().tolist() == [0.0, 1.0]
+
+
+def test_files_of_kernels_are_there_before_anything_has_used_them():
+    code = "import nanoemo; print([getattr(nanoemo.kernels, family).__name__ for family in nanoemo.kernels.FAMILIES][6])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "nanoemo.kernels.activation\n"
+    with pytest.raises(AttributeError, match="no attribute 'activatoin'; the files of kernels are conv, pool,"):
+        kernels.activatoin
 
 
 def test_a_replacement_is_a_function():

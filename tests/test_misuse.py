@@ -139,12 +139,6 @@ def test_a_plateau_never_raises_the_rate_and_knows_one_of_negative_losses(optimi
     assert optimizer.lr == 0.5
 
 
-def test_a_gradient_that_is_no_tensor(optimizer):
-    optimizer.params[0].grad = np.ones(optimizer.params[0].shape, np.float32)
-    with pytest.raises(TypeError, match=r"SGD: the gradient of parameter 0 is ndarray; nanoemo.Tensor\(...\) makes"):
-        optimizer.step()
-
-
 # ---- training ---------------------------------------------------------------------------------------------
 
 
@@ -245,7 +239,7 @@ def test_waves(kind, wave, error, message):
     (lambda net, x: interpret.outputs_of(net, x, [net[1]]), TypeError, "expected its name"),
     (lambda net, x: interpret.Goal(label="happy"), ValueError, "Goal: label must be a whole number, got 'happy'"),
     (lambda net, x: interpret.dream(net, x, 1), TypeError, r"dream: expected a Goal, such as Goal\(label=3\), got 1"),
-    (lambda net, x: net.to("float64"), ValueError, "expected 'cpu' or 'cuda', got 'float64'; .* module .to.dtype='float64'"),
+    (lambda net, x: net.to("float64"), ValueError, "got 'float64'; for another dtype write .to.dtype='float64'"),
 ])
 def test_names_of_layers_and_goals(make, error, message):
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))

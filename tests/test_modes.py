@@ -83,6 +83,13 @@ def test_detect_anomaly_names_a_backward_and_the_line_of_its_forward():
     assert "backward of sqrt" in str(error.value) and "its slope is not" in str(error.value)
 
 
+def test_detect_anomaly_around_backward_alone_does_not_know_the_line():
+    y = Tensor([0.0], requires_grad=True).sqrt().sum()
+    with detect_anomaly(), pytest.raises(FloatingPointError, match="backward of sqrt: .*; called at a place not noted, since the "
+                                                                   "forward pass ran outside detect_anomaly"):
+        y.backward()
+
+
 def test_detect_anomaly_names_the_line_of_a_package_behind_a_link(tmp_path):
     """And of a script that lies beside the package under a name that begins like it."""
     (tmp_path / "nanoemo").symlink_to(Path(nanoemo.__file__).parent)

@@ -1,5 +1,6 @@
 """Module: what it registers, saves, loads, freezes; and the trace through it."""
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -58,6 +59,14 @@ def test_a_shared_parameter_is_listed_once_but_saved_under_both_names():
     assert "1.weight" in model.state_dict()
 
 
+def test_modules_that_hold_each_other_are_refused(net):
+    with pytest.raises(ValueError, match="Linear.parent: .* holds this module already, and two modules cannot hold each other"):
+        net.head.parent = net
+    with pytest.raises(ValueError, match="holds this module already"):
+        net.itself = net
+    assert len(net.parameters()) == len(dict(net.named_parameters()))
+
+
 def test_replacing_a_parameter_by_a_plain_tensor_is_refused(net):
     with pytest.raises(TypeError, match="Linear.weight is a Parameter; assigning Tensor would take it out"):
         net.head.weight = Tensor([1.0])
@@ -74,7 +83,7 @@ def test_a_list_of_modules_is_refused(kind, value):
 @pytest.mark.parametrize("hide", [
     lambda m: m.items.append(nn.Linear(2, 2)), lambda m: m.table.update(a=nn.Linear(2, 2)),
     lambda m: setattr(m, "items", [[nn.Parameter([1.0])]]), lambda m: m.items.append(({"deep": nn.ReLU()},))])
-@pytest.mark.parametrize("walk", [nn.Module.parameters, nn.Module.state_dict, nn.Module.to])
+@pytest.mark.parametrize("walk", [nn.Module.parameters, nn.Module.state_dict, nn.Module.to, nn.Module.eval, nn.Module.freeze])
 def test_modules_that_come_into_a_list_later_are_refused(hide, walk):
     outer, inner = nn.Module(), nn.Module()
     outer.inner, inner.items, inner.table = inner, [], {}
@@ -371,6 +380,17 @@ def test_modes_are_put_back_after_an_error(net):
     with pytest.raises(ValueError), nn.undisturbed(net):
         net(batch(2, 5))
     assert net.training and net.encoder[1].training
+
+
+def test_each_thread_watches_what_it_runs_itself(net):
+    other, seen, x = nn.Linear(2, 2), [], Tensor(np.ones((1, 2), np.float32))
+    with nn.watch(lambda module, output: seen.append(module)):
+        thread = threading.Thread(target=other, args=(x,))
+        thread.start()
+        thread.join()
+        assert seen == []
+        other(x)
+        assert seen == [other]
 
 
 def test_watch_ends_with_its_block(net):

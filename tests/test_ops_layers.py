@@ -97,6 +97,8 @@ CASES = {     # shapes of the inputs, ours, PyTorch's
     "sigmoid": ([(3, 5)], ops.sigmoid, lambda F, x: F.sigmoid(x)),
     "tanh": ([(3, 5)], ops.tanh, lambda F, x: F.tanh(x)),
     "softmax": ([(3, 5)], ops.softmax, lambda F, x: F.softmax(x, -1)),
+    "softmax of columns": ([(3, 5)], lambda x: ops.softmax(x, axis=0), lambda F, x: F.softmax(x, 0)),
+    "log_softmax in between": ([(2, 3, 5, 4)], lambda x: x.log_softmax(axis=-3), lambda F, x: F.log_softmax(x, 1)),
     "log_softmax": ([(2, 3, 5)], ops.log_softmax, lambda F, x: F.log_softmax(x, -1)),
     "cross_entropy": ([(4, 7)], lambda x: ops.cross_entropy(x, [0, 6, 3, 3]),
                       lambda F, x: F.cross_entropy(x, x.new_tensor([0, 6, 3, 3]).long())),

@@ -50,6 +50,7 @@ SMALL = {
     "add": ([(3, 4), (4,)], ops.add), "sub": ([(3, 4), (4,)], ops.sub), "mul": ([(3, 4), (4,)], ops.mul),
     "div": ([(3, 4), (4,)], lambda a, b: ops.div(a, b + 3)), "neg": ([(3, 4)], ops.neg), "abs": ([(3, 4)], ops.abs),
     "maximum": ([(3, 4), (4,)], ops.maximum), "minimum": ([(3, 4), (4,)], ops.minimum),
+    "where": ([(3, 4), (4,)], lambda a, b: ops.where(a > b, a, b)),
     "matmul": ([(2, 3, 4), (4, 5)], ops.matmul), "exp": ([(3, 4)], ops.exp),
     "log": ([(3, 4)], lambda x: ops.log(x + 3)), "sqrt": ([(3, 4)], lambda x: ops.sqrt(x + 3)),
     "pow": ([(3, 4)], lambda x: ops.pow(x, 3)), "clip": ([(3, 4)], lambda x: ops.clip(x, -1, 1)),

@@ -38,7 +38,7 @@ def test_dtype_can_be_asked_for():
     (lambda: Tensor(np.ones(2, np.float16)), TypeError, "float16 is not supported; pass dtype='float32'"),
     (lambda: Tensor([1, 2], requires_grad=True), TypeError, "only float tensors can require gradients"),
     (lambda: Tensor([1.0], device="gpu"), ValueError, "expected 'cpu' or 'cuda', got 'gpu'"),
-    (lambda: Tensor([1.0]).to("float64"), ValueError, r"got 'float64'; for another dtype make Tensor\(x, dtype='float64'\)"),
+    (lambda: Tensor([1.0]).to("float64"), ValueError, r"got 'float64'; for another dtype write .to\(dtype='float64'\)"),
     (lambda: gradcheck(lambda x: x.numpy(), leaf(np.ones(2))), TypeError, "fn must return a Tensor, and returned ndarray"),
     (lambda: nanoemo.summary("njoku.cnn", (48, 48, 1)), TypeError, "expected a Module, got str; models.build makes one"),
     (lambda: nanoemo.models.build(3), TypeError, "expected the name of a model, got 3; there are alizadeh.shallow"),
@@ -274,6 +274,45 @@ def test_a_gradient_stays_on_its_device(card):
     y = Tensor.from_op("mine", x.array * 2, (x,), lambda dy: (np.ones(2, np.float32),))
     with pytest.raises(RuntimeError, match="float32 on 'cpu', for an input of .* on 'cuda'"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("value, error, message", [
+    (1, TypeError, r"grad: expected a Tensor or None, got int; nanoemo.Tensor\(...\) makes one"),
+    (np.ones(2, np.float32), TypeError, "expected a Tensor or None, got ndarray"),
+    (Tensor([[1.0, 2.0]]), ValueError, r"float32 of shape \(2,\), its gradient would be float32 of shape \(1, 2\)"),
+    (Tensor([1, 2]), ValueError, "its gradient would be int64 of shape")])
+def test_what_cannot_be_a_gradient(value, error, message):
+    x = leaf([1.0, 2.0])
+    with pytest.raises(error, match=message):
+        x.grad = value
+    assert x.grad is None
+    x.grad = Tensor([1.0, 1.0])
+    (x * 2).sum().backward()
+    assert x.grad.numpy().tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("use", [
+    lambda x: x * [x[0], 1.0], lambda x: Tensor([x, x]), lambda x: Tensor([[1.0, 2.0], [0.0, x[1]]]), lambda x: Tensor((x[0],)),
+    lambda x: Tensor([0.0, 0.0]).__setitem__(slice(None), [x[0], x[1]])])
+def test_a_list_that_would_lose_a_gradient_is_refused(use):
+    x = leaf([1.0, 2.0])
+    with pytest.raises(RuntimeError, match=r"a tensor in this list requires a gradient.*ops.stack or ops.concat, or .*detach"):
+        use(x)
+    with nanoemo.no_grad():
+        use(x)
+    use(x.detach())
+
+
+def test_another_dtype_and_the_gradient_back(device):
+    x = Tensor([0.5, 1e39], requires_grad=True, dtype="float64", device=device)
+    y = x.to(dtype="float32")
+    assert y.dtype == np.float32 and y.cpu().numpy().tolist() == [0.5, np.inf] and y.to(device, "float32") is y
+    (y * 2).sum().backward()
+    assert x.grad.dtype == np.float64 and x.grad.cpu().numpy().tolist() == [2.0, 2.0]
+    whole = x.to(dtype=np.int64)
+    assert whole.dtype == np.int64 and whole.device == device and not whole.requires_grad
+    with pytest.raises(TypeError, match="float16 is not supported; expected float32, float64 or an integer type"):
+        x.to(dtype="float16")
 
 
 def test_a_tensor_of_one_value_formats_as_a_number():

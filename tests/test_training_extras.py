@@ -118,6 +118,11 @@ def test_patience_has_to_be_positive():
 # ---- transfer ---------------------------------------------------------------------------------------------
 
 
+def test_options_are_kept_as_a_file_gives_them_back():
+    asked = Settings.from_recipe("alizadeh.deep", options={"hidden": (8, 8)})
+    assert asked.options == {"hidden": [8, 8]} == json.loads(json.dumps(asked.options))
+
+
 def test_what_is_frozen_stays_and_the_rest_learns():
     experiment = Experiment(settings(freeze="Conv2d,10"))
     before = experiment.model.state_dict()
@@ -137,7 +142,14 @@ def test_patterns_name_parts_and_kinds():
         pretrained.freeze(model, "*")
 
 
-def test_a_run_starts_from_another_with_other_classes(tmp_path):
+CHANGED = "; new are 16 (its classes are others, or in another order)"
+
+
+@pytest.mark.parametrize("names, start", [
+    (("a", "b", "c"), f"5 of 6 layers{{}}{CHANGED}"), (data.fer2013.CLASS_NAMES[::-1], f"5 of 6 layers{{}}{CHANGED}"),
+    (("contempt", *data.fer2013.CLASS_NAMES[1:]), f"5 of 6 layers{{}}{CHANGED}"),
+    (("Anger", *data.fer2013.CLASS_NAMES[1:]), "6 of 6 layers{}")], ids=["fewer", "another order", "another", "another name"])
+def test_a_run_starts_from_another_with_other_classes(tmp_path, names, start):
     nanoemo.manual_seed(0)
     first = Experiment(settings())
     folder = RunFolder(tmp_path / "first")
@@ -145,12 +157,12 @@ def test_a_run_starts_from_another_with_other_classes(tmp_path):
     first.begin(folder)
     first.trainer.callbacks = [Recorder(folder)]
     first.trainer.fit(1)
-    faces = {name: data.ImageSet(split.images, split.labels % 3, ("a", "b", "c"), name=name)
+    faces = {name: data.ImageSet(split.images, split.labels % len(names), names, name=name)
              for name, split in first.splits.items()}
     second = Experiment(settings(start_from=str(folder.path)), faces)
     said = []
     second.start(said.append)
-    assert said == [f"start: 5 of 6 layers with weights are from {folder.path}; new are 16"]
+    assert said == ["start: " + start.format(f" with weights are from {folder.path}")]
     taken = checkpoint.load(folder.best_path)[0]
     assert (second.model.state_dict()["0.weight"] == taken["model.0.weight"]).all()
 

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -34,6 +35,18 @@ def test_write_is_whole_or_not_at_all(tmp_path, small_disk):
     assert caught.value.filename == str(path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_threads_that_write_one_file_leave_one_of_theirs_whole(tmp_path):
+    contents = [letter * 100_000 for letter in "abcd"]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda content: files.write_file(tmp_path / "one", content), contents * 20))
+    assert (tmp_path / "one").read_text() in contents and [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_a_name_as_long_as_a_name_may_be_can_be_written(tmp_path):
+    files.write_file(tmp_path / ("n" * 255), "text")
+    assert (tmp_path / ("n" * 255)).read_text() == "text"
 
 
 def test_json_refuses_nan_and_names_a_damaged_file(tmp_path):

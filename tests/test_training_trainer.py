@@ -274,6 +274,28 @@ def test_restore_refuses_another_models_state():
         other.restore(*make_trainer().state())
 
 
+def test_a_state_stays_as_it_was_and_can_be_gone_back_to():
+    trainer = make_trainer()
+    trainer.fit(epochs=1)
+    before, state = everything(trainer), trainer.state()
+    for _ in range(2):
+        trainer.fit(epochs=3)
+        assert [row["epoch"] for row in trainer.history] == [1, 2, 3]
+        trainer.restore(*state)
+        assert everything(trainer) == before and len(trainer.history) == 1
+
+
+def test_a_loader_whose_epoch_is_a_list():
+    class Listed(data.DataLoader):
+        def epoch(self, epoch, start=0):
+            return list(super().epoch(epoch, start))
+
+    trainer = make_trainer()
+    trainer.train_loader.__class__ = Listed
+    trainer.fit(epochs=1)
+    assert trainer.history[0]["loss"] == make_trainer().fit(epochs=1)[0]["loss"]
+
+
 def test_a_state_that_does_not_fit_changes_nothing():
     trainer = make_trainer()
     trainer.fit(epochs=1)

@@ -9,7 +9,7 @@ import hashlib
 import sys
 import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -63,15 +63,18 @@ def extract(clips, kind, seed=0):
     features = np.empty((len(clips), *OF_CLIPS[kind].shape), np.float32)
     missing = []
     for index, key in enumerate(_keys(clips, seed)):
-        kept = _load(folder / f"{kind}{VERSION}-{key}", features[index].shape)
+        path = folder / f"{kind}{VERSION}-{key}"
+        kept = _load(path, features[index].shape)
         if kept is None:
-            missing.append((index, key))
+            missing.append((index, int(key, 16), path))
         else:
             features[index] = kept
     with _quiet():
-        for index, key, made in _make_all(clips, kind, missing):
+        for index, made, problem in _make_all(clips, kind, missing):
             features[index] = made
-            _save(folder / f"{kind}{VERSION}-{key}", made)
+            if problem:
+                warnings.warn(f"features cannot be kept in {folder} ({problem.strerror or problem}), so they are made anew each "
+                              "time; set NANOEMO_CACHE to a folder that can be written", stacklevel=2)
     return FeatureSet(features, clips.labels, clips.class_names, clips.name, clips.drawn, clips.note, clips.groups)
 
 
@@ -125,23 +128,25 @@ def _keys(clips, seed):
 
 
 def _make_all(clips, kind, missing):
-    """Yield (index, key, features) of the clips that are `missing`, in the order they are done."""
+    """Yield (index, features, None or the OSError that kept them from being kept) of each clip, in the order they are done.
+
+    missing: (index, seed of the clip's change, path to keep the features at) of each
+    """
     from rich.console import Console
     from rich.progress import track
 
-    def make(index, key):
-        rng = np.random.default_rng(int(key, 16))
-        return index, key, OF_CLIPS[kind].make(changed(clips.wave(index), str(clips.changes[index]), rng))
+    def make(index, seed, path):
+        made = OF_CLIPS[kind].make(changed(clips.wave(index), str(clips.changes[index]), np.random.default_rng(seed)))
+        if not np.isfinite(made).all():
+            raise ValueError(f"{clips.name}: clip {index} has features that are not finite numbers")
+        return index, made, _save(path, made)
 
     pool = ThreadPoolExecutor()                                    # NumPy lets other threads run while it computes
     try:
-        waiting = [pool.submit(make, index, key) for index, key in missing]
-        for future in track(waiting, f"features of {clips.name}", console=Console(stderr=True), transient=True,
+        done = as_completed([pool.submit(make, *of_clip) for of_clip in missing])
+        for future in track(done, f"features of {clips.name}", total=len(missing), console=Console(stderr=True), transient=True,
                             disable=not (missing and sys.stderr.isatty())):
-            index, key, made = future.result()
-            if not np.isfinite(made).all():
-                raise ValueError(f"{clips.name}: clip {index} has features that are not finite numbers")
-            yield index, key, made
+            yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -156,9 +161,9 @@ def _load(path, shape):
 
 
 def _save(path, features):
+    """Write them to a file; the OSError where that cannot be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, features.tobytes())
     except OSError as error:
-        warnings.warn(f"features cannot be kept in {path.parent} ({error.strerror or error}), so they are made anew each "
-                      "time; set NANOEMO_CACHE to a folder that can be written", stacklevel=3)
+        return error

@@ -75,6 +75,9 @@ class Module:
             raise TypeError(f"{type(self).__name__}.{name} is a {held.__name__}; assigning {type(value).__name__} "
                             f"would take it out of the module. Assign nn.{held.__name__}(...), or set .{name}.data")
         self._refuse_hidden(name, value)
+        if isinstance(value, Module) and any(part is self for _, part in value.named_modules()):
+            raise ValueError(f"{type(self).__name__}.{name}: {type(value).__name__} holds this module already, and two modules "
+                             "cannot hold each other; give forward() what it needs of the outer one")
         super().__setattr__(name, value)
 
     def _refuse_hidden(self, name, value):
@@ -89,18 +92,22 @@ class Module:
         return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
 
     def named_modules(self, prefix=""):
-        """This module (its path is `prefix`) and all below it, as (path, module), parents first."""
+        """This module (its path is `prefix`) and all below it, as (path, module), parents first.
+
+        TypeError where a list, a tuple or a dict holds one, which would not be found.
+        """
         yield prefix, self
-        for name, child in self.children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield from value.named_modules(f"{prefix}.{name}" if prefix else name)
+            else:
+                self._refuse_hidden(name, value)        # what was put there after it was assigned
 
     def _named_tensors(self, kind):
         for path, module in self.named_modules():
             for name, value in vars(module).items():
                 if isinstance(value, kind):
                     yield f"{path}.{name}" if path else name, value
-                elif isinstance(value, (list, tuple, dict)):
-                    module._refuse_hidden(name, value)      # what was put there after it was assigned
 
     def named_parameters(self):
         """(path, Parameter) for all that is learned, in order; one that two modules share comes once."""

@@ -1,4 +1,5 @@
 """Looking on while a model computes: which modules ran, and what came out of each."""
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,12 +11,20 @@ from nanoemo.tensor import Tensor
 
 __all__ = ["evaluating", "watch", "undisturbed", "output_shape", "shapes_of_inputs", "zero_inputs", "module_device"]
 
-_watchers = []
+
+class _Watching(threading.local):
+    """Each thread watches what it computes itself."""
+
+    def __init__(self):
+        self.watchers = []
+
+
+_here = _Watching()
 
 
 def report(module, output):
     """Tell the watchers that `module` has computed `output`; Module.__call__ does. Of several results they see the first."""
-    for watcher in _watchers:
+    for watcher in _here.watchers:
         watcher(module, _first(output))
 
 
@@ -24,13 +33,13 @@ def _first(output):
 
 
 def is_watched():
-    """Whether anybody looks on, so that every layer has to show its output."""
-    return bool(_watchers)
+    """Whether this thread looks on, so that every layer has to show its output."""
+    return bool(_here.watchers)
 
 
 @contextmanager
 def watch(watcher):
-    """Inside the `with` block, call `watcher(module, output)` after each module, innermost first.
+    """Inside the `with` block, call `watcher(module, output)` after each module that this thread runs, innermost first.
 
     >>> import numpy as np
     >>> from nanoemo import Tensor, nn
@@ -42,12 +51,12 @@ def watch(watcher):
     ReLU (1, 2)
     Sequential (1, 2)
     """
-    _watchers.append(watcher)
+    _here.watchers.append(watcher)
     try:
         with uncaptured():          # the launch of a record calls no module
             yield
     finally:
-        _watchers.remove(watcher)
+        _here.watchers.remove(watcher)
 
 
 @contextmanager

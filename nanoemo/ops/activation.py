@@ -2,6 +2,8 @@
 import numbers
 
 from nanoemo.ops.common import floats_only, kernel_op
+from nanoemo.ops.reduce import axes_of
+from nanoemo.ops.shape import transpose
 
 __all__ = ["relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax"]
 
@@ -48,29 +50,36 @@ def tanh(x):
     return kernel_op("tanh", {"x": x})
 
 
-def softmax(x):
-    """Probabilities along the last axis: eˣⁱ / Σⱼ eˣʲ.
+def softmax(x, axis=-1):
+    """Probabilities along `axis`: eˣⁱ / Σⱼ eˣʲ.
 
     >>> from nanoemo import Tensor, ops
     >>> ops.softmax(Tensor([[1.0, 1.0]]))
     Tensor([[0.5 0.5]])
     """
-    _check_classes("softmax", x)
-    return kernel_op("softmax", {"x": x})
+    return _along("softmax", x, axis)
 
 
-def log_softmax(x):
-    """Logarithm of softmax along the last axis: xᵢ − log Σⱼ eˣʲ.
+def log_softmax(x, axis=-1):
+    """Logarithm of softmax along `axis`: xᵢ − log Σⱼ eˣʲ.
 
     >>> from nanoemo import Tensor, ops
     >>> ops.log_softmax(Tensor([[1000.0, 1000.0]]))
     Tensor([[-0.6931472 -0.6931472]])
     """
-    _check_classes("log_softmax", x)
-    return kernel_op("log_softmax", {"x": x})
+    return _along("log_softmax", x, axis)
 
 
-def _check_classes(name, x):
+def _along(name, x, axis):
+    """The kernel's, which computes along the last axis, along `axis`, which takes the place of the last meanwhile."""
     floats_only(name, x=x)
-    if not x.shape or not x.shape[-1]:
-        raise ValueError(f"{name}: x of shape {x.shape} has nothing along its last axis to share the probability")
+    axes = axes_of(name, x, axis)
+    if len(axes) != 1:
+        raise ValueError(f"{name}: expected one axis of x, of shape {x.shape}, got {axis!r}")
+    axis, = axes
+    if not x.shape[axis]:
+        raise ValueError(f"{name}: x of shape {x.shape} has nothing along axis {axis} to share the probability")
+    if axis == x.ndim - 1:
+        return kernel_op(name, {"x": x})
+    swapped = [*range(axis), x.ndim - 1, *range(axis + 1, x.ndim - 1), axis]
+    return transpose(kernel_op(name, {"x": transpose(x, swapped)}), swapped)

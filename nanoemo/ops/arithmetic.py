@@ -2,13 +2,15 @@
 
 Shapes broadcast as in NumPy. Where a shape was stretched, its gradient is summed back (`unbroadcast`).
 """
+import math
 import numbers
 
 from nanoemo import backend
-from nanoemo.ops.common import floats_only, operands, tensors_only, unbroadcast
+from nanoemo.ops.common import floats_only, operands, same_device, tensors_only, unbroadcast
 from nanoemo.tensor import Tensor
 
-__all__ = ["add", "sub", "mul", "div", "neg", "pow", "matmul", "exp", "log", "sqrt", "abs", "maximum", "minimum", "clip"]
+__all__ = ["add", "sub", "mul", "div", "neg", "pow", "matmul", "exp", "log", "sqrt", "abs", "maximum", "minimum", "clip",
+           "where"]
 
 
 def _binary(name, a, b, function, gradients, floats=False, saves=True, saves_output=False):
@@ -115,19 +117,56 @@ def _share_by(wins):
     return gradients
 
 
+def where(condition, a, b):
+    """a where `condition`, a tensor of bools, is true, b elsewhere; shapes broadcast. Each gets the gradient of what it gave.
+
+    >>> from nanoemo import Tensor, ops
+    >>> x = Tensor([-1.0, 2.0])
+    >>> ops.where(x > 0, x, 0.1 * x)
+    Tensor([-0.1  2. ])
+    """
+    a, b = operands("where", a, b)
+    same_device("where", condition=condition, a=a, b=b)
+    if condition.dtype.kind != "b":
+        raise TypeError(f"where: condition is {condition.dtype}, not bool; compare first, as in x > 0")
+    xp = backend.array_module(a.array)
+    try:
+        y = xp.where(condition.array, a.array, b.array)
+    except ValueError:
+        raise ValueError(f"where: shapes {condition.shape}, {a.shape} and {b.shape} do not broadcast") from None
+
+    def backward(dy):
+        nothing = dy.dtype.type(0)
+        return (None, unbroadcast(xp.where(condition.array, dy, nothing), a.shape),
+                unbroadcast(xp.where(condition.array, nothing, dy), b.shape))
+
+    return Tensor.from_op("where", y, (condition, a, b), backward, saved=(condition,))
+
+
 def pow(x, exponent):
-    """x to a constant power: ∂x = dy · n · xⁿ⁻¹. TypeError for an exponent that is a tensor (use exp and log).
+    """x to a constant power: ∂x = dy · n · xⁿ⁻¹; or a number c above 0 to the power of a tensor: ∂x = dy · cˣ · ln c.
+
+    TypeError where both are tensors (use exp and log).
 
     >>> from nanoemo import Tensor
-    >>> Tensor([1.0, 2.0, 3.0]) ** 2
-    Tensor([1. 4. 9.])
+    >>> Tensor([1.0, 2.0, 3.0]) ** 2, 2 ** Tensor([1.0, 3.0])
+    (Tensor([1. 4. 9.]), Tensor([2. 8.]))
     """
+    if isinstance(x, numbers.Real) and isinstance(exponent, Tensor):
+        return _power_of_number(x, exponent)
     if not isinstance(exponent, numbers.Real):
         raise TypeError(f"pow: the exponent must be a number, got {type(exponent).__name__}; use exp(log(x) * y)")
     exponent = int(exponent) if isinstance(exponent, numbers.Integral) else float(exponent)    # no np.float64
     whole = isinstance(exponent, int) and exponent >= 0
     return _unary("pow", x, lambda xp, x: x ** exponent,
                   lambda dy, xp, x, y: dy * (exponent * x ** (exponent - 1) if exponent else 0 * x), floats=not whole)
+
+
+def _power_of_number(base, x):
+    if not base > 0:
+        raise ValueError(f"pow: the base under a tensor must be a number above 0, got {base!r}")
+    base = float(base)
+    return _unary("pow", x, lambda xp, x: base ** x, lambda dy, xp, x, y: dy * y * math.log(base), saves=False, saves_output=True)
 
 
 def neg(x):

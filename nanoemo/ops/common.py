@@ -47,7 +47,7 @@ def same_dtype(name, **arguments):
     dtypes = {argument: value.dtype for argument, value in arguments.items()}
     if len(set(dtypes.values())) > 1:
         kinds = ", ".join(f"{argument} is {dtype}" for argument, dtype in dtypes.items())
-        raise TypeError(f"{name}: {kinds}; make them the same with Tensor(x, dtype=...), or with .astype where the data is made")
+        raise TypeError(f"{name}: {kinds}; make them the same with .to(dtype=...), or with .astype where the data is made")
 
 
 def operands(name, a, b):

@@ -12,19 +12,20 @@ from nanoemo.tensor import Tensor
 __all__ = ["cross_entropy", "mse_loss", "binary_cross_entropy"]
 
 
-def _target(name, target, prediction, check_upload=None, what="target"):
+def _target(name, target, prediction, check_upload=None, what="target", of="prediction"):
     """The target as a tensor on the prediction's device, whose values nobody changes unnoticed before backward needs them.
 
     A list becomes an array there, an array is copied.
     check_upload: called with the prediction and what goes up to the GPU, where nobody looks at it
+    what, of: the arguments' names
     """
     if isinstance(target, Tensor):
-        same_device(name, prediction=prediction, **{what: target})
+        same_device(name, **{of: prediction, what: target})
         if target.requires_grad and is_grad_enabled():
-            raise RuntimeError(f"{name}: the {what} requires a gradient, but only the prediction gets one; "
+            raise RuntimeError(f"{name}: the {what} requires a gradient, but only the {of} gets one; "
                                f"swap the two, or pass {what}.detach()")
         return target
-    same_device(name, prediction=prediction)
+    same_device(name, **{of: prediction})
     if isinstance(target, (list, tuple)):
         values = _from_list(name, target, what)
         if check_upload is not None and prediction.device == "cuda":
@@ -33,7 +34,7 @@ def _target(name, target, prediction, check_upload=None, what="target"):
     if not backend.is_array(target):
         raise TypeError(f"{name}: the {what} must be a Tensor, an array or a list, got {type(target).__name__}")
     given = Tensor(target, device=backend.device_beside(target, prediction.device))
-    same_device(name, prediction=prediction, **{what: given})
+    same_device(name, **{of: prediction, what: given})
     if check_upload is not None and given.device == "cuda" and backend.device_of(target) == "cpu":
         check_upload(prediction, target)
     shared = prediction.requires_grad and is_grad_enabled() and given.array is target
@@ -56,8 +57,8 @@ def cross_entropy(logits, labels, weight=None, label_smoothing=0.0):
     logits: (N, K); labels: N class numbers, or (N, K) one-hot rows or probabilities
     weight: (K,), how much each class counts; for class numbers the sum is then divided by the sum of the labels' weights
     label_smoothing: the share ε of every target that is dealt out to all classes alike (Szegedy et al. 2016, section 7)
-    Both as in PyTorch. Raises ValueError for a label that is no class, naming its row, for a weight of another shape and
-    for ε outside 0 … 1. Labels that are on the GPU already cannot be looked at without waiting for it: there the loss
+    Both as in PyTorch. Raises ValueError for a label that is no class, naming its row, for a weight of another shape or
+    below 0 and for ε outside 0 … 1. Labels that are on the GPU already cannot be looked at without waiting for it: there the loss
     becomes NaN, and so does the row's gradient.
 
     >>> from nanoemo import Tensor, ops
@@ -65,7 +66,7 @@ def cross_entropy(logits, labels, weight=None, label_smoothing=0.0):
     >>> round(loss.item(), 4)
     1.9459
     """
-    labels = _target("cross_entropy", labels, logits, check_upload=check_labels)
+    labels = _target("cross_entropy", labels, logits, check_upload=check_labels, what="labels", of="logits")
     if weight is not None or label_smoothing:
         labels = _weighted_target(logits, labels.array, weight, label_smoothing)
     return kernel_op("cross_entropy", {"logits": logits}, labels)
@@ -92,9 +93,11 @@ def _weighted_target(logits, labels, weight, smoothing):
     if weight is None:
         weight = xp.ones(classes, logits.dtype)
     else:
-        weight = _target("cross_entropy", weight, logits, what="weight").array.astype(logits.dtype, copy=False)
+        weight = _target("cross_entropy", weight, logits, what="weight", of="logits").array.astype(logits.dtype, copy=False)
     if weight.shape != (classes,):
         raise ValueError(f"cross_entropy: weight must be {(classes,)}, one number a class; got shape {weight.shape}")
+    if logits.device == "cpu" and not (weight >= 0).all():
+        raise ValueError(f"cross_entropy: a class cannot weigh less than 0; weight is {weight.tolist()}")
     if labels.ndim == 2:
         return weight * ((1 - smoothing) * labels.astype(logits.dtype, copy=False) + smoothing / classes)
     hot = (labels[:, None] == xp.arange(classes)).astype(logits.dtype)
@@ -125,4 +128,4 @@ def binary_cross_entropy(probability, target):
     0.6931
     """
     return kernel_op("binary_cross_entropy", {"probability": probability},
-                     _target("binary_cross_entropy", target, probability))
+                     _target("binary_cross_entropy", target, probability, of="probability"))

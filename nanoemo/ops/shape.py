@@ -50,12 +50,14 @@ def reshape(x, *shape):
 
 
 def transpose(x, *axes):
-    """Axes in another order; reversed unless given.
+    """Axes in another order; reversed unless given. As in NumPy: PyTorch's, which swaps two axes, is its permute there.
 
     >>> from nanoemo import Tensor
     >>> Tensor([[1.0, 2.0, 3.0]]).transpose().shape
     (3, 1)
     """
+    if len(axes) == 2 == tensors_only("transpose", x=x)["x"].ndim and axes in ((0, 1), (0, -1), (-2, -1), (-2, 1)):
+        raise ValueError(f"transpose: {axes} leaves both axes where they are; to swap them write transpose()")
     axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
     axes = _whole("transpose", "axes", axes, x) or tuple(reversed(range(x.ndim)))
     if sorted(a % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes) != list(range(x.ndim)):

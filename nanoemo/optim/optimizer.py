@@ -66,12 +66,6 @@ class Optimizer:
         groups = {}
         for i, parameter in enumerate(self.params):
             if parameter.grad is not None:
-                if not isinstance(parameter.grad, Tensor):
-                    raise TypeError(f"{type(self).__name__}: the gradient of parameter {i} is {type_of(parameter.grad)}; "
-                                    "nanoemo.Tensor(...) makes a Tensor of it")
-                if parameter.grad.device != parameter.device:
-                    raise RuntimeError(f"{type(self).__name__}: parameter {i} is on '{parameter.device}', its gradient is on "
-                                       f"'{parameter.grad.device}'; move one of them first, with .to('cpu') or .to('cuda')")
                 groups.setdefault((parameter.device, self.step_counts[i]), []).append(i)
         return [(device, group) for (device, _), group in groups.items()]
 

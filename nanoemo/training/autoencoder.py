@@ -33,6 +33,9 @@ class AutoEncoderExperiment(Experiment):
     def make_loss(self):
         return ops.binary_cross_entropy
 
+    def _scores_as(self, run):
+        return True             # its input again, whatever the classes are
+
     def _prepare(self, folder, stop, say):
         """What is to be made again must be brought into the decoder's range, 0 … 1."""
         if self.trainer.epoch == self.trainer.step == 0:        # later what comes before the encoder may have learnt

@@ -166,9 +166,13 @@ class Experiment:
         run = self.settings.start_from
         state = pretrained.best_weights(run)
         try:
-            return pretrained.fitting(self.model, state)
+            return pretrained.fitting(self.model, state, self._scores_as(run))
         except ValueError as error:
             raise ValueError(f"{run}: {error}") from None
+
+    def _scores_as(self, run):
+        """Whether what this network gives means the same as in `run`."""
+        return pretrained.has_classes(run, self.classes)
 
     def start(self, say=print):
         """Take the initial weights from another run where the settings name one; say which were taken."""
@@ -178,8 +182,9 @@ class Experiment:
         self.model.load_state_dict(state, strict=False)
         own, taken = pretrained.layers(self.model.state_dict()), pretrained.layers(state)
         new = [path for path in own if path not in taken]
+        others = "" if self._scores_as(self.settings.start_from) else " (its classes are others, or in another order)"
         say(f"start: {len(taken)} of {counted(len(own), 'layer')} with weights are from {self.settings.start_from}"
-            + (f"; new are {', '.join(new)}" if new else ""))
+            + (f"; new are {', '.join(new)}{others}" if new else ""))
 
     def begin(self, folder):
         """Write what is known before training: config.json, the model's table, the mean image, augmented samples."""

@@ -1,10 +1,11 @@
 """Transfer: starting from the weights of another run, with some layers frozen."""
 from fnmatch import fnmatchcase
 
+from nanoemo.data.classnames import common_name
 from nanoemo.training import checkpoint
 from nanoemo.training.runfolder import RunFolder
 
-__all__ = ["best_weights", "fitting", "freeze", "layers"]
+__all__ = ["best_weights", "fitting", "freeze", "has_classes", "layers"]
 
 
 def best_weights(run):
@@ -12,6 +13,11 @@ def best_weights(run):
     CheckpointError where there are none."""
     arrays, _ = checkpoint.load(RunFolder.open(run).finished_best_path())
     return checkpoint.part(arrays, "model.")
+
+
+def has_classes(run, classes):
+    """Whether the run in the folder `run` has these classes in this order, whatever it calls them."""
+    return list(map(common_name, RunFolder.open(run).config()["data"]["classes"])) == list(map(common_name, classes))
 
 
 def layers(state):
@@ -26,12 +32,14 @@ def layers(state):
     return found
 
 
-def fitting(model, state):
+def fitting(model, state, same_classes=True):
     """Those arrays of `state` that a model can begin with: of its layers, from the input on, as many as are alike in both.
 
     A layer is alike where all its arrays have the same names and shapes. After the first that is not, none is taken: what a
     layer has learnt is of use on what the layers before it give. Another number of classes changes the last layer's shape:
     that layer then keeps its own new weights. Raises ValueError where the first layers differ.
+
+    same_classes: whether the scores mean the same in both; where they do not, the last layer is not taken either
 
     >>> from nanoemo import nn
     >>> seven, three = (nn.Sequential(nn.Linear(4, 8), nn.Linear(8, classes)) for classes in (7, 3))
@@ -39,9 +47,12 @@ def fitting(model, state):
     ['0.bias', '0.weight']
     """
     theirs, fits = layers(state), {}
-    for path, own in layers(model.state_dict()).items():
+    own = layers(model.state_dict())
+    if not same_classes:
+        own.popitem()
+    for path, arrays in own.items():
         found = theirs.get(path, {})
-        if _shapes(found) != _shapes(own):
+        if _shapes(found) != _shapes(arrays):
             break
         fits.update(found)
     if not fits:

@@ -143,8 +143,12 @@ class RunFolder:
                 raise RunFolderError(f"{self.path} is in use by another process; wait for it to end (or train in another folder, "
                                      "with --out)") from None
             raise
-        for left_over in self.path.rglob(".*.tmp"):         # of a process killed while it wrote
-            left_over.unlink()
+        try:
+            for left_over in self.path.rglob(".*.tmp"):     # of a process killed while it wrote
+                left_over.unlink()
+        except OSError:
+            self._lock.close()
+            raise
         return self
 
     def __exit__(self, *error):

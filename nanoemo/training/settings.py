@@ -21,6 +21,13 @@ NUMBERS = {             # which there may be, and what is expected
 DECIDED = {"name", "num_classes", "input_shape"}        # what else `nanoemo.models.build` is given
 
 
+def _with_lists(value):
+    """A value as it comes back from JSON, which has no tuples."""
+    if isinstance(value, dict):
+        return {name: _with_lists(part) for name, part in value.items()}
+    return [_with_lists(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
 def _is_number(value):
     return isinstance(value, Real) and math.isfinite(value)
 
@@ -110,8 +117,10 @@ class Settings:
                 raise ValueError(f"{name} is {value!r}; expected {expected}")
         if not isinstance(self.options, dict):
             raise ValueError(f"options is {self.options!r}; expected the model's options by name")
-        for name in sorted(DECIDED & self.options.keys()):
-            raise ValueError(f"option {name}: not one of the model's own; which model it is and the data decide it; leave it out")
+        if decided := sorted(DECIDED & self.options.keys()):
+            raise ValueError(f"option {decided[0]}: not one of the model's own; which model it is and the data decide it; "
+                             "leave it out")
+        object.__setattr__(self, "options", _with_lists(self.options))
         parse_schedule(self.schedule)
 
     @property

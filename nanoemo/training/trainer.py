@@ -167,6 +167,7 @@ class Trainer:
 
     def _waited_for(self, batches):
         """Yield the batches, and note how long each let the loop wait."""
+        batches = iter(batches)
         while True:
             before = time.perf_counter()
             batch = next(batches, None)
@@ -263,7 +264,7 @@ class Trainer:
         arrays.update({f"optimizer.{name}": np.asarray(value)
                        for name, value in self.optimizer.state_dict().items()})
         return arrays, {
-            "epoch": self.epoch, "step": self.step, "tally": asdict(self.tally), "history": self.history,
+            "epoch": self.epoch, "step": self.step, "tally": asdict(self.tally), "history": list(self.history),
             "schedule": None if self.schedule is None else self.schedule.state_dict(), "random": random.get_state()}
 
     def restore(self, arrays, meta):
@@ -285,7 +286,7 @@ class Trainer:
         if self.schedule is not None:
             self.schedule.load_state_dict(meta["schedule"])
         self.epoch, self.step = meta["epoch"], meta["step"]
-        self.tally, self.history = Tally(**meta["tally"]), meta["history"]
+        self.tally, self.history = Tally(**meta["tally"]), list(meta["history"])
         random.set_state(meta["random"])
 
 
