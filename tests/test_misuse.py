@@ -8,7 +8,8 @@ from nanoemo import Tensor, data, interpret, nn, no_grad, ops, optim, viz
 from nanoemo.data import DataLoader, ImageSet
 from nanoemo.features import speech
 from nanoemo.features.extraction import of_wave
-from nanoemo.training import EarlyStopping, Trainer, ensemble, predict
+from nanoemo.training import (Callback, EarlyStopping, Experiment, Settings, StagedExperiment, Trainer, class_weights, ensemble,
+                              experiment_for, predict)
 
 LOGITS, BATCH = Tensor(np.zeros((2, 3), np.float32)), np.zeros((4, 2, 2, 1), np.float32)
 
@@ -158,11 +159,31 @@ def test_a_gradient_that_is_no_tensor(optimizer):
     ({"schedule": optim.StepLR}, TypeError, "got the class StepLR"),
     ({"schedule": optim.StepLR(optim.SGD([nn.Parameter([1.0])], lr=1.0), 1)}, ValueError, "schedule is of another optimizer"),
     ({"callbacks": EarlyStopping(1)}, TypeError, "callbacks: expected a list, got EarlyStopping"),
+    ({"callbacks": [Callback]}, TypeError, r"callbacks: .* nanoemo.training.Callback, got the class Callback; write Callback\("),
+    ({"callbacks": [print]}, TypeError, "callbacks: expected objects of classes .* got builtin_function_or_method"),
+    ({"model": lambda x: x}, TypeError, "Trainer: expected a Module, got function"),
+    ({"model": "njoku.cnn"}, TypeError, "Trainer: expected a Module, got str; models.build makes one of a name"),
+    ({"clip_norm": "a"}, ValueError, "Trainer: clip_norm must be a number of at least 0, got 'a'"),
+    ({"clip_norm": -1}, ValueError, "Trainer: clip_norm must be a number of at least 0, got -1"),
 ])
 def test_trainer(model, optimizer, change, error, message):
-    given = {"optimizer": optimizer, "loss_fn": ops.cross_entropy, "train": DataLoader(images(), 2)} | change
+    given = {"model": model, "optimizer": optimizer, "loss_fn": ops.cross_entropy, "train": DataLoader(images(), 2)} | change
     with pytest.raises(error, match=message):
-        Trainer(model, **given)
+        Trainer(**given)
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: predict("njoku.cnn", DataLoader(images(), 2)), "predict: expected a Module, got str; models.build makes"),
+    (lambda: Experiment("njoku.cnn"), r"Experiment: expected Settings, got str; Settings.from_recipe\(...\) makes them"),
+    (lambda: Experiment(Settings), r"got the class Settings; write Settings\(...\)"),
+    (lambda: experiment_for("njoku.cnn"), "experiment_for: expected Settings, got str"),
+    (lambda: StagedExperiment("series.architecture1"), "StagedExperiment: expected Settings, got str"),
+    (lambda: class_weights(images(), "balanced"), r"images.counts\(\) gives them; got ImageSet, then str"),
+    (lambda: class_weights("balanced", images()), "class_weights: expected a text such as 'balanced', .* got str, then ImageSet"),
+])
+def test_what_training_works_with(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
 
 
 @pytest.mark.parametrize("epochs", ["3", 2.5, None])
