@@ -100,6 +100,8 @@ def test_unusual_indices_with_a_gradient(index):
     (lambda o: o.load_state_dict("o.npz"), TypeError, "got str; nanoemo.load_state"),
     (lambda o: o.load_state_dict({**o.state_dict(), "lr": -1.0}), ValueError, "lr: expected a finite number, at .* got -1.0"),
     (lambda o: o.load_state_dict({**o.state_dict(), "lr": np.nan}), ValueError, "lr: expected a finite number"),
+    (lambda o: setattr(o, "lr", "a"), ValueError, "SGD: lr must be a finite number, at least 0, got 'a'"),
+    (lambda o: setattr(o, "lr", None), ValueError, "SGD: lr must be a finite number, at least 0, got None"),
     (lambda o: optim.build(o.params, "adam"), TypeError, "expected a name, then the parameters; got list first"),
     (lambda o: optim.build(optim.Adam, o.params), TypeError, "got the class Adam"),
     (lambda o: optim.clip_grad_norm_(nn.Linear(1, 1), 1), TypeError, r"norm_: .* got Linear; pass model.parameters\(\)"),
@@ -186,6 +188,21 @@ def test_what_training_works_with(make, message):
         make()
 
 
+def test_what_a_training_is_made_of_is_told_in_a_line(model, optimizer):
+    loader = DataLoader(images(), 2, transform=data.Scale(), mix=data.MixUp(1))
+    trainer = Trainer(model, optimizer, ops.cross_entropy, loader)
+    trainer.fit(1)
+    assert repr(loader) == ("DataLoader(ImageSet(4 images (2, 2, 1), 2 classes), batch_size=2, shuffle=False, seed=0, "
+                            "drop_last=False, transform=Scale(), mix=MixUp(1), prefetch=1)")
+    assert repr(optimizer) == "SGD(10 numbers in 2 parameters, lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0)"
+    assert repr(trainer) == f"Trainer(Sequential, {optimizer}, 1 epoch and 0 steps done)"
+    after = optim.ExponentialLR(optimizer, 0.5)
+    assert repr(optim.LinearWarmup(optimizer, 2, after=after)) == (
+        "LinearWarmup(epochs=2, start=0.1, after=ExponentialLR(gamma=0.5, base_lr=1.0, epoch=0), base_lr=1.0, epoch=0)")
+    assert repr(optim.ReduceLROnPlateau(optimizer)) == (
+        "ReduceLROnPlateau(factor=0.1, patience=10, threshold=0.0001, min_lr=0.0, best=inf, bad_epochs=0)")
+
+
 @pytest.mark.parametrize("epochs", ["3", 2.5, None])
 def test_epochs_are_counted_in_whole_numbers(model, optimizer, epochs):
     trainer = Trainer(model, optimizer, ops.cross_entropy, DataLoader(images(), 2))
@@ -261,6 +278,13 @@ def test_transforms_are_of_batches(transform, rng):
 def test_data_and_figures(make, error, message, rng):
     with pytest.raises(error, match=message):
         make(rng)
+
+
+def test_a_wave_is_all_that_its_coefficients_are_made_of():
+    with pytest.raises(ValueError, match="of_wave: kind is 'mfc'; expected one of vector162, mfcc, log_mel"):
+        of_wave(np.zeros(22050, np.float32), "mfc")
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
+        speech.mfcc_frames(np.zeros(22050, np.float32), 16000)
 
 
 @pytest.mark.parametrize("kind", ["vector162", "mfcc", "log_mel"])

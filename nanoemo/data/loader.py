@@ -63,6 +63,15 @@ class DataLoader:
             raise ValueError(f"DataLoader: no batch to give: {len(dataset)} images, batch_size {batch_size}, "
                              f"drop_last {drop_last}")
 
+    def __repr__(self):
+        """
+        >>> from nanoemo.data import drawn_faces
+        >>> DataLoader(drawn_faces(10), batch_size=4)       # doctest: +ELLIPSIS
+        DataLoader(ImageSet(drawn faces: 10 images (48, 48, 1), 7 classes), batch_size=4, shuffle=False, seed=0, ...)
+        """
+        names = ("batch_size", "shuffle", "seed", "drop_last", "transform", "mix", "prefetch")
+        return f"DataLoader({self.dataset!r}, {', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
     def __len__(self):
         """Batches in an epoch."""
         whole, rest = divmod(len(self.dataset), self.batch_size)

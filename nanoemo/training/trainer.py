@@ -19,6 +19,7 @@ from nanoemo.nn.checks import must_be_module
 from nanoemo.nn.trace import module_device, undisturbed
 from nanoemo.training.arguments import check_loader, check_rule, checked_callbacks
 from nanoemo.training.checkpoint import CheckpointError, part
+from nanoemo.training.progress import counted
 from nanoemo.training.transfer import Results, on_device
 
 __all__ = ["Trainer", "Tally", "TrainingDiverged", "Predictions", "predict"]
@@ -115,6 +116,10 @@ class Trainer:
         self.ended = False          # a callback sets it to end training before all epochs are done
         self._learn = capture(self._learn_from, depends_on=self._what_learns)
         self._results = Results()
+
+    def __repr__(self):
+        return (f"{type(self).__name__}({type(self.model).__name__}, {self.optimizer!r}, {counted(self.epoch, 'epoch')} and "
+                f"{counted(self.step, 'step')} done)")
 
     @property
     def steps_per_epoch(self):
