@@ -13,6 +13,7 @@ keeps the lock while its result has fewer than 500 numbers, however long the sum
 How the work is cut never depends on the number of threads, so the result is the same bits on any machine
 with the same BLAS.
 """
+import numbers
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -51,10 +52,10 @@ def get_num_threads():
 def set_num_threads(n):
     """Use `n` threads from now on. Raises ValueError where `n` is not a positive integer."""
     global _num_threads, _pool
-    if not isinstance(n, int) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1:
         raise ValueError(f"set_num_threads: expected a positive integer, got {n!r}")
     with _lock:
-        _num_threads = n
+        _num_threads = int(n)
         pool, _pool = _pool, None
     if pool is not None:
         pool.shutdown(wait=True)            # outside the lock, which its threads may need to come to an end

@@ -2,8 +2,8 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from nanoemo.nn import Activation, Module, Sequential, undisturbed, watch, zero_inputs
-from nanoemo.hints import type_of
+from nanoemo.nn import Activation, Sequential, undisturbed, watch, zero_inputs
+from nanoemo.nn.checks import must_be_module
 from nanoemo.tensor import Tensor
 
 __all__ = ["Row", "Summary", "summarize", "summary"]
@@ -57,9 +57,7 @@ def summarize(model, input_shape):
     >>> summarize(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), (2, 2)).total
     10
     """
-    if not isinstance(model, Module):
-        hint = "; models.build makes one of a name" if isinstance(model, str) else ""
-        raise TypeError(f"summary: expected a Module, got {type_of(model)}{hint}")
+    must_be_module("summary", model)
     names = {}
     for name, module in model.named_modules():
         names.setdefault(id(module), []).append(name)

@@ -9,7 +9,7 @@ import nanoemo
 from nanoemo import Tensor, backend, live, nn, ops, optim
 from nanoemo.data import DataLoader, ImageSet
 from nanoemo.graph_memory import NO_MEMORY, graph_memory
-from nanoemo.training import Trainer
+from nanoemo.training import Callback, Trainer
 from small_steps import batches, small_model
 
 
@@ -344,14 +344,6 @@ def test_trainer_learns_the_same_on_both_devices(card):
             assert a[name] == pytest.approx(b[name], rel=1e-4), name
 
 
-class Nothing:
-    """A callback that does nothing."""
-    def train_start(self, trainer): pass
-    def train_end(self, trainer): pass
-    def epoch_end(self, trainer): pass
-    def step_end(self, trainer): pass
-
-
 def test_a_trainer_that_goes_back_learns_the_same_again(device):
     trainer, _ = run_trainer(device, np.random.default_rng(0), epochs=2)
     state = trainer.state()
@@ -365,7 +357,7 @@ def test_a_trainer_that_goes_back_learns_the_same_again(device):
 
 
 def test_a_layer_frozen_between_steps_stays_as_it_is(device, rng):
-    class Freeze(Nothing):
+    class Freeze(Callback):
         def step_end(self, trainer):
             if trainer.step == 3:
                 trainer.model[-1].freeze()
@@ -382,7 +374,7 @@ def test_no_step_waits_for_the_card(card, rng):
     log = card_log(card)
     waits = []
 
-    class Watch(Nothing):
+    class Watch(Callback):
         def step_end(self, trainer): waits.append(len(log.waits))
 
     nanoemo.manual_seed(1)

@@ -56,6 +56,18 @@ def test_an_unknown_option_is_guessed(capsys, argv, message):
     assert stop.value.code == 2 and message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("argv", [["data", "inspect"], ["train", "njoku.cnn"], ["reproduce", "njoku"], ["fuse", "FACE", "VOICE"]],
+                         ids=lambda argv: argv[0])
+@pytest.mark.parametrize("seed", ["-1", "1.5"])
+def test_a_seed_is_a_whole_number(capsys, tmp_path, monkeypatch, argv, seed):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main([*argv, "--seed", seed])
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and f"argument --seed: expected a whole number of at least 0, got '{seed}'" in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_models_lists_them_all(capsys):
     assert main(["models"]) == 0
     out = capsys.readouterr().out

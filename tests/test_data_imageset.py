@@ -183,7 +183,8 @@ def test_expressions_can_be_told_apart_by_a_linear_model():
 
 @pytest.mark.parametrize("arguments, message", [
     (dict(n=0), "n is 0"), (dict(n=2.5), "n is 2.5; expected a whole number of at least 1"), (dict(n="3"), "n is '3'"),
-    (dict(n=3, size=4), "size is 4; expected a whole number of at least 8")])
+    (dict(n=3, size=4), "size is 4; expected a whole number of at least 8"),
+    (dict(n=3, seed=-1), "seed is -1; expected a whole number of at least 0")])
 def test_drawn_faces_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=f"drawn_faces: {message}"):
         drawn_faces(**arguments)

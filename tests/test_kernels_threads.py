@@ -1,6 +1,7 @@
 """Threads: BLAS gets its own back, whoever leaves last; an error in a block reaches the caller."""
 import threading
 
+import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
@@ -15,6 +16,15 @@ def two_threads():
     with ThreadpoolController().limit(limits=2, user_api="blas"):
         yield
     set_num_threads(before)
+
+
+def test_threads_are_a_whole_number(two_threads):
+    set_num_threads(np.int64(1))
+    assert get_num_threads() == 1
+    for n in (True, 0, 1.0, "2", None):
+        with pytest.raises(ValueError, match=f"set_num_threads: expected a positive integer, got {n!r}"):
+            set_num_threads(n)
+    assert get_num_threads() == 1
 
 
 def blas_threads():

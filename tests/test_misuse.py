@@ -8,7 +8,8 @@ from nanoemo import Tensor, data, interpret, nn, no_grad, ops, optim, viz
 from nanoemo.data import DataLoader, ImageSet
 from nanoemo.features import speech
 from nanoemo.features.extraction import of_wave
-from nanoemo.training import EarlyStopping, Trainer, ensemble, predict
+from nanoemo.training import (Callback, EarlyStopping, Experiment, Settings, StagedExperiment, Trainer, class_weights, ensemble,
+                              experiment_for, predict)
 
 LOGITS, BATCH = Tensor(np.zeros((2, 3), np.float32)), np.zeros((4, 2, 2, 1), np.float32)
 
@@ -99,6 +100,8 @@ def test_unusual_indices_with_a_gradient(index):
     (lambda o: o.load_state_dict("o.npz"), TypeError, "got str; nanoemo.load_state"),
     (lambda o: o.load_state_dict({**o.state_dict(), "lr": -1.0}), ValueError, "lr: expected a finite number, at .* got -1.0"),
     (lambda o: o.load_state_dict({**o.state_dict(), "lr": np.nan}), ValueError, "lr: expected a finite number"),
+    (lambda o: setattr(o, "lr", "a"), ValueError, "SGD: lr must be a finite number, at least 0, got 'a'"),
+    (lambda o: setattr(o, "lr", None), ValueError, "SGD: lr must be a finite number, at least 0, got None"),
     (lambda o: optim.build(o.params, "adam"), TypeError, "expected a name, then the parameters; got list first"),
     (lambda o: optim.build(optim.Adam, o.params), TypeError, "got the class Adam"),
     (lambda o: optim.clip_grad_norm_(nn.Linear(1, 1), 1), TypeError, r"norm_: .* got Linear; pass model.parameters\(\)"),
@@ -152,11 +155,46 @@ def test_a_plateau_never_raises_the_rate_and_knows_one_of_negative_losses(optimi
     ({"schedule": optim.StepLR}, TypeError, "got the class StepLR"),
     ({"schedule": optim.StepLR(optim.SGD([nn.Parameter([1.0])], lr=1.0), 1)}, ValueError, "schedule is of another optimizer"),
     ({"callbacks": EarlyStopping(1)}, TypeError, "callbacks: expected a list, got EarlyStopping"),
+    ({"callbacks": [Callback]}, TypeError, r"callbacks: .* nanoemo.training.Callback, got the class Callback; write Callback\("),
+    ({"callbacks": [print]}, TypeError, "callbacks: expected objects of classes .* got builtin_function_or_method"),
+    ({"model": lambda x: x}, TypeError, "Trainer: expected a Module, got function"),
+    ({"model": "njoku.cnn"}, TypeError, "Trainer: expected a Module, got str; models.build makes one of a name"),
+    ({"clip_norm": "a"}, ValueError, "Trainer: clip_norm must be a number of at least 0, got 'a'"),
+    ({"clip_norm": -1}, ValueError, "Trainer: clip_norm must be a number of at least 0, got -1"),
 ])
 def test_trainer(model, optimizer, change, error, message):
-    given = {"optimizer": optimizer, "loss_fn": ops.cross_entropy, "train": DataLoader(images(), 2)} | change
+    given = {"model": model, "optimizer": optimizer, "loss_fn": ops.cross_entropy, "train": DataLoader(images(), 2)} | change
     with pytest.raises(error, match=message):
-        Trainer(model, **given)
+        Trainer(**given)
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: predict("njoku.cnn", DataLoader(images(), 2)), "predict: expected a Module, got str; models.build makes"),
+    (lambda: Experiment("njoku.cnn"), r"Experiment: expected Settings, got str; Settings.from_recipe\(...\) makes them"),
+    (lambda: Experiment(Settings), r"got the class Settings; write Settings\(...\)"),
+    (lambda: experiment_for("njoku.cnn"), "experiment_for: expected Settings, got str"),
+    (lambda: StagedExperiment("series.architecture1"), "StagedExperiment: expected Settings, got str"),
+    (lambda: class_weights(images(), "balanced"), r"images.counts\(\) gives them; got ImageSet, then str"),
+    (lambda: class_weights("balanced", images()), "class_weights: expected a text such as 'balanced', .* got str, then ImageSet"),
+])
+def test_what_training_works_with(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_what_a_training_is_made_of_is_told_in_a_line(model, optimizer):
+    loader = DataLoader(images(), 2, transform=data.Scale(), mix=data.MixUp(1))
+    trainer = Trainer(model, optimizer, ops.cross_entropy, loader)
+    trainer.fit(1)
+    assert repr(loader) == ("DataLoader(ImageSet(4 images (2, 2, 1), 2 classes), batch_size=2, shuffle=False, seed=0, "
+                            "drop_last=False, transform=Scale(), mix=MixUp(1), prefetch=1)")
+    assert repr(optimizer) == "SGD(10 numbers in 2 parameters, lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0)"
+    assert repr(trainer) == f"Trainer(Sequential, {optimizer}, 1 epoch and 0 steps done)"
+    after = optim.ExponentialLR(optimizer, 0.5)
+    assert repr(optim.LinearWarmup(optimizer, 2, after=after)) == (
+        "LinearWarmup(epochs=2, start=0.1, after=ExponentialLR(gamma=0.5, base_lr=1.0, epoch=0), base_lr=1.0, epoch=0)")
+    assert repr(optim.ReduceLROnPlateau(optimizer)) == (
+        "ReduceLROnPlateau(factor=0.1, patience=10, threshold=0.0001, min_lr=0.0, best=inf, bad_epochs=0)")
 
 
 @pytest.mark.parametrize("epochs", ["3", 2.5, None])
@@ -203,10 +241,24 @@ def test_transforms_are_of_batches(transform, rng):
     (lambda rng: data.RandomRotation(10)(np.zeros((1, 4, 4, 1), np.uint8), rng), TypeError, "images are uint8, but .*astype"),
     (lambda rng: DataLoader(images(), 2, transform=data.Scale), TypeError, r"DataLoader: transform: .* got the class Scale"),
     (lambda rng: DataLoader(images(), 2, transform="flip"), TypeError, r"called with \(images, rng\), .*got str"),
+    (lambda rng: DataLoader(images(), 2, mix=data.MixUp), TypeError, r"mix: .* \(inputs, labels, rng\), such as .*MixUp\(0.2\);"),
+    (lambda rng: DataLoader(images(), 2, mix=3), TypeError, "DataLoader: mix: expected what is called with .*; got int"),
     (lambda rng: data.Compose(data.Scale()), TypeError, "Compose: expected a list of transforms, got Scale"),
     (lambda rng: data.Compose("flip"), TypeError, "Compose: expected a list of transforms, got str"),
     (lambda rng: data.Compose([data.Scale]), TypeError, "Compose: expected what is called .* got the class Scale"),
     (lambda rng: data.Compose([data.RandomRotation(1)])(np.zeros((4, 4, 1), np.float32), rng), ValueError, "RandomRotation: exp"),
+    (lambda rng: data.RandomRotation("a"), ValueError, "RandomRotation: degrees is 'a'; expected a number from 0 to 180"),
+    (lambda rng: data.RandomNoise(None), ValueError, "RandomNoise: deviation is None; expected a number from 0 to 255"),
+    (lambda rng: data.CutOut(np.ones(2)), ValueError, "CutOut: side is array"),
+    (lambda rng: data.MixUp("0.2"), ValueError, "MixUp: alpha is '0.2'; expected a number from"),
+    (lambda rng: data.SubtractMean.fit(BATCH), TypeError, r"fit: expected an ImageSet, got ndarray; .*mean\(axis=0\)\) takes"),
+    (lambda rng: data.k_folds(images(), 2), TypeError, "k_folds: expected labels, .*, got ImageSet; its labels are .labels"),
+    (lambda rng: data.k_folds(np.eye(4), 2), ValueError, r"k_folds: .* got float64 \(4, 4\); see argmax\(axis=1\)"),
+    (lambda rng: data.k_folds(["sad", "happy"], 2), ValueError, "k_folds: expected labels, whole numbers .* got <U5"),
+    (lambda rng: data.divide(images(), seed="a"), ValueError, "divide: seed is 'a'; expected a whole number of at least 0"),
+    (lambda rng: data.drawn_voices(2, seed=1.5), ValueError, "drawn_voices: seed is 1.5; expected a whole number of at least 0"),
+    (lambda rng: data.load(seed=-1), ValueError, "drawn-faces: seed is -1; expected a whole number of at least 0"),
+    (lambda rng: data.combine([]), ValueError, "combine: there is no set to combine; expected ClipSets"),
     (lambda rng: images().subset(3), TypeError, r"subset: expected a list of numbers or a slice, got 3; \[3\] for one of them"),
     (lambda rng: viz.activation_maps({"1": np.zeros((2, 4, 4, 3))}), ValueError, "expected {layer: {moment: maps"),
     (lambda rng: viz.activation_maps({"1": {"a": BATCH[0]}, "2": {"b": BATCH[0]}}), ValueError, "the same moments of each layer"),
@@ -220,6 +272,13 @@ def test_transforms_are_of_batches(transform, rng):
 def test_data_and_figures(make, error, message, rng):
     with pytest.raises(error, match=message):
         make(rng)
+
+
+def test_a_wave_is_all_that_its_coefficients_are_made_of():
+    with pytest.raises(ValueError, match="of_wave: kind is 'mfc'; expected one of vector162, mfcc, log_mel"):
+        of_wave(np.zeros(22050, np.float32), "mfc")
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
+        speech.mfcc_frames(np.zeros(22050, np.float32), 16000)
 
 
 @pytest.mark.parametrize("kind", ["vector162", "mfcc", "log_mel"])

@@ -200,6 +200,18 @@ def test_what_cannot_be_built_is_refused(call, message):
         call()
 
 
+@pytest.mark.parametrize("shape", [48, "48x48x1"])
+def test_a_model_is_built_for_a_shape(shape):
+    with pytest.raises(TypeError, match=rf"input_shape: expected the shape of one example, .*, got {shape!r}"):
+        models.build("njoku.cnn", input_shape=shape)
+
+
+def test_where_a_builder_went_wrong_is_not_hidden():
+    with pytest.raises(ValueError, match="cannot be built for") as caught:
+        models.build("njoku.cnn", dropout="high")
+    assert "Dropout: p must be" in str(caught.value.__cause__)
+
+
 # ---- the summary table ----------------------------------------------------------------------------------
 
 def test_summary_prints_the_table(capsys):

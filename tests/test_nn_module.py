@@ -325,6 +325,23 @@ def test_a_layer_is_replaced_by_its_index():
         model[1] = ops.relu
 
 
+def test_a_layer_is_deleted_and_those_behind_it_are_numbered_anew():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 1), nn.ReLU())
+    first, _, third, last = model
+    model.note = nn.Linear(1, 1)
+    del model[1]
+    assert list(model) == [first, third, last] and model[-1] is last and model(batch(4, 3)).shape == (4, 1)
+    assert [name for name, _ in model.named_parameters()] == [
+        "0.weight", "0.bias", "1.weight", "1.bias", "note.weight", "note.bias"]
+    del model[-1]
+    model.append(nn.Linear(1, 2))
+    assert [name for name, _ in model.children()] == ["0", "1", "note", "2"]
+    with pytest.raises(IndexError, match="there is no layer 3; it has 3"):
+        del model[3]
+    del model[1:]
+    assert list(model) == [first]
+
+
 def test_other_attributes_of_a_sequential_are_no_layers():
     model = nn.Sequential(nn.Linear(3, 2))
     model.loss, model.head = nn.CrossEntropyLoss(), nn.Linear(2, 5)

@@ -181,6 +181,7 @@ def test_layers_are_taken_whole_and_only_behind_others_that_are():
     (["--from", "nowhere"], "nowhere: there is no such folder"), (["--freeze", "Convolution"], "'Convolution' names no layer"),
     (["--class-weights", "joy=2"], "unknown 'joy'"), (["--schedule", "cosne"], "did you mean cosine"),
     (["--option", "hidden=3"], "no option hidden; its options are dropout"),
+    (["--option", "dropout=high"], "chater.dcnn cannot be built for"),
     (["--option", "input_shape=3"], "option input_shape: not one of the model's own"),
     (["--option", "num_classes=3"], "option num_classes: not"), (["--option", "name=njoku.cnn"], "option name: not"),
     (["--label-smoothing", "2"], "label_smoothing is 2.0"),

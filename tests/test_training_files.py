@@ -5,12 +5,13 @@ import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nanoemo import files, viz
-from nanoemo.training import Predictions, checkpoint
+from nanoemo.training import Predictions, checkpoint, report
 from nanoemo.training.evaluation import write_evaluation
 from nanoemo.training.runfolder import RunFolder, RunFolderError
 
@@ -164,6 +165,21 @@ def test_open_says_what_is_missing(tmp_path):
         RunFolder.open(tmp_path / "absent")
     with pytest.raises(RunFolderError, match="no config.json"):
         RunFolder.open(tmp_path)
+
+
+def test_snapshots_come_in_the_order_of_their_epochs(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.snapshots_path.mkdir()
+    for epoch in (16384, 8192, 0, "best"):
+        (folder.snapshots_path / f"epoch-{epoch}.safetensors").touch()
+    assert list(folder.snapshots()) == [0, 8192, 16384]
+
+
+def test_the_report_reads_the_table_as_it_was_written(tmp_path, monkeypatch):
+    files.write_file(tmp_path / "summary.txt", "Layer\n─────")
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, encoding="ascii": read(path, encoding))      # of another locale
+    assert "─────" in report._summary(RunFolder(tmp_path))
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -46,6 +46,26 @@ def test_sanity_checks_refuse_a_network_of_nan():
         sanity.check(broken, (images.images.astype(np.float32), images.labels), 3, ops.cross_entropy)
 
 
+class Stop:
+    """True from the `steps`-th time on that it is asked."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __bool__(self):
+        self.steps -= 1
+        return self.steps < 0
+
+
+@pytest.mark.parametrize("limits, steps", [
+    ({"max_steps": 0}, 0), ({"max_steps": 3}, 3), ({"stop": Stop(0)}, 0), ({"stop": Stop(2)}, 2)])
+def test_the_steps_that_were_made_are_counted(limits, steps):
+    images = toy_images()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    report = sanity.check(model, (images.images.astype(np.float32) / 255, images.labels), 3, ops.cross_entropy, **limits)
+    assert report["overfit_steps"] == steps
+
+
 class Witness(nn.Module):
     """A layer of which a test looks in which mode it is asked."""
 

@@ -19,6 +19,7 @@ from nanoemo.cli import main
 from nanoemo.cli.search import _show
 from nanoemo.training import Experiment, RunFolder, Search, Settings
 from nanoemo.training import search as search_module
+from nanoemo.training import space as space_module
 from nanoemo.training.recorder import best_epoch
 from nanoemo.training.search import run_trial
 from nanoemo.training.space import candidates, parse_values
@@ -131,6 +132,16 @@ def test_drawn_combinations_are_different_within_their_ranges_and_repeatable():
     assert len(drawn) == 40 and all(1e-4 <= one["lr"] <= 1e-2 and one["hidden"] in range(64, 513) for one in drawn)
     assert 10 < sum(one["lr"] < 1e-3 for one in drawn) < 30, "half of them below the range's middle, in logarithms"
     assert len(candidates({"lr": [1, 2]}, random=9)) == 2
+
+
+def test_drawing_ends_with_the_last_combination_that_is_wanted(monkeypatch):
+    drawn, draw = [], space_module._draw
+    monkeypatch.setattr(space_module, "_draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    wanted = {"units": "1:9", "hidden": [[8, 4], [8, [4]]]}
+    found = candidates(wanted, random=8, seed=5)
+    assert len(drawn) < 50 and len({str(one) for one in found}) == 8
+    assert candidates(wanted, random=2, seed=5) == found[:2]
+    assert candidates({"a": [1, 1.0, [2], [2.0], {"b": [3]}, {"b": [3]}]}) == [{"a": 1}, {"a": [2]}, {"a": {"b": [3]}}]
 
 
 @pytest.mark.parametrize("text, values", [

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from nanoemo import viz
+from nanoemo import nn, viz
 from nanoemo.viz.maps import mosaic
 from nanoemo.viz.reconstructions import CHANNELS, _liveliest
 
@@ -180,6 +180,7 @@ def test_samples():
     (lambda: viz.times({}), "positive number of seconds"),
     (lambda: viz.times({"a": 0.0}), "positive number of seconds"),
     (lambda: viz.activation_maps({}), "no layer"),
+    (lambda: viz.activation_maps(np.ones((2, 3, 3, 4))), "activation_maps: expected {layer: {moment: maps"),
     (lambda: viz.activation_maps({"dense": {"epoch 1": np.ones(7)}}), r"layer dense gives \(7,\), not maps"),
     (lambda: viz.filters(np.ones((7, 5))), r"got shape \(7, 5\)"),
     (lambda: viz.saliency(IMAGES, MAPS[:2], CAPTIONS), "3 images, but 2 to go with them and 3 captions"),
@@ -192,6 +193,17 @@ def test_samples():
 ])
 def test_what_does_not_fit(make, message):
     with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: viz.filters(nn.Conv2d(1, 2, 3)), r"filters: expected weights .*, got Conv2d; its weights are .weight.numpy\(\)"),
+    (lambda: viz.save(3, "a.png"), r"viz: expected a figure, as viz.loss_curves\(...\) and the others give it, got int"),
+    (lambda: viz.to_png(None), "viz: expected a figure, .* got NoneType"),
+    (lambda: viz.network("njoku.cnn", (48, 48, 1)), "network: expected a Module, got str; models.build makes one of a name"),
+])
+def test_what_is_of_another_kind(make, message):
+    with pytest.raises(TypeError, match=message):
         make()
 
 

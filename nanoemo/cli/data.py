@@ -1,13 +1,16 @@
 """`nanoemo data inspect PATH`: what a data set holds, and a sheet of examples, or what a voice looks like."""
 from pathlib import Path
 
+from nanoemo.cli.common import whole_number
+
 
 def add_arguments(parser):
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     inspect = actions.add_parser("inspect", help="count classes, find duplicates, draw a contact sheet")
     inspect.add_argument("path", metavar="PATH", nargs="?", help="a data set (default: the faces drawn by formula)")
     inspect.add_argument("--split-by", default="", metavar="HOW", help="as for `nanoemo train`")
-    inspect.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the division and the examples (default 0)")
+    inspect.add_argument("--seed", type=whole_number(0), default=0, metavar="N",
+                         help="seed of the division and the examples (default 0)")
     inspect.add_argument("--out", metavar="DIR", help="folder for contact_sheet.png, which shows faces of the data set, "
                                                       "or class_counts.png (of sets joined by + also class_counts_by_set.png) "
                                                       "and voice.png for a data set of speech, and inspection.json "

@@ -1,5 +1,5 @@
 """`nanoemo fuse FACE_RUN VOICE_RUN`: a face and a voice judged together."""
-from nanoemo.cli.common import say
+from nanoemo.cli.common import say, whole_number
 
 
 def add_arguments(parser):
@@ -7,7 +7,8 @@ def add_arguments(parser):
     parser.add_argument("voice_run", metavar="VOICE_RUN", help="the folder of a run that was trained on voices")
     parser.add_argument("--faces", metavar="PATH", help="the data set that faces are taken from (default: the run's own)")
     parser.add_argument("--voices", metavar="PATH", help="the data set that voices are taken from (default: the run's own)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the pairs that are made (default 0)")
+    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N",
+                        help="seed of the pairs that are made (default 0)")
     parser.add_argument("--out", metavar="DIR", help="a new folder for what is written (default runs/fusion-N)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default: where each run did)")
 
@@ -15,8 +16,6 @@ def add_arguments(parser):
 def run(args):
     from nanoemo.training import RunFolder, fused, fusion
 
-    if args.seed < 0:
-        raise ValueError(f"--seed is {args.seed}; expected 0 or more")
     face, voice = fusion.load_senses(args.face_run, args.voice_run, args.faces, args.voices, args.device)
     result = fused.judge(face, voice, args.seed)
     folder = RunFolder.create(args.out, "fusion")

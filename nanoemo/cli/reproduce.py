@@ -1,7 +1,7 @@
 """`nanoemo reproduce PAPER`: run a paper's experiments again and write a page that compares the figures."""
 from pathlib import Path
 
-from nanoemo.cli.common import STOPPED, say
+from nanoemo.cli.common import STOPPED, say, whole_number
 
 SPEECH = {"series": "series-speech", "chater": "chater-audio"}         # what a paper did with voices, as a paper of its own
 
@@ -17,7 +17,7 @@ def add_arguments(parser):
     parser.add_argument("--only", metavar="TRIAL", action="append", help="one of the paper's trials; may be repeated "
                                                                           "(default: all)")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the paper's number")
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of everything random (default 0)")
+    parser.add_argument("--seed", type=whole_number(0), metavar="N", help="seed of everything random (default 0)")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where to compute (default cpu)")
     parser.add_argument("--out", metavar="DIR", help="where the page and the runs go, and where what is done is kept "
                                                      "(default reproduction/PAPER, with --quick reproduction/PAPER-quick)")

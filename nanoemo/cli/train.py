@@ -5,7 +5,7 @@ import ast
 import shlex
 from dataclasses import asdict, replace
 
-from nanoemo.cli.common import STOPPED, say
+from nanoemo.cli.common import STOPPED, say, whole_number
 
 EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "schedule", "patience", "start_from", "freeze")
 
@@ -49,7 +49,7 @@ def add_settings(parser, without_data="faces or voices made by formula"):
     group.add_argument("--image-shape", metavar="SHAPE", help="height x width that your own pictures are resized to, as 64x64, "
                                                               "or 64x64x3 in colour (default: as in the paper, 48x48 gray)")
     group.add_argument("--limit", type=int, metavar="N", help="use at most N images or clips of each split")
-    group.add_argument("--seed", type=int, metavar="N", help="seed of everything random (default 0)")
+    group.add_argument("--seed", type=whole_number(0), metavar="N", help="seed of everything random (default 0)")
     group.add_argument("--option", type=_option, action="append", metavar="NAME=VALUE",
                        help="an option of the model's own, such as cnn=cnn1 (docs: its file in nanoemo/models); may be repeated")
     group.add_argument("--stages", action=argparse.BooleanOptionalAction, default=None,

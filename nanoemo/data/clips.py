@@ -153,14 +153,16 @@ def combine(sets, names=None):
     names: {class: common name, or None to leave its clips out}, such as {"calm": "neutral", "boredom": None}; classes
         that it does not name go by `nanoemo.data.classnames.common_name`
 
-    The classes are those that any of the sets has. A subject's name begins with that of its set. Raises ValueError for
-    a name that is none of the classes.
+    The classes are those that any of the sets has. A subject's name begins with that of its set. Raises ValueError where
+    there is no set, and for a name that is none of the classes.
 
     >>> one, other = voices.drawn_voices(7), voices.drawn_voices(7, seed=1)
     >>> both = combine([one, other], {"neutral": None})
     >>> len(both), both.counts()["fear"], "neutral" in both.class_names
     (12, 2, False)
     """
+    if not len(sets):
+        raise ValueError("combine: there is no set to combine; expected ClipSets, as nanoemo.data.read_clips gives them")
     names = names or {}
     known = {name for clips in sets for name in clips.class_names}
     if unknown := sorted(set(names) - known):

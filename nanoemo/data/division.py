@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nanoemo.data.checks import require_whole
 from nanoemo.data.source import DataError, Undividable
 
 __all__ = ["HELD_OUT", "divide", "held_out", "leave_one_out", "unseen", "warn_of_untrained"]
@@ -30,8 +31,8 @@ def divide(images, split_by="", seed=0, limit=None):
     limit: how many each split is cut down to, the classes in turn (`ImageSet.take`); None for all
 
     Warns where a random division puts images of one sequence on both sides, and the splits' note says so. Raises
-    ValueError for a `split_by` that is none of these, DataError where the set has no such group, and where it is too small
-    (Undividable).
+    ValueError for a `split_by` that is none of these and a seed below 0, DataError where the set has no such group, and where
+    it is too small (Undividable).
 
     >>> from nanoemo.data import ImageSet
     >>> images = ImageSet(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 2, ("sad", "happy"),
@@ -39,6 +40,7 @@ def divide(images, split_by="", seed=0, limit=None):
     >>> {name: (len(split), sorted(set(split.groups["subject"].tolist()))) for name, split in divide(images).items()}
     {'train': (20, ['C', 'D']), 'validation': (10, ['A']), 'test': (10, ['B'])}
     """
+    require_whole("divide: seed", seed, least=0)
     group, one_out, name = _parsed(split_by, images)
     units = images.originals() if group == "random" else images.groups[group]
     if one_out and name not in units:

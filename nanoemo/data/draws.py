@@ -1,4 +1,6 @@
 """What random transforms share: amounts that are checked, and numbers and boxes drawn for each image of a batch."""
+import numbers
+
 import numpy as np
 
 from nanoemo.hints import type_of
@@ -8,16 +10,16 @@ __all__ = ["batch_of_images", "boxes", "checked", "must_be_called", "symmetric"]
 
 def checked(name, argument, value, least, most):
     """`value`, or ValueError where it is no number from `least` to `most`."""
-    if not least <= value <= most:
-        raise ValueError(f"{name}: {argument} is {value}; expected a number from {least} to {most}")
+    if not isinstance(value, numbers.Real) or not least <= value <= most:
+        raise ValueError(f"{name}: {argument} is {value!r}; expected a number from {least} to {most}")
     return value
 
 
-def must_be_called(where, transform):
-    """Raise TypeError where `transform` is none that can be called with (images, rng)."""
-    if isinstance(transform, type) or not callable(transform):
-        raise TypeError(f"{where}: expected what is called with (images, rng), such as nanoemo.data.Scale(); "
-                        f"got {type_of(transform)}")
+def must_be_called(where, change, arguments="(images, rng)", such_as="Scale()"):
+    """Raise TypeError where `change`, a transform or a mixing, is none that can be called with `arguments`."""
+    if isinstance(change, type) or not callable(change):
+        raise TypeError(f"{where}: expected what is called with {arguments}, such as nanoemo.data.{such_as}; "
+                        f"got {type_of(change)}")
 
 
 def batch_of_images(transform, images):

@@ -94,7 +94,7 @@ def drawn_faces(n, seed=0, size=48):
     """`n` drawn gray faces (n, size, size, 1) in the seven expressions, in turn, as an ImageSet.
 
     It is marked as drawn. Face `i` is a function of (seed, i, size) alone, so a larger set begins with a
-    smaller one. Raises ValueError for n below 1 or size below 8.
+    smaller one. Raises ValueError for n below 1, seed below 0 or size below 8.
 
     >>> faces = drawn_faces(14)
     >>> faces.images.shape, faces.drawn, faces.class_names[faces.labels[3]]
@@ -103,6 +103,7 @@ def drawn_faces(n, seed=0, size=48):
     True
     """
     require_whole("drawn_faces: n", n, least=1)
+    require_whole("drawn_faces: seed", seed, least=0)
     require_whole("drawn_faces: size", size, least=8)
     return _as_set(**_draw(n, seed, size))
 

@@ -28,7 +28,7 @@ class DataLoader:
     The order of an epoch is a function of (seed, epoch), the random numbers of a batch of (seed, epoch,
     step), so a run resumed with `epoch(3, start=17)` sees what an uninterrupted one would have seen. Every
     batch is a fresh array: what was handed out is never written again. Raises ValueError for bad arguments,
-    TypeError for another kind of data set.
+    TypeError for another kind of data set, transform or mixing.
 
     >>> from nanoemo.data import drawn_faces
     >>> loader = DataLoader(drawn_faces(10), batch_size=4, shuffle=True)
@@ -48,6 +48,8 @@ class DataLoader:
             require_whole(f"DataLoader: {name}", value, least)
         if transform is not None:
             must_be_called("DataLoader: transform", transform)
+        if mix is not None:
+            must_be_called("DataLoader: mix", mix, "(inputs, labels, rng)", "MixUp(0.2)")
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -60,6 +62,15 @@ class DataLoader:
         if len(self) == 0:
             raise ValueError(f"DataLoader: no batch to give: {len(dataset)} images, batch_size {batch_size}, "
                              f"drop_last {drop_last}")
+
+    def __repr__(self):
+        """
+        >>> from nanoemo.data import drawn_faces
+        >>> DataLoader(drawn_faces(10), batch_size=4)       # doctest: +ELLIPSIS
+        DataLoader(ImageSet(drawn faces: 10 images (48, 48, 1), 7 classes), batch_size=4, shuffle=False, seed=0, ...)
+        """
+        names = ("batch_size", "shuffle", "seed", "drop_last", "transform", "mix", "prefetch")
+        return f"DataLoader({self.dataset!r}, {', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def __len__(self):
         """Batches in an epoch."""

@@ -5,6 +5,7 @@ Making them takes seconds. So they are kept as data from files are (`nanoemo.dat
 import numpy as np
 
 from nanoemo.data.cache import remember
+from nanoemo.data.checks import require_whole
 from nanoemo.data.fer2013 import CLASS_NAMES
 
 __all__ = ["labels_in_turn", "made_splits"]
@@ -26,7 +27,10 @@ def made_splits(name, make, sizes, seed, code):
     make: function (n, seed) -> arrays by name
     sizes: {split: n}
     code: list of paths, the files of Python that make it
+    Raises ValueError for a seed below 0.
     """
+    require_whole(f"{name}: seed", seed, least=0)
+
     def build():
         made = {split: make(n, 3 * seed + place) for place, (split, n) in enumerate(sizes.items())}
         return {f"{split}-{kind}": array for split, arrays in made.items() for kind, array in arrays.items()}, {}

@@ -10,6 +10,8 @@ import numpy as np
 
 from nanoemo.data.draws import must_be_called
 from nanoemo.data.geometry import RandomAffine, resample
+from nanoemo.data.imageset import ImageSet
+from nanoemo.hints import type_of
 
 __all__ = ["Compose", "Scale", "SubtractMean", "WithFeatures"]
 
@@ -45,7 +47,10 @@ class SubtractMean:
 
     @classmethod
     def fit(cls, dataset):
-        """The transform for the mean image of `dataset`."""
+        """The transform for the mean image of `dataset`, an `ImageSet`. TypeError for another kind of it."""
+        if not isinstance(dataset, ImageSet):
+            raise TypeError(f"SubtractMean.fit: expected an ImageSet, got {type_of(dataset)}; of an array of images "
+                            "SubtractMean(images.mean(axis=0)) takes the mean")
         return cls(dataset.images.mean(axis=0, dtype=np.float64))
 
     def __call__(self, images, rng):

@@ -57,13 +57,15 @@ WIDTH = 120.0                     # hertz, of a formant
 def drawn_voices(n, seed=0):
     """`n` clips of voices made by formula, in the seven emotions, in turn, as a ClipSet that is marked as drawn.
 
-    Clip `i` is a function of (seed, i) alone, so a larger set begins with a smaller one. Raises ValueError for n below 1.
+    Clip `i` is a function of (seed, i) alone, so a larger set begins with a smaller one. Raises ValueError for n below 1
+    or seed below 0.
 
     >>> voices = drawn_voices(7)
     >>> len(voices), voices.drawn, voices.class_names[voices.labels[3]]
     (7, True, 'happy')
     """
     require_whole("drawn_voices: n", n, least=1)
+    require_whole("drawn_voices: seed", seed, least=0)
     return _as_set(**_speak(n, seed))
 
 

@@ -56,8 +56,7 @@ def extract(clips, kind, seed=0):
     if not isinstance(clips, ClipSet):
         raise TypeError(f"extract: expected a ClipSet, as nanoemo.data.read_clips gives it, got {type(clips).__name__}; of "
                         "images nanoemo.features.hog_features makes features")
-    if kind not in OF_CLIPS:
-        raise ValueError(f"extract: kind is {kind!r}; expected one of {', '.join(OF_CLIPS)}")
+    _check_kind("extract", kind)
     require_librosa()
     folder = cache_folder() / "features"
     features = np.empty((len(clips), *OF_CLIPS[kind].shape), np.float32)
@@ -81,11 +80,19 @@ def extract(clips, kind, seed=0):
 def of_wave(wave, kind):
     """The features of one wave, float32 (samples,) at `nanoemo.data.clipset.RATE`; neither kept nor looked up.
 
+    kind: name in `OF_CLIPS`; ValueError for another
+
     >>> of_wave(np.sin(np.arange(22050, dtype=np.float32)), "mfcc").shape
     (128, 40, 1)
     """
+    _check_kind("of_wave", kind)
     with _quiet():
         return OF_CLIPS[kind].make(wave)
+
+
+def _check_kind(where, kind):
+    if kind not in OF_CLIPS:
+        raise ValueError(f"{where}: kind is {kind!r}; expected one of {', '.join(OF_CLIPS)}")
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ __all__ = ["VECTOR_PARTS", "chroma", "fit_length", "log_mel", "mel_spectrogram",
 FRAME, HOP = 2048, 512              # samples
 BANDS = 128                         # of the mel scale
 FRAMES = 128                        # of a clip cut to one length: 2.97 s
+COEFFICIENTS = 40                   # cepstral, of each of these frames
 VECTOR_PARTS = {"zero-crossing rate": 1, "chroma": 12, "MFCC": 20, "RMS": 1, "mel spectrogram": BANDS}
 
 
@@ -98,14 +99,14 @@ def vector162(wave):
     return np.concatenate([part.mean(axis=1) for part in parts]).astype(np.float32)[:, None]
 
 
-def mfcc_frames(wave, coefficients=40):
-    """Mel-frequency cepstral coefficients (128, coefficients, 1) of the middle 3 s, for the series paper's networks.
+def mfcc_frames(wave):
+    """Mel-frequency cepstral coefficients (128, 40, 1) of the middle 3 s, for the series paper's networks.
 
     >>> mfcc_frames(np.sin(np.arange(RATE, dtype=np.float32))).shape
     (128, 40, 1)
     """
     mel = mel_spectrogram(power_spectrum(fit_length(one_channel(wave))))
-    return mfcc(mel, coefficients).T.astype(np.float32)[:, :, None]
+    return mfcc(mel, COEFFICIENTS).T.astype(np.float32)[:, :, None]
 
 
 def log_mel(wave):

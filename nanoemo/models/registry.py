@@ -99,14 +99,17 @@ def build(name, num_classes=None, input_shape=None, **options):
         paper's unless given
     options: those of the model's own function, e.g. `help(nanoemo.models.njoku.cnn)`
     Raises ValueError for an unknown name (with the nearest ones), an unknown option, and a value or an input
-    shape that does not fit.
+    shape that does not fit, TypeError for what is no shape.
 
     >>> from nanoemo import models
     >>> models.build("njoku.cnn").num_parameters()
     2489095
     """
     builder, defaults = _find(name)
-    input_shape = defaults.input_shape if input_shape is None else tuple(input_shape)
+    if input_shape is None:
+        input_shape = defaults.input_shape
+    shapes_of_inputs(input_shape)
+    input_shape = tuple(input_shape)
     known = [option for option in inspect.signature(builder).parameters
              if option not in ("num_classes", "input_shape")]
     unknown = [option for option in options if option not in known]
@@ -124,7 +127,7 @@ def build(name, num_classes=None, input_shape=None, **options):
         return builder(input_shape=input_shape, **options)
     except (ValueError, TypeError) as error:          # TypeError: an option such as dropout='high'
         asked = ", ".join(f"{option}={value!r}" for option, value in {"input_shape": input_shape, **options}.items())
-        raise ValueError(f"{name} cannot be built for {asked}: {error}") from None
+        raise ValueError(f"{name} cannot be built for {asked}: {error}") from error
 
 
 def _axes(input_shape):

@@ -13,7 +13,8 @@ __all__ = ["Sequential"]
 class Sequential(Module):
     """Layers one after the other. Indexing gives a layer, slicing a Sequential that shares the layers.
 
-    A layer can be replaced by its index. Other attributes belong to the module, but are no layers.
+    A layer can be replaced by its index, or deleted; those behind it are then numbered anew. Other attributes belong to the
+    module, but are no layers.
 
     >>> from nanoemo import nn
     >>> model = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -24,6 +25,9 @@ class Sequential(Module):
     >>> model[-1] = nn.Linear(4, 7)
     >>> model[2]
     Linear(4, 7)
+    >>> del model[1]
+    >>> [name for name, _ in model.named_parameters()]
+    ['0.weight', '0.bias', '1.weight', '1.bias']
     """
 
     def __init__(self, *layers):
@@ -67,6 +71,16 @@ class Sequential(Module):
 
     def __setitem__(self, index, layer):
         self._put(self._name(index), layer)
+
+    def __delitem__(self, index):
+        if not isinstance(index, slice):
+            self._name(index)
+        names, layers = self._names(), list(self)
+        del layers[index]
+        for name, layer in zip(names, layers):          # in the places that there are: the order of all attributes stays
+            setattr(self, name, layer)
+        for name in names[len(layers):]:
+            delattr(self, name)
 
     def _name(self, index):
         names = self._names()

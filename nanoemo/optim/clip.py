@@ -18,7 +18,8 @@ def _gradients(name, params):
             if parameter.grad is not None]
 
 
-def _check_limit(name, value):
+def check_limit(name, value):
+    """Raise ValueError where `value`, which is called `name`, is no limit: a number of at least 0."""
     if not (isinstance(value, numbers.Real) and value >= 0):
         raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
 
@@ -37,7 +38,7 @@ def clip_grad_norm_(params, max_norm):
     >>> optim.clip_grad_norm_([p], 1.0), p.grad.numpy().round(2).tolist()
     (10.0, [0.6000000238418579, 0.800000011920929])
     """
-    _check_limit("clip_grad_norm_: max_norm", max_norm)
+    check_limit("clip_grad_norm_: max_norm", max_norm)
     gradients = _gradients("clip_grad_norm_", params)
     if not gradients:
         return 0.0
@@ -64,6 +65,6 @@ def clip_grad_value_(params, max_value):
     >>> p.grad
     Tensor([ 1.  -0.5])
     """
-    _check_limit("clip_grad_value_: max_value", max_value)
+    check_limit("clip_grad_value_: max_value", max_value)
     for gradient in _gradients("clip_grad_value_", params):
         backend.array_module(gradient.array).clip(gradient.array, -max_value, max_value, out=gradient.array)

@@ -32,11 +32,29 @@ class Optimizer:
 
     def __init__(self, params, lr, **hyper):
         self.params = _checked_params(type(self).__name__, params)
-        self.lr = self.check("lr", lr)
+        self.lr = lr
         for name, value in hyper.items():
             setattr(self, name, self.check(name, value))
         self.slots = {name: [None] * len(self.params) for name in self.slot_names}
         self.step_counts = [0] * len(self.params)      # each its own: one that is unfrozen later starts at 0
+
+    @property
+    def lr(self):
+        return self._lr
+
+    @lr.setter
+    def lr(self, value):
+        self._lr = self.check("lr", value)
+
+    def __repr__(self):
+        """
+        >>> from nanoemo import nn, optim
+        >>> optim.Adam(nn.Linear(3, 2).parameters(), lr=1e-4)
+        Adam(8 numbers in 2 parameters, lr=0.0001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)
+        """
+        settings = "".join(f", {name}={getattr(self, name)!r}" for name in ("lr", *self.hyper_names))
+        count = sum(parameter.size for parameter in self.params)
+        return f"{type(self).__name__}({count} numbers in {len(self.params)} parameters{settings})"
 
     def check(self, name, value, below=math.inf):
         """`value`, if 0 <= value < below; ValueError otherwise."""

@@ -24,6 +24,9 @@ class Schedule:
         self.epoch = 0
         self.optimizer.lr = self.rate(0)
 
+    def __repr__(self):
+        return _described(self)
+
     def rate(self, epoch):
         """Learning rate in `epoch`."""
         raise NotImplementedError
@@ -42,6 +45,17 @@ class Schedule:
         _check_names(self, state)
         self.base_lr, self.epoch = float(state["base_lr"]), int(state["epoch"])
         self.optimizer.lr = self.rate(self.epoch)
+
+
+def _described(schedule):
+    """All that a schedule keeps, but for the optimiser, in a line.
+
+    >>> from nanoemo import nn, optim
+    >>> optim.StepLR(optim.SGD([nn.Parameter([1.0])], lr=1.0), step_size=2)
+    StepLR(step_size=2, gamma=0.1, base_lr=1.0, epoch=0)
+    """
+    kept = ", ".join(f"{name}={value!r}" for name, value in vars(schedule).items() if name != "optimizer")
+    return f"{type(schedule).__name__}({kept})"
 
 
 def _check_names(schedule, state):
@@ -204,6 +218,9 @@ class ReduceLROnPlateau:
         self.min_lr = at_least_zero(self, "min_lr", min_lr)
         self.best = math.inf
         self.bad_epochs = 0
+
+    def __repr__(self):
+        return _described(self)
 
     def step(self, loss):
         """An epoch has ended with this loss."""

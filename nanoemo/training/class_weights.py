@@ -1,8 +1,10 @@
 """How much each class counts in the loss."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from nanoemo.hints import named_values
+from nanoemo.hints import named_values, type_of
 
 __all__ = ["class_weights"]
 
@@ -13,13 +15,17 @@ def class_weights(text, counts):
     text: "balanced", so that all classes count alike: N / (K n_k) for a class with n_k of the N images; or weights by
         name, such as "disgust=4,happy=0.5", where the other classes weigh 1
     counts: {class: number of its images in the training set}, in the order of the labels
-    A class without images has the weight 0. Raises ValueError for an unknown class and what is no positive number.
+    A class without images has the weight 0. Raises ValueError for an unknown class and what is no positive number, TypeError
+    for what is no text and no counts.
 
     >>> class_weights("balanced", {"sad": 30, "happy": 90})
     array([2.       , 0.6666667], dtype=float32)
     >>> class_weights("happy=0.5", {"sad": 30, "happy": 90})
     array([1. , 0.5], dtype=float32)
     """
+    if not isinstance(text, str) or not isinstance(counts, Mapping):
+        raise TypeError("class_weights: expected a text such as 'balanced', then {class: number of its images}, as "
+                        f"images.counts() gives them; got {type_of(text)}, then {type_of(counts)}")
     if not text:
         return None
     if text == "balanced":

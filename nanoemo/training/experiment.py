@@ -21,6 +21,7 @@ from nanoemo.training.recorder import Recorder, best_epoch
 from nanoemo.training.report import write_report
 from nanoemo.training.run_data import about, check_splits, load_splits, moved_data_explained, settings_on
 from nanoemo.training.runfolder import RunFolderError
+from nanoemo.training.settings import must_be_settings
 from nanoemo.training.snapshots import Snapshots
 from nanoemo.training.trainer import Trainer, predict
 from nanoemo.training.versions import versions
@@ -32,7 +33,7 @@ class Experiment:
     """The data, the model and the trainer that `settings` (a `Settings`) describe, made from its seed.
 
     splits: the data, where it has been loaded already
-    Raises ValueError (DataError for the data) where they cannot be made.
+    Raises ValueError (DataError for the data) where they cannot be made, TypeError for what are no settings.
 
     >>> from nanoemo.training import Settings
     >>> experiment = Experiment(Settings.from_recipe("njoku.cnn", limit=70))
@@ -41,6 +42,7 @@ class Experiment:
     """
 
     def __init__(self, settings, splits=None):
+        must_be_settings(type(self).__name__, settings)
         self.settings = settings
         check_can_run(settings)
         if splits is not None:

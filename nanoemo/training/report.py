@@ -130,7 +130,9 @@ def _split(folder, split):
 
 def _summary(folder):
     path = folder.path / "summary.txt"
-    return f"<h2>Model</h2>{_drawing(folder)}<pre>{escape(path.read_text())}</pre>" if path.exists() else ""
+    if not path.exists():
+        return ""
+    return f"<h2>Model</h2>{_drawing(folder)}<pre>{escape(path.read_text(encoding='utf-8'))}</pre>"
 
 
 def _drawing(folder):

@@ -129,7 +129,7 @@ class RunFolder:
     def snapshots(self):
         """The weights kept in snapshots/, as {epochs done: path}, the earliest first."""
         numbered = [(path.stem.removeprefix("epoch-"), path) for path in self.snapshots_path.glob("epoch-*.safetensors")]
-        return {int(number): path for number, path in sorted(numbered) if number.isdecimal()}
+        return dict(sorted((int(number), path) for number, path in numbered if number.isdecimal()))
 
     def __enter__(self):
         import fcntl

@@ -92,19 +92,18 @@ def _overfit(model, inputs, labels, loss_fn, max_steps, stop):
             module.p = 0.0
     truth = labels.cpu().numpy()
     optimizer = optim.Adam(model.parameters(), lr=OVERFIT_LEARNING_RATE)
-    accuracy = 0.0
-    for step in range(1, max_steps + 1):
-        if stop:
-            break
+    accuracy, steps = 0.0, 0
+    while steps < max_steps and not stop:
         model.train()
         optimizer.zero_grad()
         loss_fn(model(*inputs), labels).backward()
         optimizer.step()
-        if step % CHECK_EVERY == 0 or step == max_steps:
+        steps += 1
+        if steps % CHECK_EVERY == 0 or steps == max_steps:
             model.eval()
             with no_grad():
                 predicted = model(*inputs).cpu().numpy().argmax(axis=-1)
             accuracy = float((predicted == truth).mean())
             if accuracy == 1.0:
                 break
-    return accuracy, step
+    return accuracy, steps

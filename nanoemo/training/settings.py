@@ -5,9 +5,10 @@ from numbers import Real
 
 from nanoemo import features, models, optim
 from nanoemo.data import parse_image_shape
+from nanoemo.hints import type_of
 from nanoemo.optim import parse_schedule
 
-__all__ = ["Settings", "DRAWN_EPOCHS"]
+__all__ = ["Settings", "DRAWN_EPOCHS", "must_be_settings"]
 
 DRAWN_EPOCHS = 5        # drawn faces are learnt sooner than photographs: by then njoku.cnn knows 19 of 20
 KINDS = {str: "text", bool: "true or false"}
@@ -164,3 +165,16 @@ class Settings:
             raise ValueError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not the settings of a run of this version ({error})") from None
+
+
+def must_be_settings(where, settings):
+    """Raise TypeError where `settings` are no `Settings`.
+
+    >>> must_be_settings("Experiment", "njoku.cnn")
+    Traceback (most recent call last):
+        ...
+    TypeError: Experiment: expected Settings, got str; Settings.from_recipe(...) makes them of a model's name
+    """
+    if not isinstance(settings, Settings):
+        raise TypeError(f"{where}: expected Settings, got {type_of(settings)}; Settings.from_recipe(...) makes them of a model's "
+                        "name")

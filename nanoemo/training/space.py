@@ -50,13 +50,13 @@ def candidates(space, random=None, seed=0):
             name = next(iter(ranges))
             raise ValueError(f"search: {name} is the range {space[name]}, and a grid needs single values; list them, "
                              "or draw from it with --random N")
-        return _each_once(dict(zip(space, values)) for values in itertools.product(*space.values()))
+        return list(_each_once(dict(zip(space, values)) for values in itertools.product(*space.values())))
     if random < 1:
         raise ValueError(f"search: random is {random}; expected at least 1 combination to draw")
     rng = np.random.default_rng(seed)
     drawn = ({name: _draw(rng, ranges[name]) if name in ranges else values[rng.integers(len(values))]
               for name, values in space.items()} for _ in range(100 * random))
-    return _each_once(drawn)[:random]
+    return list(itertools.islice(_each_once(drawn), random))
 
 
 def _ends(name, text):
@@ -75,8 +75,17 @@ def _draw(rng, ends):
 
 
 def _each_once(combinations):
-    kept = []
+    """Yield those that no earlier one is equal to."""
+    seen = set()
     for combination in combinations:
-        if combination not in kept:
-            kept.append(combination)
-    return kept
+        key = _hashable(combination)
+        if key not in seen:
+            seen.add(key)
+            yield combination
+
+
+def _hashable(value):
+    """What stands for a value in a set: equal for equal ones."""
+    if isinstance(value, dict):
+        return frozenset((name, _hashable(part)) for name, part in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value

@@ -14,6 +14,7 @@ from nanoemo.training.autoencoder import AutoEncoderExperiment
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.progress import counted
 from nanoemo.training.runfolder import RunFolderError
+from nanoemo.training.settings import must_be_settings
 from nanoemo.training.stages import PAPER, REVERSED, Stage, build_stage, stages_of
 
 __all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
@@ -26,6 +27,7 @@ def experiment_for(settings):
     >>> [stage.name for stage in experiment.stages]
     ['cnn', 'auto-encoder', 'auto-encoder-tuned', 'classifier', 'classifier-tuned']
     """
+    must_be_settings("experiment_for", settings)
     if settings.stages:
         return StagedExperiment(settings)
     return (AutoEncoderExperiment if models.recipe(settings.model).num_classes is None else Experiment)(settings)
@@ -41,6 +43,7 @@ class StagedExperiment(Experiment):
     """
 
     def __init__(self, settings, splits=None, stages=None):
+        must_be_settings("StagedExperiment", settings)
         for name in ("start_from", "freeze"):
             if getattr(settings, name):
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(settings, name)}: a staged training has its own order of "

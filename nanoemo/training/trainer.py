@@ -8,7 +8,6 @@ between two steps can be taken out as arrays and plain data (`Trainer.state`) an
 import math
 import numbers
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -16,10 +15,11 @@ import numpy as np
 
 from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
-from nanoemo.hints import type_of
+from nanoemo.nn.checks import must_be_module
 from nanoemo.nn.trace import module_device, undisturbed
-from nanoemo.training.arguments import check_loader, check_rule
+from nanoemo.training.arguments import check_loader, check_rule, checked_callbacks
 from nanoemo.training.checkpoint import CheckpointError, part
+from nanoemo.training.progress import counted
 from nanoemo.training.transfer import Results, on_device
 
 __all__ = ["Trainer", "Tally", "TrainingDiverged", "Predictions", "predict"]
@@ -76,8 +76,8 @@ class Trainer:
     clip_norm: upper limit of the joint length of all gradients; None for no limit
     callbacks: objects told how it goes (`nanoemo.training.Callback`)
     Raises TypeError for arguments of another kind, such as a set of images where a loader is wanted; ValueError for an optimiser
-    of another model's parameters and a schedule of another optimiser, and in training where the model gives no scores of two
-    classes at least, or labels do not fit them.
+    of another model's parameters, a schedule of another optimiser and a clip_norm below 0, and in training where the
+    model gives no scores of two classes at least, or labels do not fit them.
 
     >>> import numpy as np, nanoemo
     >>> from nanoemo import data, nn, ops, optim
@@ -99,9 +99,7 @@ class Trainer:
         check_loader("Trainer: train", train, "epoch", "__len__")
         if validation is not None:
             check_loader("Trainer: validation", validation, "__iter__")
-        check_rule(model, optimizer, loss_fn, schedule)
-        if not isinstance(callbacks, Iterable):
-            raise TypeError(f"Trainer: callbacks: expected a list, got {type_of(callbacks)}")
+        check_rule(model, optimizer, loss_fn, schedule, clip_norm)
         self.model = model
         self.optimizer = optimizer
         self.loss_fn = loss_fn
@@ -109,7 +107,7 @@ class Trainer:
         self.validation_loader = validation
         self.schedule = schedule
         self.clip_norm = clip_norm
-        self.callbacks = list(callbacks)
+        self.callbacks = checked_callbacks(callbacks)
         self.epoch = 0              # epochs finished, and so the index of the one under way
         self.step = 0               # steps made in the epoch under way
         self.tally = Tally()        # sums over those of them whose results have come back from the device
@@ -118,6 +116,10 @@ class Trainer:
         self.ended = False          # a callback sets it to end training before all epochs are done
         self._learn = capture(self._learn_from, depends_on=self._what_learns)
         self._results = Results()
+
+    def __repr__(self):
+        return (f"{type(self).__name__}({type(self.model).__name__}, {self.optimizer!r}, {counted(self.epoch, 'epoch')} and "
+                f"{counted(self.step, 'step')} done)")
 
     @property
     def steps_per_epoch(self):
@@ -329,6 +331,7 @@ def predict(model, loader, loss_fn=None, *, stop=None, answers=None):
     The model computes in evaluation mode (no dropout, batch norm's running statistics) and is left in the
     mode it had.
     """
+    must_be_module("predict", model)
     check_loader("predict", loader, "__iter__")
     truth, predicted, losses = [], [], []
     with undisturbed(model):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nanoemo.hints import type_of
+from nanoemo.nn import Module
 from nanoemo.viz.style import TICK_SIZE, color_bar, largest, new_grid
 
 __all__ = ["activation_maps", "filters"]
@@ -26,10 +28,10 @@ def activation_maps(maps, sparsity=None, channels=16, title="Activation maps"):
     >>> [axes.get_xlabel() for axes in figure.axes]
     ['50 % zeros', '88 % zeros']
     """
+    if not isinstance(maps, Mapping) or not all(isinstance(moments, Mapping) for moments in maps.values()):
+        raise ValueError("activation_maps: expected {layer: {moment: maps (h, w, channels)}}, with a title for each moment")
     if not maps or not all(map(len, maps.values())):
         raise ValueError("activation_maps: no layer, or no moment of one, to draw")
-    if not all(isinstance(moments, Mapping) for moments in maps.values()):
-        raise ValueError("activation_maps: expected {layer: {moment: maps (h, w, channels)}}, with a title for each moment")
     moments = list(next(iter(maps.values())))
     if any(list(found) != moments for found in maps.values()):
         raise ValueError("activation_maps: expected the same moments of each layer, got "
@@ -55,11 +57,13 @@ def filters(weights, title="Filters of the first layer"):
     """Figure of a convolution's weights (kh, kw, in, out): a picture a filter, and what its colours mean.
 
     With three input channels the pictures are in colour, 0 at middle gray; with another number each filter is a row of
-    pictures, an input channel each. Raises ValueError for another number of axes.
+    pictures, an input channel each. Raises ValueError for another number of axes, TypeError for a layer.
 
     >>> filters(np.zeros((3, 3, 1, 32))).axes[0].get_xlabel()
     '32 filters of 3×3'
     """
+    if isinstance(weights, Module):
+        raise TypeError(f"filters: expected weights (kh, kw, in, out), got {type_of(weights)}; its weights are .weight.numpy()")
     weights = np.asarray(weights, float)
     if weights.ndim != 4:
         raise ValueError(f"filters: expected weights (kh, kw, in, out) of a 2-D convolution, got shape {weights.shape}")

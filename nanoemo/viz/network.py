@@ -2,6 +2,7 @@
 import numpy as np
 
 from nanoemo.nn import Conv2d, Dropout, Linear, Upsample2d
+from nanoemo.nn.checks import must_be_module
 from nanoemo.nn.pool import AvgPool2d, MaxPool2d, MinPool2d
 from nanoemo.summary import summarize
 from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, TITLE_SIZE, new_figure
@@ -16,6 +17,7 @@ def network(model, input_shape, title="Network", target=""):
     """Figure of `model`, whose children are its parts and run one after the other.
 
     A frozen part is grey and hatched. target: what the output is compared with, written behind the last arrow
+    Raises TypeError for what is no model.
 
     >>> from nanoemo import models
     >>> cnn = models.build("series.cnn1")
@@ -25,6 +27,7 @@ def network(model, input_shape, title="Network", target=""):
     >>> "frozen" in texts, "conv 3×3, 16, ReLU" in texts, "48×48×16" in texts
     (True, True, True)
     """
+    must_be_module("network", model)
     parts = list(model.children())
     columns = _layers(model, input_shape)
     ends = 1.9                                              # room on either side, for the names of input and target

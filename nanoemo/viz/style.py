@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nanoemo.files import write_file
+from nanoemo.hints import type_of
 
 # Okabe & Ito (2008), "Color universal design": distinct under all common forms of colour blindness.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
@@ -174,7 +175,8 @@ def to_png(figure, dpi=110):
 def save(figure, path, dpi=110):
     """Write the figure to `path`, whole or not at all, as its suffix says: .png, .svg or .pdf.
 
-    The same figure gives the same bytes each time: no date, no random names inside. Raises ValueError for another suffix.
+    The same figure gives the same bytes each time: no date, no random names inside. Raises ValueError for another suffix,
+    TypeError for what is no figure.
 
     >>> save(new_axes("a title", "epoch", "loss")[0], "loss.gif")
     Traceback (most recent call last):
@@ -194,8 +196,11 @@ def format_of(path):
 
 def _to_bytes(figure, kind, dpi):
     import matplotlib
+    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
+    if not isinstance(figure, Figure):
+        raise TypeError(f"viz: expected a figure, as viz.loss_curves(...) and the others give it, got {type_of(figure)}")
     for text in figure.findobj(Text):           # names of classes and files are drawn as they stand, though they hold $ … $,
         text.set_parse_math(False)              # which matplotlib would take for a formula
     buffer = io.BytesIO()
