@@ -100,6 +100,7 @@ def test_unusual_indices_with_a_gradient(index):
     (lambda o: o.load_state_dict("o.npz"), TypeError, "got str; nanoemo.load_state"),
     (lambda o: o.load_state_dict({**o.state_dict(), "lr": -1.0}), ValueError, "lr: expected a finite number, at .* got -1.0"),
     (lambda o: o.load_state_dict({**o.state_dict(), "lr": np.nan}), ValueError, "lr: expected a finite number"),
+    (lambda o: o.load_state_dict({**o.state_dict(), "weight_decay": np.nan}), ValueError, "weight_decay: expected a finite"),
     (lambda o: setattr(o, "lr", "a"), ValueError, "SGD: lr must be a finite number, at least 0, got 'a'"),
     (lambda o: setattr(o, "lr", None), ValueError, "SGD: lr must be a finite number, at least 0, got None"),
     (lambda o: optim.build(o.params, "adam"), TypeError, "expected a name, then the parameters; got list first"),

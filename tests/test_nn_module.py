@@ -361,6 +361,13 @@ def test_a_layer_is_appended_behind_the_last_even_where_one_was_taken_out():
     assert [repr(layer) for layer in model] == ["Linear(3, 2)", "Tanh()"]
 
 
+@pytest.mark.parametrize("shape", [(-3,), ("a",), (0, 3), (2.0, 3), ((3,), "a")])
+@pytest.mark.parametrize("use", [summarize, nn.output_shape])
+def test_a_shape_has_sizes(use, shape):
+    with pytest.raises(ValueError, match="input_shape: expected sizes of at least 1, such as"):
+        use(nn.Linear(3, 2), shape)
+
+
 def test_a_summary_needs_a_shape():
     with pytest.raises(TypeError, match=r"shape of one example, such as \(48, 48, 1\), got 3"):
         nanoemo.summary(nn.Linear(3, 2), 3)

@@ -1,4 +1,5 @@
 """Looking on while a model computes: which modules ran, and what came out of each."""
+import numbers
 import threading
 from contextlib import contextmanager
 
@@ -97,7 +98,8 @@ def undisturbed(module):
 
 
 def shapes_of_inputs(input_shape):
-    """The shape of each input of a model: the only one's, or those of a tuple of shapes. TypeError for what is no shape.
+    """The shape of each input of a model: the only one's, or those of a tuple of shapes. TypeError for what is no shape,
+    ValueError for one with a size that is no whole number above 0.
 
     >>> shapes_of_inputs((48, 48, 1)), shapes_of_inputs(((48, 48, 1), (900,)))
     ([(48, 48, 1)], [(48, 48, 1), (900,)])
@@ -105,7 +107,11 @@ def shapes_of_inputs(input_shape):
     if not isinstance(input_shape, (tuple, list)):
         raise TypeError(f"input_shape: expected the shape of one example, such as (48, 48, 1), got {input_shape!r}")
     several = any(isinstance(size, (tuple, list)) for size in input_shape)
-    return list(input_shape) if several else [input_shape]
+    shapes = list(input_shape) if several else [input_shape]
+    for shape in shapes:
+        if not isinstance(shape, (tuple, list)) or not all(isinstance(size, numbers.Integral) and size > 0 for size in shape):
+            raise ValueError(f"input_shape: expected sizes of at least 1, such as (48, 48, 1), got {shape!r}")
+    return shapes
 
 
 def zero_inputs(module, input_shape):

@@ -138,8 +138,10 @@ class Optimizer:
         problems += [f"  {name}: missing" for name in needed if name not in state]
         problems += [f"  {name}: expected {problem}" for name, value in state.items()
                      if name in shapes and (problem := misfit(value, shapes[name]))]
-        if not problems and not 0 <= float(state["lr"]) < math.inf:
-            problems.append(f"  lr: expected a finite number, at least 0, got {float(state['lr'])!r}")
+        if not problems:
+            problems = [f"  {name}: expected a finite number, at least 0, got {np.asarray(state[name]).tolist()!r}"
+                        for name in ("lr", *self.hyper_names)
+                        if not all(0 <= value < math.inf for value in np.ravel(state[name]))]
         if problems:
             raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__} over "
                              f"{len(self.params)} parameters:\n" + "\n".join(problems))
