@@ -131,6 +131,7 @@ def test_what_cannot_be_judged_together(runs, tmp_path, capsys, monkeypatch):
     empty = tmp_path / "empty"
     shutil.copytree(runs / "b", empty)
     (empty / "checkpoints" / "best.safetensors").unlink()
+    (empty / "history.json").unlink()
     (empty / "report.html").unlink(missing_ok=True)
     for words, message in (([a], "two different runs"), ([a, a], "two different runs"),
                            ([a, "nope"], "nope: there is no such folder"),

@@ -12,6 +12,7 @@ from nanoemo.files import write_file, write_json
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
 from nanoemo.training import checkpoint, listening, pretrained, sanity
+from nanoemo.training.batch_norm import update_batch_norm
 from nanoemo.training.class_weights import class_weights
 from nanoemo.training.early_stopping import EarlyStopping
 from nanoemo.training.evaluation import describe_unseen, write_evaluation
@@ -315,12 +316,15 @@ class Experiment:
         self.holds_best = True
         return checkpoint.load_weights(folder.best_path, self.model)
 
-    def judge(self, folder, splits, place=None, stop=None, say=print):
+    def judge(self, folder, splits, place=None, stop=None, say=print, update=False):
         """Measure the best weights in `folder` on `splits` of this data; False where asked to stop.
 
         Tables and figures go to `place`; by default to the run's own folder, and into its report.
+        update: whether batch norm's statistics are measured anew on the training set before (`update_batch_norm`)
         """
         epoch = self.load_best(folder)
+        if update:
+            update_batch_norm(self.model, self.train_loader(augment=False), stop)
         trained_on_this = place in (None, folder.path)
         classes = self.judged_classes
         answers = None if classes == self.classes else [self.classes.index(name) for name in classes]
