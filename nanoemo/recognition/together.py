@@ -21,7 +21,7 @@ class Judged:
 
     face: the `nanoemo.data.Face` that was judged, the largest; faces: how many there are in the picture
     spans: float (W, 2), where each piece of the recording begins and ends, in seconds
-    rows: {way: (W, C)}, the probability of each class in each piece; NaN where the piece is silent
+    rows: {way: (W, C)}, the probability of each class in each piece; where the piece is silent NaN, but for the face alone
     classes: the C names; clipped: bool (W,), whether the piece was recorded too loud
     """
     face: data.Face
@@ -30,6 +30,11 @@ class Judged:
     rows: dict
     classes: tuple
     clipped: np.ndarray
+
+    @property
+    def silent(self):
+        """bool (W,), whether the piece is silent, so that no way judges it."""
+        return np.isnan(self.rows["voice"]).any(axis=1)
 
     @property
     def seconds(self):
@@ -51,7 +56,8 @@ class Judged:
         """Plain data: where the face is, in pixels of the picture, how long the recording is, and the answer of each way."""
         x, y, side, tilt = (round(value, 1) for value in self.face[:4])
         return {"faces": self.faces, "face": {"x": x, "y": y, "side": side, "tilt": tilt, "support": self.face.support},
-                "seconds": round(self.seconds, 2), "windows": len(self.spans), "clipped": int(self.clipped.sum()),
+                "seconds": round(self.seconds, 2), "windows": len(self.spans), "silent": int(self.silent.sum()),
+                "clipped": int(self.clipped.sum()),
                 "answers": {way: {"label": self.labels[way], "probabilities": {name: round(share, 4)
                                                                                for name, share in shares.items()}}
                             for way, shares in self.probabilities.items()}}
