@@ -33,6 +33,15 @@ class Ways(NamedTuple):
 
     answers: probabilities (M, C) of either half, as `fusion.on_common` gives them; features: (M, F) and (M, V)
     The ways are face, voice, weighted, learned and joint.
+
+    >>> late = fusion.Late(0.25, Stack(np.tile(np.eye(2) / 2, (2, 1)), np.zeros(2)))
+    >>> layer = joint.Joint(Standardise([0, 0], [1, 1]), np.array([[0, 1], [0, 1]], "f"), np.zeros(2, "f"), epoch=1, drawn=8)
+    >>> answers = fusion.Pairs(np.array([[0.2, 0.8]]), np.array([[0.6, 0.4]]), None)
+    >>> rows = Ways(("happy", "sad"), late, layer)(answers, fusion.Pairs(np.ones((1, 1), "f"), np.zeros((1, 1), "f"), None))
+    >>> {way: row[0].round(2).tolist() for way, row in rows.items() if way != "joint"}
+    {'face': [0.2, 0.8], 'voice': [0.6, 0.4], 'weighted': [0.5, 0.5], 'learned': [0.38, 0.62]}
+    >>> rows["joint"].shape
+    (1, 2)
     """
     classes: tuple
     late: fusion.Late
