@@ -2,7 +2,8 @@
 
     python examples/fusion.py                           # on the GPU: --device cuda
 
-`nanoemo fuse FACE_RUN VOICE_RUN` does the same with two finished runs. Neither faces nor voices are anybody's, and the
+`nanoemo fuse FACE_RUN VOICE_RUN` does the same with two finished runs and keeps what was learned, for `nanoemo predict
+FUSION photo.jpg clip.wav`. Neither faces nor voices are anybody's, and the
 pairs are made: a face and a voice of the same class, drawn at random (docs/fusion.md).
 
 Expect: two to three minutes on two free cores, most of it for the features of the voices, which a second run finds in

@@ -154,6 +154,26 @@ def voice_run(tmp_path_factory, voices):
 
 
 @pytest.fixture(scope="session")
+def fused_runs(tmp_path_factory):
+    """Folders of two runs of an epoch: on drawn faces, and on noise for four classes, two of them with a synonym for a name."""
+    soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
+    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
+    from training_runs import trained
+
+    from nanoemo.training import Settings
+
+    place = tmp_path_factory.mktemp("fusion")
+    rng = np.random.default_rng(0)
+    for name in ("anger", "happiness", "sad", "boredom"):
+        (place / "clips" / name).mkdir(parents=True)
+        for number in range(10):
+            soundfile.write(place / "clips" / name / f"{number}.wav", rng.normal(0, 0.1, 4000), 8000)
+    voices = Settings.from_recipe("series.cnn1", data=place / "clips", features="mfcc", augment="", batch_size=7)
+    return {"FACE": trained(place / "face", Settings.from_recipe("chater.dcnn", limit=14, batch_size=7)),
+            "VOICE": trained(place / "voice", voices)}
+
+
+@pytest.fixture(scope="session")
 def portrait_jpeg():
     from local_page import portrait
 

@@ -6,7 +6,7 @@ import pytest
 
 from nanoemo.cli import main
 from nanoemo.data import classnames
-from nanoemo.training import Experiment, RunFolder, Settings, checkpoint, ensemble, fusion, joint
+from nanoemo.training import Experiment, RunFolder, RunFolderError, checkpoint, ensemble, fused, fusion, joint
 
 
 def said(rng, truth, share, classes=3):
@@ -83,34 +83,9 @@ def test_each_split_has_pairs_of_its_own_drawing():
 # ---- nanoemo fuse
 
 
-def trained(path, settings):
-    """Folder of a run of one epoch."""
-    folder, experiment = RunFolder.create(path), Experiment(settings)
-    experiment.begin(folder)
-    experiment.trainer.fit(1)
-    checkpoint.save(folder.best_path, *experiment.trainer.state())
-    return str(folder.path)
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """A run on drawn faces, and one on a folder of noise for four classes, two of them with a synonym for a name."""
-    soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed: clips cannot be read")
-    pytest.importorskip("librosa", reason="librosa is not installed: no features of voices")
-    place = tmp_path_factory.mktemp("fusion")
-    rng = np.random.default_rng(0)
-    for name in ("anger", "happiness", "sad", "boredom"):
-        (place / "clips" / name).mkdir(parents=True)
-        for number in range(10):
-            soundfile.write(place / "clips" / name / f"{number}.wav", rng.normal(0, 0.1, 4000), 8000)
-    voices = Settings.from_recipe("series.cnn1", data=place / "clips", features="mfcc", augment="", batch_size=7)
-    return {"FACE": trained(place / "face", Settings.from_recipe("chater.dcnn", limit=14, batch_size=7)),
-            "VOICE": trained(place / "voice", voices)}
-
-
-def test_fuse_says_that_its_pairs_are_made(runs, tmp_path, monkeypatch, capsys):
+def test_fuse_says_that_its_pairs_are_made(fused_runs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["fuse", runs["FACE"], runs["VOICE"]]) == 0
+    assert main(["fuse", fused_runs["FACE"], fused_runs["VOICE"]]) == 0
     out = capsys.readouterr().out
     assert "the pairs are made: a face of drawn faces and a voice of clips" in out
     assert "3 classes in common: angry, happy, sad" in out and "weight of the face" in out
@@ -121,20 +96,20 @@ def test_fuse_says_that_its_pairs_are_made(runs, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs/fusion-1/accuracy.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_other_faces_are_fused_on_the_classes_that_all_know(runs, tmp_path, monkeypatch, capsys):
+def test_other_faces_are_fused_on_the_classes_that_all_know(fused_runs, tmp_path, monkeypatch, capsys):
     image = pytest.importorskip("PIL.Image")
     monkeypatch.chdir(tmp_path)
     for kind, name in enumerate(("anger", "contempt", "joy")):
         (tmp_path / "faces" / name).mkdir(parents=True)
         for number in range(20):
             image.new("L", (48, 48), 50 * kind + number).save(tmp_path / "faces" / name / f"{number}.png")
-    assert main(["fuse", runs["FACE"], runs["VOICE"], "--faces", "faces"]) == 0
+    assert main(["fuse", fused_runs["FACE"], fused_runs["VOICE"], "--faces", "faces"]) == 0
     out, err = capsys.readouterr()
     assert "2 classes in common: angry, happy" in out and "Left out: 20 of its 60 images" in err
 
 
-def test_each_network_runs_once_over_each_split(runs, monkeypatch):
-    face, voice = fusion.load_senses(runs["FACE"], runs["VOICE"])
+def test_each_network_runs_once_over_each_split(fused_runs, monkeypatch):
+    face, voice = fusion.load_senses(fused_runs["FACE"], fused_runs["VOICE"])
     asked, loader = [], Experiment.loader
     monkeypatch.setattr(Experiment, "loader", lambda self, split: asked.append((self.noun, split)) or loader(self, split))
     answers, features = joint.senses(face, voice)
@@ -147,20 +122,20 @@ def test_each_network_runs_once_over_each_split(runs, monkeypatch):
             assert (answers[split][place].labels == features[split][place].labels).all()
 
 
-def test_the_same_seed_gives_the_same_file(runs, tmp_path, capsys):
+def test_the_same_seed_gives_the_same_file(fused_runs, tmp_path, capsys):
     for name, seed in (("one", "5"), ("again", "5"), ("other", "6")):
-        assert main(["fuse", runs["FACE"], runs["VOICE"], "--seed", seed, "--out", str(tmp_path / name)]) == 0
+        assert main(["fuse", fused_runs["FACE"], fused_runs["VOICE"], "--seed", seed, "--out", str(tmp_path / name)]) == 0
     one, again, other = ((tmp_path / name / "fusion.json").read_bytes() for name in ("one", "again", "other"))
     assert one == again != other
 
 
-def test_ctrl_c_leaves_nothing(runs, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_leaves_nothing(fused_runs, tmp_path, monkeypatch, capsys):
     def stopped(*anything):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(joint, "learn", stopped)
-    assert main(["fuse", runs["FACE"], runs["VOICE"]]) == 130
+    assert main(["fuse", fused_runs["FACE"], fused_runs["VOICE"]]) == 130
     assert not list(tmp_path.iterdir()) and capsys.readouterr().err == "nanoemo: stopped\n"
 
 
@@ -168,15 +143,24 @@ def test_ctrl_c_leaves_nothing(runs, tmp_path, monkeypatch, capsys):
     (["VOICE", "FACE"], "was trained on voices; a run that was trained on faces is wanted"),
     (["FACE", "FACE"], "was trained on faces; a run that was trained on voices is wanted"),
     (["FACE", "absent"], "absent: there is no such folder"), (["FACE", "VOICE", "--voices", "absent"], "absent: no such file")])
-def test_bad_input_is_one_clear_error(runs, tmp_path, monkeypatch, capsys, args, message):
+def test_bad_input_is_one_clear_error(fused_runs, tmp_path, monkeypatch, capsys, args, message):
     monkeypatch.chdir(tmp_path)
-    assert main(["fuse", *(runs.get(arg, arg) for arg in args)]) == 2
+    assert main(["fuse", *(fused_runs.get(arg, arg) for arg in args)]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
-def test_the_networks_have_their_best_weights(runs):
-    folders = runs["FACE"], runs["VOICE"]
+def test_the_folder_is_held_while_it_is_written(fused_runs, tmp_path, monkeypatch, capsys):
+    def second(result, folder):
+        with pytest.raises(RunFolderError, match="in use by another process"), RunFolder(folder.path):
+            pass
+
+    monkeypatch.setattr(fused, "write", second)
+    assert main(["fuse", fused_runs["FACE"], fused_runs["VOICE"], "--out", str(tmp_path / "out")]) == 0
+
+
+def test_the_networks_have_their_best_weights(fused_runs):
+    folders = fused_runs["FACE"], fused_runs["VOICE"]
     for run, member in zip(folders, fusion.load_senses(*folders)):
         kept, _ = checkpoint.load(RunFolder.open(run).best_path)
         for name, array in member.experiment.trainer.model.state_dict().items():

@@ -44,6 +44,11 @@ FIGURES = {
     "timeline": lambda: viz.timeline([(0, 3), (1, 4), (2, 5)], [[0.7, 0.3], [np.nan, np.nan], [0.2, 0.8]], ["sad", "happy"],
                                      "talk.wav: chater.lstm, trained on SAVEE"),
     "timeline of hours": lambda: viz.timeline(np.arange(7200)[:, None] + (0, 3), np.full((7200, 8), 1 / 8), list("abcdefgh")),
+    "face and voice": lambda: viz.face_and_voice(
+        np.zeros((90, 120, 3), np.uint8), (60, 12, 20, 5), ([-1, -0.5, 0], [0.5, 1, 0]), 14.0,
+        {way: [0.7, 0.3] for way in ("face", "voice", "weighted", "learned", "joint")}, ["disgust", "surprise"],
+        "photo.jpg and talk.wav: chater.dcnn, trained on FER2013, and chater.lstm, trained on SAVEE", "the largest of 12 faces",
+        "14.0 s, mean over 9 windows, 3 more are silent, 4 are clipped"),
     "search": lambda: viz.search_results(TRIED, ["lr", "hidden"]),
     "samples unknown": lambda: viz.samples(IMAGES[:1], [[1.0, 0.0]], None, ["sad", "happy"]),
 }

@@ -18,6 +18,8 @@ FIGURES = {
     "confusion_matrix": lambda title: viz.confusion_matrix(np.eye(4), NAMES, title=title),
     "contact_sheet": lambda title: viz.contact_sheet(IMAGES, [0, 1, 2], NAMES, title=title),
     "dreams": lambda title: viz.dreams(IMAGES, IMAGES, NAMES[:3], title=title),
+    "face_and_voice": lambda title: viz.face_and_voice(np.zeros((12, 10, 3)), (5, 5, 4, 0), ([0], [1]), 2,
+                                                       dict.fromkeys(NAMES, FOUR), NAMES, title=title),
     "faces_in_photo": lambda title: viz.faces_in_photo(np.zeros((12, 10, 3)), [(5, 5, 4, 0)], [FOUR], NAMES, title=title),
     "filters": lambda title: viz.filters(np.ones((5, 5, 1, 4)), title=title),
     "grad_cam": lambda title: viz.grad_cam(IMAGES, MAPS, NAMES[:3], title=title),

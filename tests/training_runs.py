@@ -19,6 +19,15 @@ def begun(path, model, splits=None, **settings):
     return experiment
 
 
+def trained(path, settings):
+    """Folder of a run of one epoch."""
+    folder, experiment = RunFolder.create(path), Experiment(settings)
+    experiment.begin(folder)
+    experiment.trainer.fit(1)
+    checkpoint.save(folder.best_path, *experiment.trainer.state())
+    return str(folder.path)
+
+
 class StopAfter(Callback):
     """A flag that becomes true after so many steps, as Ctrl-C would set it."""
 

@@ -1,4 +1,6 @@
 """`nanoemo fuse FACE_RUN VOICE_RUN`: a face and a voice judged together."""
+import shlex
+
 from nanoemo.cli.common import say, whole_number
 
 
@@ -18,14 +20,16 @@ def run(args):
 
     face, voice = fusion.load_senses(args.face_run, args.voice_run, args.faces, args.voices, args.device)
     result = fused.judge(face, voice, args.seed)
-    folder = RunFolder.create(args.out, "fusion")
-    fused.write(result, folder)
+    with RunFolder.create(args.out, "fusion") as folder:
+        fused.write(result, folder)
+    classes, late, layer = result.ways
     say(f"note: {result.note}")
-    say(f"{len(result.classes)} classes in common: {', '.join(result.classes)}")
-    say(f"pairs: {result.pairs['validation']} validation, {result.pairs['test']} test; weight of the face {result.weight:.2f}")
-    say(f"joint: a layer over {len(result.layer.weight)} features, trained on {result.layer.drawn} training pairs drawn anew "
-        f"each epoch; the validation pairs chose epoch {result.layer.epoch}")
+    say(f"{len(classes)} classes in common: {', '.join(classes)}")
+    say(f"pairs: {result.pairs['validation']} validation, {result.pairs['test']} test; weight of the face {late.weight:.2f}")
+    say(f"joint: a layer over {len(layer.weight)} features, trained on {layer.drawn} training pairs drawn anew "
+        f"each epoch; the validation pairs chose epoch {layer.epoch}")
     for way, accuracy in result.accuracies.items():
         say(f"test pairs {100 * accuracy:6.2f} %  loss {result.found[way].loss:.4f}  {way}")
-    say(f"table and figure: {folder.path}")
+    say(f"table, figure and what was learned: {folder.path}")
+    say(f"to apply it: {shlex.join(['nanoemo', 'predict', str(folder.path), 'photo.jpg', 'clip.wav'])}")
     return 0

@@ -8,9 +8,10 @@ from nanoemo.files import plain
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or of a fusion that `nanoemo fuse` made")
     parser.add_argument("files", metavar="FILE", nargs="+",
-                        help="a picture, or a recording where the run was trained on voices; or a folder of them")
+                        help="a picture, or a recording where the run was trained on voices; or a folder of them; for a "
+                             "fusion one picture and one recording")
     parser.add_argument("--out", metavar="DIR", help="a new folder for what is written (default predictions/RUN-N)")
     parser.add_argument("--whole", action="store_true", help="each picture is a face already: search for none in it")
     parser.add_argument("--search", type=whole_number(24, 4000), metavar="PIXELS",
@@ -23,7 +24,11 @@ def run(args):
     from nanoemo.data import DataError
     from nanoemo.data.source import files_at
     from nanoemo.recognition import listens
+    from nanoemo.training import ways
 
+    if ways.is_fusion(args.run):
+        from nanoemo.cli import predict_together
+        return predict_together.run(args)
     kind = Voices(args) if listens(args.run) else Faces(args)
     files = [file for path in args.files for file in files_at(path, kind.accepts, kind.PLURAL, kind.SUCH_AS)]
     kind.load()
@@ -62,11 +67,11 @@ class Results:
         self._say(reason)
         self.entries.append({"file": plain(file), "error": plain(reason)})
 
-    def write(self, file, found, draw):
+    def write(self, file, found, draw, called="file"):
         """Keep what was found in a file, plain data, and its figure where it has one and it can be drawn."""
         self._make_folder()
         figure = {} if draw is None else self._drawn(file, draw)
-        self.entries.append({"file": plain(file), **figure, **found})
+        self.entries.append({called: plain(file), **figure, **found})
 
     def _drawn(self, file, draw):
         from nanoemo import viz

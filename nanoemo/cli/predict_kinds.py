@@ -13,7 +13,7 @@ from nanoemo.data.recordings import is_recording
 from nanoemo.files import plain
 from nanoemo.recognition import Listener, Recognizer
 
-__all__ = ["Faces", "Voices"]
+__all__ = ["Faces", "Voices", "with_bar"]
 
 FINER_SEARCH = 1000     # pixels of the longer side in which faces are searched for, that a run which finds none advises
 SHOWN = 1600            # pixels of the longer side in the pictures that are written
@@ -82,7 +82,7 @@ class Voices:
         if is_picture(file.name):
             raise data.DataError(f"{file}: a picture, but {self.args.run} was trained on voices; give recordings, or a run "
                                  "that was trained on faces")
-        heard = self.trained(file, functools.partial(_with_bar, file))
+        heard = self.trained(file, functools.partial(with_bar, file))
         share = f"{heard.label} {100 * heard.probabilities[heard.label]:.0f} %"
         clipped = heard.clipped.sum()
         if len(heard.rows) == 1:
@@ -96,7 +96,7 @@ class Voices:
         return None
 
 
-def _with_bar(file, windows):
+def with_bar(file, windows):
     """The windows of a recording, with how many are done on a terminal: two hours of it take minutes."""
     from rich.console import Console
     from rich.progress import track

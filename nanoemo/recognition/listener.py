@@ -95,28 +95,37 @@ class Listener(Trained):
         Raises Unusable (a DataError) where nothing can be heard of the file, Silent (one of those) where it is silent
         throughout, OSError where a path cannot be opened.
         """
-        spans, rows, clipped = [], [], []
+        spans, rows, clipped = self.heard(file, self.probabilities, each, quiet)
+        return Heard(spans, rows, self.classes, clipped)
+
+    def heard(self, file, ask, each=iter, quiet=SILENT):
+        """The pieces of a recording as `Heard` has them, spans (W, 2), rows (W, ...) and clipped (W,), with any rows.
+
+        ask: gives for waves, as `probabilities` takes them, as many rows; a silent piece is not asked about, its row is NaN
+        Other arguments and errors are those of a call.
+        """
+        spans, loud, rows, clipped = [], [], [], []
         with opened_recording(file) as content:
             pieces = iter(each(windows(content)))
             while batch := list(itertools.islice(pieces, AT_ONCE)):
                 spans += [piece[:2] for piece in batch]
-                rows.append(self._answer([piece.wave for piece in batch], quiet))
                 clipped += [piece.clipped for piece in batch]
-            rows = np.concatenate(rows)
-            if np.isnan(rows).all():
+                heard = [not is_silent(piece.wave, quiet) for piece in batch]
+                if any(heard):
+                    rows.append(ask([piece.wave for piece, is_heard in zip(batch, heard) if is_heard]))
+                loud += heard
+            if not rows:
                 raise Silent()
-        return Heard(np.array(spans), rows, self.classes, np.array(clipped))
-
-    def _answer(self, waves, quiet):
-        """(N, K) for waves, with NaN for those that are silent: a network would read an emotion in them too."""
-        heard = np.array([not is_silent(wave, quiet) for wave in waves])
-        rows = np.full((len(waves), len(self.classes)), np.nan, np.float32)
-        if heard.any():
-            rows[heard] = self.probabilities([wave for wave, loud in zip(waves, heard) if loud])
-        return rows
+        found = np.concatenate(rows)
+        rows = np.full((len(spans), *found.shape[1:]), np.nan, found.dtype)     # in silence a network would read an emotion too
+        rows[loud] = found
+        return np.array(spans), rows, np.array(clipped)
 
     def probabilities(self, waves):
         """float32 (N, K), the softmax of the network's scores, for N waves, each float32 (samples,), -1 to 1, at 22,050
         samples a second."""
+        return self._ask(waves)
+
+    def _inputs(self, waves):
         made = np.stack([features.of_wave(wave, self.kind) for wave in waves])
-        return self._ask(self.standardise(made, None))
+        return (self.standardise(made, None),)

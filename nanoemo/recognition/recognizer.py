@@ -68,29 +68,41 @@ class Recognizer(Trained):
         search: as for `nanoemo.data.find_faces`
         Raises ValueError for an array of another shape or dtype, and as `nanoemo.data.read_photo` does.
         """
+        faces, crops = self.crops(picture, whole, **search)
+        rows = self.probabilities(crops) if faces else ()
+        return [Recognized(face, dict(zip(self.classes, row.tolist()))) for face, row in zip(faces, rows)]
+
+    def crops(self, picture, whole=False, **search):
+        """The faces in a picture, largest first, as a list of `nanoemo.data.Face`, and cut out for `probabilities`: uint8
+        (N, *example_shape).
+
+        Arguments and errors are those of a call.
+        """
         picture = _in_colour(picture) if isinstance(picture, np.ndarray) else data.read_photo(picture)
         faces = [_whole(picture)] if whole else data.find_faces(picture, **search)
         if not faces:
-            return []
+            return [], np.empty((0, *self.example_shape), np.uint8)
         size, _, channels = self.example_shape
         if whole:                               # as pictures to train on and to be judged by are read
             crops = fitted(np.ascontiguousarray(picture), self.example_shape)[None]
         else:
             tones = gray(picture) if channels == 1 else picture
             crops = np.stack([data.crop_face(tones, face, size) for face in faces])
-        return [Recognized(face, dict(zip(self.classes, row.tolist())))
-                for face, row in zip(faces, self.probabilities(crops))]
+        return faces, crops
 
     def probabilities(self, images):
         """float32 (N, K), the softmax of the network's scores, for images uint8 (N, *example_shape).
 
         Raises ValueError for another shape or dtype.
         """
+        return self._ask(images)
+
+    def _inputs(self, images):
         if images.dtype != np.uint8 or images.shape[1:] != self.example_shape:
             raise ValueError(f"probabilities: expected images of dtype uint8 and shape (N, {str(self.example_shape)[1:]}, got "
                              f"{images.dtype} {images.shape}{_remedy(images)}")
         inputs = self.prepare(images.astype(np.float32), None)
-        return self._ask(*(inputs if isinstance(inputs, tuple) else (inputs,)))
+        return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
 def _in_colour(picture):

@@ -1,6 +1,6 @@
 """What recognising faces and voices have in common: a run's network with the weights of its best epoch."""
 from nanoemo import Tensor, models, no_grad, ops
-from nanoemo.training import RunFolder, Settings, checkpoint
+from nanoemo.training import RunFolder, Settings, checkpoint, joint
 
 __all__ = ["Trained", "listens"]
 
@@ -38,11 +38,25 @@ class Trained:
         """Get ready to make inputs as the run's validation did; returns their shape, for the model."""
         raise NotImplementedError
 
-    def _ask(self, *inputs):
-        """float32 (N, K), the softmax of the network's scores, for its inputs, each (N, ...)."""
+    def _inputs(self, examples):
+        """What the network is given for N examples: a tuple of arrays (N, ...)."""
+        raise NotImplementedError
+
+    def _ask(self, examples):
+        """float32 (N, K), the softmax of the network's scores."""
         with no_grad():
-            scores = self.model(*(Tensor(array, device=self.device) for array in inputs))
+            scores = self.model(*(Tensor(array, device=self.device) for array in self._inputs(examples)))
             return ops.softmax(scores).cpu().numpy()
+
+    def answers_and_features(self, examples):
+        """float32 (N, K), as `probabilities` gives them, and (N, F), the features by which the last layer decides.
+
+        examples: as for `probabilities`
+        """
+        body, last = joint.without_last(self.model)
+        with no_grad():
+            return joint.answers_and_features(body, last, *(Tensor(array, device=self.device)
+                                                            for array in self._inputs(examples)))
 
 
 def listens(run):

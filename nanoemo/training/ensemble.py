@@ -19,7 +19,7 @@ from nanoemo.training.settings import Settings
 from nanoemo.training.trainer import Predictions
 from nanoemo.training.transfer import on_device
 
-__all__ = ["Judged", "Member", "average", "judge", "load_members", "predictions", "probabilities", "stack", "write"]
+__all__ = ["Judged", "Member", "Stack", "average", "judge", "load_members", "predictions", "probabilities", "stack", "write"]
 
 FLOOR = 1e-7            # of a probability before its logarithm: a member that is sure and wrong must not outweigh all others
 
@@ -77,8 +77,24 @@ def average(members):
     return np.mean(members, axis=0)
 
 
+class Stack(NamedTuple):
+    """How far to trust each of M members in each of K classes; called with their probabilities (M, N, K) it gives (N, K)."""
+    weight: np.ndarray          # (M · K, K)
+    bias: np.ndarray            # (K,)
+
+    def __call__(self, probabilities):
+        weight, bias = (Tensor(array, device="cpu") for array in self)
+        with no_grad():
+            return _scores(probabilities, weight, bias).softmax().numpy()
+
+
+def _scores(probabilities, weight, bias):
+    logarithms = np.log(np.maximum(np.asarray(probabilities, np.float64), FLOOR))
+    return Tensor(np.concatenate(list(logarithms), axis=1), device="cpu") @ weight + bias
+
+
 def stack(members, truth, steps=300, lr=0.01, weight_decay=0.01):
-    """Learn how to put the members' answers together; returns a function from probabilities (M, N, K) to (N, K).
+    """Learn how to put the members' answers together; returns a `Stack`.
 
     members: probabilities (M, N, K) on images that no member was trained on; truth: (N,) their classes
     steps, lr, weight_decay: of AdamW over all images at once; it pulls towards trusting all alike, not towards 0
@@ -92,20 +108,12 @@ def stack(members, truth, steps=300, lr=0.01, weight_decay=0.01):
     mean = Tensor(np.tile(np.eye(classes) / count, (count, 1)), device="cpu")
     change, bias = (nn.Parameter(np.zeros(shape), device="cpu") for shape in ((count * classes, classes), classes))
 
-    def scores(probabilities):
-        logarithms = np.log(np.maximum(np.asarray(probabilities, np.float64), FLOOR))
-        return Tensor(np.concatenate(list(logarithms), axis=1), device="cpu") @ (mean + change) + bias
-
     optimizer = optim.AdamW([change, bias], lr=lr, weight_decay=weight_decay)
     for _ in range(steps):
         optimizer.zero_grad()
-        ops.cross_entropy(scores(members), truth).backward()
+        ops.cross_entropy(_scores(members, mean + change, bias), truth).backward()
         optimizer.step()
-
-    def combine(probabilities):
-        with no_grad():
-            return scores(probabilities).softmax().numpy()
-    return combine
+    return Stack(mean.numpy() + change.numpy(), bias.numpy())
 
 
 def predictions(probability, truth):

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoemo.data.classnames import common_classes, common_name
-from nanoemo.training.ensemble import Member, predictions, stack
+from nanoemo.training.ensemble import Member, Stack, predictions, stack
 from nanoemo.training.experiment import Experiment
 from nanoemo.training.runfolder import RunFolder
 from nanoemo.training.settings import Settings
 
-__all__ = ["Pairs", "Sense", "best_weight", "common_labels", "common_of", "draw_pairs", "drawing", "judge",
+__all__ = ["Late", "Pairs", "Sense", "best_weight", "common_labels", "common_of", "draw_pairs", "drawing", "judge", "learn",
            "load_senses", "on_common", "pair", "pairs_of"]
 
 WEIGHTS = np.linspace(0, 1, 21)         # of the face, that are tried
@@ -145,13 +145,26 @@ def _weighted(pairs, weight):
     return weight * pairs.face + (1 - weight) * pairs.voice
 
 
-def judge(validation, test):
-    """Learn from the validation pairs, answer for the test pairs: (weight of the face, {way: `Predictions`}).
+class Late(NamedTuple):
+    """What late fusion has learned; called with `Pairs` of probabilities (M, C) it gives {way: probabilities (M, C)}.
 
+    weight: of the face, in `weighted`; stack: what `learned` is
     The ways are face, voice, weighted and learned.
     """
-    weight = best_weight(validation)
-    combine = stack(np.stack(validation[:2]), validation.truth)
-    answers = {"face": test.face, "voice": test.voice, "weighted": _weighted(test, weight),
-               "learned": combine(np.stack(test[:2]))}
-    return weight, {way: predictions(rows, test.truth) for way, rows in answers.items()}
+    weight: float
+    stack: Stack
+
+    def __call__(self, pairs):
+        return {"face": pairs.face, "voice": pairs.voice, "weighted": _weighted(pairs, self.weight),
+                "learned": self.stack(np.stack(pairs[:2]))}
+
+
+def learn(validation):
+    """The `Late` fusion that is learned from validation pairs."""
+    return Late(best_weight(validation), stack(np.stack(validation[:2]), validation.truth))
+
+
+def judge(validation, test):
+    """Learn from the validation pairs, answer for the test pairs: (weight of the face, {way: `Predictions`})."""
+    late = learn(validation)
+    return late.weight, {way: predictions(rows, test.truth) for way, rows in late(test).items()}

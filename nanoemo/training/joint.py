@@ -25,7 +25,7 @@ from nanoemo.training.ensemble import predictions
 from nanoemo.training.fusion import Sense, common_labels, common_of, drawing, on_common, pair, pairs_of
 from nanoemo.training.transfer import on_device
 
-__all__ = ["Joint", "ask", "judge", "learn", "senses", "without_last"]
+__all__ = ["Joint", "answers_and_features", "ask", "judge", "layer_of", "learn", "senses", "without_last"]
 
 
 def without_last(model):
@@ -50,22 +50,29 @@ def without_last(model):
     return body, last
 
 
+def answers_and_features(body, last, *inputs):
+    """What a classifier says, probabilities (N, K), and what it says it by, (N, F), from one pass, as NumPy arrays.
+
+    body, last: its two parts, as `without_last` gives them; inputs: tensors (N, ...)
+    """
+    found = body(*inputs)
+    return last(found).softmax().cpu().numpy(), found.cpu().numpy()
+
+
 def ask(member, split, common):
     """What a member's network says of each example of a split and what it says it by, in the split's order, from one pass:
     a `Sense` of probabilities of the `common` classes, and one of features, which the network's last layer is given.
 
     Raises ValueError for a network whose last layer is not dense.
     """
-    experiment, answers, features = member.experiment, [], []
+    experiment = member.experiment
     try:
         body, last = without_last(experiment.model)
     except ValueError as error:
         raise ValueError(f"{member.path}: {experiment.settings.model} has no features to fuse: {error}") from None
     with nn.undisturbed(body):
-        for *inputs, _ in on_device(iter(experiment.loader(split)), experiment.settings.device):
-            found = body(*inputs)
-            answers.append(last(found).softmax().cpu().numpy())
-            features.append(found.cpu().numpy())
+        batches = on_device(iter(experiment.loader(split)), experiment.settings.device)
+        answers, features = zip(*(answers_and_features(body, last, *inputs) for *inputs, _ in batches))
     labels = common_labels(member, split, common)
     answers = on_common(np.concatenate(answers), experiment.classes, common)
     return Sense(answers, labels), Sense(np.concatenate(features), labels)
@@ -136,11 +143,15 @@ def learn(faces, voices, validation, classes, rng, epochs=300, lr=0.01):
     return best
 
 
-def judge(features, classes, seed=0):
-    """Train a `Joint` on the training pairs of features, answer for the test pairs: (`Joint`, `Predictions`).
+def layer_of(features, classes, seed=0):
+    """The `Joint` that is trained on the training pairs of features.
 
     features: {split: (`Sense` of the faces, `Sense` of the voices)}, as `senses` gives them; classes: how many there are
     """
-    validation, test = (pairs_of(features, split, seed) for split in ("validation", "test"))
-    joint = learn(*features["train"], validation, classes, drawing(seed, "train"))
+    return learn(*features["train"], pairs_of(features, "validation", seed), classes, drawing(seed, "train"))
+
+
+def judge(features, classes, seed=0):
+    """Train a `Joint` as `layer_of` does, answer for the test pairs: (`Joint`, `Predictions`)."""
+    joint, test = layer_of(features, classes, seed), pairs_of(features, "test", seed)
     return joint, predictions(joint(test), test.truth)

@@ -21,9 +21,10 @@ from nanoemo.viz.sheet import contact_sheet
 from nanoemo.viz.style import save, to_png
 from nanoemo.viz.timeline import timeline
 from nanoemo.viz.times import times
+from nanoemo.viz.together import face_and_voice
 from nanoemo.viz.voice import voice
 
 __all__ = ["accuracy_curves", "activation_maps", "augmented", "class_counts", "class_table", "confusion_matrix",
-           "contact_sheet", "dreams", "faces_in_photo", "filters", "grad_cam", "group_accuracy", "loss_curves", "network",
-           "per_class_accuracy", "reconstructions", "run_curves", "saliency", "samples", "save", "search_results",
+           "contact_sheet", "dreams", "face_and_voice", "faces_in_photo", "filters", "grad_cam", "group_accuracy", "loss_curves",
+           "network", "per_class_accuracy", "reconstructions", "run_curves", "saliency", "samples", "save", "search_results",
            "timeline", "times", "to_png", "voice"]

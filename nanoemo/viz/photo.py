@@ -44,15 +44,15 @@ def faces_in_photo(picture, faces, probabilities, classes, title=""):
     inches = min(width / picture.shape[1], tall / picture.shape[0])        # a pixel's size
     for number, (face, name) in enumerate(zip(faces, names), 1):
         crowded = len(faces) > A_ROW and face[2] * inches < len(name) * 0.6 * TICK_SIZE / 72
-        _draw_square(axes, face, str(number) if crowded else name, picture.shape)
+        draw_square(axes, face, str(number) if crowded else name, picture.shape)
     for number in range(charts):
         row, column = divmod(number, columns)
-        _draw_bars(figure.add_subplot(grid[1 + row, column]), probabilities[number], classes, names[number],
+        draw_bars(figure.add_subplot(grid[1 + row, column]), probabilities[number], classes, names[number],
                    label_classes=column == 0)
     return figure
 
 
-def _draw_square(axes, face, name, shape):
+def draw_square(axes, face, name, shape):
     from matplotlib.patches import Polygon
 
     x, y, side, tilt = face[:4]
@@ -66,7 +66,7 @@ def _draw_square(axes, face, name, shape):
                   bbox={"boxstyle": "round,pad=0.25", "facecolor": ORANGE, "edgecolor": "none"}, annotation_clip=False)
 
 
-def _draw_bars(axes, values, classes, name, label_classes):
+def draw_bars(axes, values, classes, name, label_classes):
     axes.barh(range(len(classes)), 100 * values, color=[ORANGE if value == values.max() else BLUE for value in values])
     axes.set_yticks(range(len(classes)), tick_names(classes) if label_classes else [""] * len(classes), fontsize=TICK_SIZE)
     axes.invert_yaxis()                                     # the first class on top
