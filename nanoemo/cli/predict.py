@@ -34,10 +34,10 @@ def run(args):
         for file in files:
             try:
                 line, found, draw = kind.answer(file)
+                results.write(file, found, draw)
             except (DataError, OSError) as error:          # the others shall not suffer
                 results.failed(file, error)
                 continue
-            results.write(file, found, draw)
             print(f"{plain(file)}: {line}", flush=True)
     finally:
         results.close()
@@ -74,7 +74,7 @@ class Results:
         name = self._free_name(plain(file.stem))
         try:
             viz.save(draw(), self.folder / name)
-        except ValueError as error:                        # what was found shall not suffer
+        except (ValueError, OSError) as error:             # what was found shall not suffer
             reason = " ".join(str(error).split())          # Matplotlib's may have lines
             self._say(f"{file}: its figure cannot be drawn ({reason}); what was found is in predictions.json")
             return {}
