@@ -1,4 +1,5 @@
 """The small commands, and that help needs nothing heavy."""
+import importlib
 import subprocess
 import sys
 
@@ -6,6 +7,7 @@ import pytest
 
 import nanoemo
 from nanoemo.cli import COMMANDS, main
+from command_line import error_of
 
 
 def run(*args):
@@ -54,6 +56,15 @@ def test_an_unknown_option_is_guessed(capsys, argv, message):
     with pytest.raises(SystemExit) as stop:
         main(argv)
     assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv, advice", [(["models"], ""), (["bench", "njoku.cnn"], "; a smaller --batch-size needs less")])
+def test_a_smaller_batch_is_advised_where_there_are_batches(capsys, monkeypatch, argv, advice):
+    def fails(args):
+        raise MemoryError("Unable to allocate 9.5 GiB")
+
+    monkeypatch.setattr(importlib.import_module(f"nanoemo.cli.{argv[0]}"), "run", fails)
+    assert error_of(capsys, *argv) == f"nanoemo {argv[0]}: error: not enough memory (Unable to allocate 9.5 GiB){advice}\n"
 
 
 def test_models_lists_them_all(capsys):

@@ -17,7 +17,8 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.mark.parametrize("rate, channels, form", [
-    (2000, 1, {"subtype": "PCM_16"}), (8000, 1, {"subtype": "PCM_U8"}), (16000, 2, {"subtype": "PCM_16"}), (22050, 1, {"subtype": "PCM_16"}),
+    (2000, 1, {"subtype": "PCM_16"}), (8000, 1, {"subtype": "PCM_U8"}),
+    (16000, 2, {"subtype": "PCM_16"}), (22050, 1, {"subtype": "PCM_16"}),
     (44100, 1, {"subtype": "PCM_24"}), (48000, 6, {"subtype": "FLOAT"}), (96000, 1, {"subtype": "DOUBLE"}),
     (22050, 1, {"subtype": "ULAW"})])
 def test_any_rate_width_and_number_of_channels(rate, channels, form, tmp_path):

@@ -5,13 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from nanoemo import Tensor, data, no_grad, ops, viz
+from nanoemo import Tensor, data, files, no_grad, ops, viz
 from nanoemo.cli import main, predict_kinds
 from nanoemo.data import drawn_faces
 from nanoemo.data.photo import gray as to_gray
@@ -240,6 +241,50 @@ def test_predict_goes_on_after_a_figure_that_cannot_be_drawn(tiny_run, tmp_path,
     assert "a.png: 1 face: " in said.out and "b.png: 1 face: " in said.out
     pictures = json.loads((out / "predictions.json").read_text())["pictures"]
     assert [(len(picture["faces"]), picture.get("figure")) for picture in pictures] == [(1, None), (1, "b.png")]
+
+
+def test_predict_keeps_what_is_done_before_each_file(tiny_run, tmp_path, monkeypatch, capsys):
+    """The next one may have the process killed; and one that needs too much memory is no reason to stop."""
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / name)
+    read, seen, out = data.read_photo, [], tmp_path / "out"
+
+    def reads(path):
+        if out.exists():
+            seen.append([entry["file"][-5:] for entry in json.loads((out / "predictions.json").read_text())["pictures"]])
+        if path.name == "b.png":
+            raise MemoryError("Unable to allocate 9.5 GiB\nfor an array")
+        return read(path)
+
+    monkeypatch.setattr(data, "read_photo", reads)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)                     # each is written at once: writing takes no time
+    assert main(["predict", str(tiny_run), str(tmp_path), "--whole", "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"nanoemo predict: error: {tmp_path / 'b.png'}: not enough memory (Unable to allocate 9.5 GiB for an " \
+                       "array)\n"
+    assert seen == [["a.png"], ["a.png", "b.png"]] and "c.png: 1 face: " in said.out
+    entries = json.loads((out / "predictions.json").read_text())["pictures"]
+    assert ["error" in entry for entry in entries] == [False, True, False]
+
+
+def test_predict_does_not_write_after_each_of_thousands(tiny_run, tmp_path, monkeypatch):
+    """Writing takes a tenth of the time at most, and the last is written all the same."""
+    Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / "a.png")
+    write, now, written = files.write_json, [0.0], []
+
+    def slowly(path, value):
+        now[0] += 1.0
+        written.append(len(value["pictures"]))
+        write(path, value)
+
+    answer = predict_kinds.Faces.answer
+    monkeypatch.setattr(files, "write_json", slowly)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(predict_kinds.Faces, "answer",
+                        lambda kind, photo: now.__setitem__(0, now[0] + 2.0) or (*answer(kind, photo)[:2], None))
+    out = tmp_path / "out"
+    assert main(["predict", str(tiny_run), *[str(tmp_path / "a.png")] * 12, "--whole", "--out", str(out)]) == 0
+    assert written == [1, 6, 11, 12] and len(json.loads((out / "predictions.json").read_text())["pictures"]) == 12
 
 
 def test_predict_a_file_whose_name_is_no_utf8(tiny_run, tmp_path, capsys):
