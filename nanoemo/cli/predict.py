@@ -16,7 +16,8 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="DIR", help="a new folder for what is written (default predictions/RUN-N)")
     parser.add_argument("--whole", action="store_true", help="each picture is a face already: search for none in it")
     parser.add_argument("--search", type=whole_number(24, 4000), metavar="PIXELS",
-                        help="search in pictures scaled down to this size (default 400); more finds smaller faces, slowly")
+                        help="search in pictures scaled down to this size (default 400, and 1000 where that finds no face); more "
+                             "finds smaller faces, slowly")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
 
 
