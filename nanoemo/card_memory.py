@@ -22,8 +22,8 @@ class CardMemoryError(MemoryError):
 
 
 @contextmanager
-def out_of_memory_explained():
-    """Inside the `with` block, no memory left on the card is a CardMemoryError.
+def out_of_memory_explained(batches=True):
+    """Inside the `with` block, no memory left on the card is a CardMemoryError; batches: whether their size may be chosen.
 
     The memory of the host is not meant: NumPy's MemoryError passes unchanged, as do all other errors.
 
@@ -38,7 +38,7 @@ def out_of_memory_explained():
     except (MemoryError, RuntimeError) as error:
         if not _is_of_the_card(error):
             raise
-        raise CardMemoryError(_explanation(error)) from error
+        raise CardMemoryError(_explanation(error, batches)) from error
 
 
 def _is_of_the_card(error):
@@ -49,7 +49,7 @@ def _is_of_the_card(error):
     return kind.__name__ in STATUS and error.status == STATUS[kind.__name__]
 
 
-def _explanation(error):
+def _explanation(error, batches):
     xp = backend.card_module()
     free, on_card = xp.cuda.runtime.memGetInfo()
     pool, graphs = xp.get_default_memory_pool(), graph_memory()
@@ -63,8 +63,8 @@ def _explanation(error):
             f"nanoemo uses {_size(used)}: {listed}, the rest (activations, batches) {_size(rest)}. "
             f"Of what it holds, {_size(graphs.pool.total_bytes())} are in the pool of {graphs.graphs} captured steps, and "
             f"{_size(pool.free_bytes())} are kept for reuse. "
-            f"Try a smaller batch (--batch-size); see with nvidia-smi whether another process is on the card; in "
-            f"Python, cupy.get_default_memory_pool().free_all_blocks() gives back what is kept")
+            f"{'Try a smaller batch (--batch-size); see' if batches else 'See'} with nvidia-smi whether another process is on "
+            f"the card; in Python, cupy.get_default_memory_pool().free_all_blocks() gives back what is kept")
 
 
 def bytes_held():

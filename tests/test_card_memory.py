@@ -86,6 +86,9 @@ def test_of_the_runtime(card):
 
     with pytest.raises(CardMemoryError), out_of_memory_explained():
         raise CUDARuntimeError(2)
+    with pytest.raises(CardMemoryError, match="See with nvidia-smi") as caught, out_of_memory_explained(batches=False):
+        raise CUDARuntimeError(2)
+    assert "--batch-size" not in str(caught.value)
     with pytest.raises(CUDARuntimeError), out_of_memory_explained():
         raise CUDARuntimeError(1)
 

@@ -1,4 +1,5 @@
 """The small commands, and that help needs nothing heavy."""
+import importlib
 import subprocess
 import sys
 
@@ -6,6 +7,7 @@ import pytest
 
 import nanoemo
 from nanoemo.cli import COMMANDS, main
+from command_line import error_of
 
 
 def run(*args):
@@ -66,6 +68,15 @@ def test_a_seed_is_a_whole_number(capsys, tmp_path, monkeypatch, argv, seed):
     err = capsys.readouterr().err
     assert stop.value.code == 2 and f"argument --seed: expected a whole number of at least 0, got '{seed}'" in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("argv, advice", [(["models"], ""), (["bench", "njoku.cnn"], "; a smaller --batch-size needs less")])
+def test_a_smaller_batch_is_advised_where_there_are_batches(capsys, monkeypatch, argv, advice):
+    def fails(args):
+        raise MemoryError("Unable to allocate 9.5 GiB")
+
+    monkeypatch.setattr(importlib.import_module(f"nanoemo.cli.{argv[0]}"), "run", fails)
+    assert error_of(capsys, *argv) == f"nanoemo {argv[0]}: error: not enough memory (Unable to allocate 9.5 GiB){advice}\n"
 
 
 def test_models_lists_them_all(capsys):

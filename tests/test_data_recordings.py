@@ -17,7 +17,8 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.mark.parametrize("rate, channels, form", [
-    (8000, 1, {"subtype": "PCM_U8"}), (16000, 2, {"subtype": "PCM_16"}), (22050, 1, {"subtype": "PCM_16"}),
+    (2000, 1, {"subtype": "PCM_16"}), (8000, 1, {"subtype": "PCM_U8"}),
+    (16000, 2, {"subtype": "PCM_16"}), (22050, 1, {"subtype": "PCM_16"}),
     (44100, 1, {"subtype": "PCM_24"}), (48000, 6, {"subtype": "FLOAT"}), (96000, 1, {"subtype": "DOUBLE"}),
     (22050, 1, {"subtype": "ULAW"})])
 def test_any_rate_width_and_number_of_channels(rate, channels, form, tmp_path):
@@ -47,6 +48,8 @@ UNUSABLE = {
     "channels that cancel": (lambda path: write(path, np.stack([tone(), -tone()], axis=1)), "silent once mixed, as its channels"),
     "one sample": (lambda path: write(path, np.ones(1, np.float32)), "shorter than 0.1 s"),
     "no sample": (lambda path: write(path, np.ones(0, np.float32)), "shorter than 0.1 s"),
+    "1 Hz": (lambda path: write(path, tone(), 1), r"recorded at 1 Hz, which holds no voice \(expected 2,000 Hz or more\)"),
+    "1,999 Hz": (lambda path: write(path, tone(rate=1999), 1999), "recorded at 1,999 Hz, which holds no voice"),
     "truncated": (lambda path: cut_in_half(write(path)), "cut short"),
     "header alone": (lambda path: path.write_bytes(write(path).read_bytes()[:30]), "cut short"),
     "no audio": (lambda path: path.write_bytes(b"<html>404</html>" * 99), "not readable as audio"),

@@ -157,7 +157,7 @@ def test_predict_says_what_each_way_says(kept, files, capsys, order):
 def test_of_several_faces_the_largest_is_judged(kept, files, monkeypatch, capsys):
     images = data.drawn_faces(2).images
     faces = [data.Face(72, 24, 48.0, 0.0), data.Face(24, 24, 48.0, 0.0)]
-    monkeypatch.setattr(data, "find_faces", lambda picture, longest: faces)
+    monkeypatch.setattr(data, "find_faces", lambda picture, **search: faces)
     Image.fromarray(np.concatenate(list(images), axis=1)[..., 0]).save("two.png")
     assert main(["predict", str(kept[1]), "two.png", "talk.flac", "--out", "out"]) == 0
     assert ("two.png: the largest of 2 faces; talk.flac: 14.0 s, mean over 9 windows, 3 more are silent\n"
@@ -181,7 +181,7 @@ def refused(capsys, *words):
     (["photo.png"], "give one picture and one recording"), (["photo.png", "wall.png"], "got photo.png and wall.png"),
     (["clip.wav", "clip.wav"], "got clip.wav and clip.wav"), (["photo.png", "clip.wav", "talk.flac"], "got 3 files"),
     (["phot.png", "clip.wav"], "did you mean photo.png?"), (["photo.png", "."], "not an ordinary file but a folder"),
-    (["wall.png", "clip.wav"], "wall.png: no face found in the picture; for smaller faces: --search 1000"),
+    (["wall.png", "clip.wav"], "wall.png: no face found in the picture; for smaller faces: --search 4000"),
     (["photo.png", "silent.wav", "--whole"], "silent.wav: silent"),
     (["photo.png", "clip.wav", "--out", "photo.png"], "nothing is overwritten")])
 def test_files_that_cannot_be_judged(kept, files, capsys, words, message):

@@ -181,6 +181,16 @@ def test_a_long_recording_is_not_held_in_memory(tmp_path):
     assert count == 1198 and most < 8e6
 
 
+@pytest.mark.parametrize("rate", [1, 100])
+def test_a_rate_that_holds_no_voice_is_refused_unread(rate, tmp_path):
+    """At 1 Hz a block of 65,536 samples would be resampled to 1.4 thousand million."""
+    soundfile.write(tmp_path / "r.wav", talk(3), rate)
+    with pytest.raises(Unusable, match=f"recorded at {rate} Hz, which holds no voice"):
+        pieces_of(tmp_path / "r.wav")
+    with open(tmp_path / "r.wav", "rb") as file, pytest.raises(Unusable, match="holds no voice"):
+        windowing.seconds(file)
+
+
 def test_what_is_wrong_at_the_end_of_a_long_recording_is_found(tmp_path):
     wave = talk(12)
     wave[-1] = np.nan

@@ -81,7 +81,7 @@ def test_silence_is_no_emotion(server, speech):
 def test_what_cannot_be_heard_is_one_sentence(server, speech):
     whole, flac = audio(speech), audio(speech, "flac")
     no_numbers = audio(np.full(RATE, np.nan), subtype="FLOAT")
-    too_long = audio(np.resize(speech, 600_400), rate=1000, subtype="PCM_U8")
+    too_long = audio(np.resize(speech, 1_200_800), rate=2000, subtype="PCM_U8")
     for content, reason in ((b"", "empty"), (b"Dear Sir", "not readable as audio"), (whole[:5000], "cut short"),
                             (flac[:9000], "cut short|not readable"), (audio(np.ones(1)), "shorter than 0.1 s"),
                             (no_numbers, "no numbers"), (too_long, "600.4 s long, but this page hears up to 600 s")):

@@ -5,13 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from nanoemo import Tensor, data, no_grad, ops, viz
+from nanoemo import Tensor, data, files, no_grad, ops, viz
 from nanoemo.cli import main, predict_kinds
 from nanoemo.data import drawn_faces
 from nanoemo.data.photo import gray as to_gray
@@ -78,6 +81,24 @@ def test_each_face_has_its_own_answer(tiny_run, monkeypatch):
     rows = recognizer.probabilities(images[::-1])
     np.testing.assert_allclose([list(one.probabilities.values()) for one in found], rows, atol=1e-6)
     assert np.abs(rows[0] - rows[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("search, found_at, asked, searched", [
+    ({}, 400, [{}], 400), ({}, 1000, [{}, {"longest": 1000}], 1000), ({"longest": 320}, 1000, [{"longest": 320}], 320),
+    ({"longest": 2000}, 2000, [{"longest": 2000}], 2000)])
+def test_where_no_face_is_found_it_is_searched_once_more(tiny_run, monkeypatch, search, found_at, asked, searched):
+    """But not where the caller has said how: frames of a camera come several a second."""
+    calls, face = [], data.Face(150, 150, 90.0, 0.0)
+    monkeypatch.setattr(data, "find_faces", lambda picture, **given: calls.append(given) or (
+        [face] if given.get("longest", 400) == found_at else []))
+    found, at = Recognizer(tiny_run).recognize(np.zeros((300, 1200, 3), np.uint8), **search)
+    assert calls == asked and at == searched and len(found) == (found_at == searched)
+
+
+def test_a_picture_searched_at_its_own_size_is_not_searched_again(tiny_run, monkeypatch):
+    calls = []
+    monkeypatch.setattr(data, "find_faces", lambda picture: calls.append(1) or [])
+    assert Recognizer(tiny_run).recognize(np.zeros((300, 400, 3), np.uint8)) == ([], 400) and len(calls) == 1
 
 
 @pytest.mark.parametrize("height, width", [(30, 60), (60, 30)])
@@ -242,6 +263,50 @@ def test_predict_goes_on_after_a_figure_that_cannot_be_drawn(tiny_run, tmp_path,
     assert [(len(picture["faces"]), picture.get("figure")) for picture in pictures] == [(1, None), (1, "b.png")]
 
 
+def test_predict_keeps_what_is_done_before_each_file(tiny_run, tmp_path, monkeypatch, capsys):
+    """The next one may have the process killed; and one that needs too much memory is no reason to stop."""
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / name)
+    read, seen, out = data.read_photo, [], tmp_path / "out"
+
+    def reads(path):
+        if out.exists():
+            seen.append([entry["file"][-5:] for entry in json.loads((out / "predictions.json").read_text())["pictures"]])
+        if path.name == "b.png":
+            raise MemoryError("Unable to allocate 9.5 GiB\nfor an array")
+        return read(path)
+
+    monkeypatch.setattr(data, "read_photo", reads)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)                     # each is written at once: writing takes no time
+    assert main(["predict", str(tiny_run), str(tmp_path), "--whole", "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"nanoemo predict: error: {tmp_path / 'b.png'}: not enough memory (Unable to allocate 9.5 GiB for an " \
+                       "array)\n"
+    assert seen == [["a.png"], ["a.png", "b.png"]] and "c.png: 1 face: " in said.out
+    entries = json.loads((out / "predictions.json").read_text())["pictures"]
+    assert ["error" in entry for entry in entries] == [False, True, False]
+
+
+def test_predict_does_not_write_after_each_of_thousands(tiny_run, tmp_path, monkeypatch):
+    """Writing takes a tenth of the time at most, and the last is written all the same."""
+    Image.fromarray(drawn_faces(1).images[0, :, :, 0]).save(tmp_path / "a.png")
+    write, now, written = files.write_json, [0.0], []
+
+    def slowly(path, value):
+        now[0] += 1.0
+        written.append(len(value["pictures"]))
+        write(path, value)
+
+    answer = predict_kinds.Faces.answer
+    monkeypatch.setattr(files, "write_json", slowly)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(predict_kinds.Faces, "answer",
+                        lambda kind, photo: now.__setitem__(0, now[0] + 2.0) or (*answer(kind, photo)[:2], None))
+    out = tmp_path / "out"
+    assert main(["predict", str(tiny_run), *[str(tmp_path / "a.png")] * 12, "--whole", "--out", str(out)]) == 0
+    assert written == [1, 6, 11, 12] and len(json.loads((out / "predictions.json").read_text())["pictures"]) == 12
+
+
 def test_predict_a_file_whose_name_is_no_utf8(tiny_run, tmp_path, capsys):
     name = os.fsdecode(b"caf\xe9.png")
     try:
@@ -255,6 +320,49 @@ def test_predict_a_file_whose_name_is_no_utf8(tiny_run, tmp_path, capsys):
     assert r"caf\xe9.png: 1 face: " in said.out and r"caf\xe9.jpg: not a readable image" in said.err
     files = [entry["file"] for entry in json.loads((out / "predictions.json").read_text())["pictures"]]
     assert files == [f"{tmp_path}/caf\\xe9.jpg", f"{tmp_path}/caf\\xe9.png"] and (out / r"caf\xe9.png").exists()
+
+
+def small_face(size):
+    """A picture (size, size, 3) whose only face has 6 % of the side at most."""
+    picture = np.full((size, size, 3), 128, np.uint8)
+    picture[:256, :256] = np.asarray(Image.fromarray(astronaut()).resize((256, 256)))        # its face has 48 pixels
+    return Image.fromarray(picture)
+
+
+def test_predict_finds_a_small_face_where_there_is_no_larger_one(tiny_run, portrait, tmp_path, capsys):
+    small_face(1250).save(tmp_path / "small.png")
+    out = tmp_path / "out"
+    assert main(["predict", str(tiny_run), str(tmp_path), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "small.png: 1 face: " in said and "no face found" not in said
+    assert ("scaled down for the search: 2 of 2 pictures; faces under 31 pixels in portrait.jpg were not searched for; "
+            "--search 512 finds those from 24 pixels on\n") in said
+    pictures = json.loads((out / "predictions.json").read_text())["pictures"]
+    assert [picture["smallest"] for picture in pictures] == [30.7, 30.0]
+
+
+def test_predict_says_which_faces_were_not_searched_for(tiny_run, tmp_path, capsys):
+    """The face that is found hides that a smaller one is missed."""
+    picture = small_face(1500)
+    picture.paste(Image.fromarray(astronaut()).resize((1000, 1000)), (500, 500))
+    picture.save(tmp_path / "two.png")
+    assert main(["predict", str(tiny_run), str(tmp_path / "two.png"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "two.png: 1 face: " in said
+    assert ("scaled down for the search: 1 of 1 pictures; faces under 90 pixels in two.png were not searched for; "
+            "--search 1000 finds those from 36 pixels on\n") in said
+    assert main(["predict", str(tiny_run), str(tmp_path / "two.png"), "--search", "1000", "--out", str(tmp_path / "more")]) == 0
+    said = capsys.readouterr().out
+    assert "two.png: 2 faces: " in said and "faces under 36 pixels" in said and "--search 1500 finds those from 24" in said
+    assert main(["predict", str(tiny_run), str(tmp_path / "two.png"), "--search", "1500", "--out", str(tmp_path / "all")]) == 0
+    assert "scaled down" not in capsys.readouterr().out
+
+
+def test_beyond_the_finest_search_no_finer_one_is_advised():
+    faces = predict_kinds.Faces(SimpleNamespace(search=4000))
+    faces.shrunk = [(36.0, 4000, 6000, Path("wide.png"))]
+    assert faces.advice(1) == ("scaled down for the search: 1 of 1 pictures; faces under 36 pixels in wide.png were not searched "
+                               "for; cut the picture into parts to find them")
 
 
 def test_predict_whole(tiny_run, tmp_path, capsys):

@@ -15,7 +15,7 @@ import warnings
 
 from nanoemo.backend import NoCudaError
 from nanoemo.card_memory import CardMemoryError, out_of_memory_explained
-from nanoemo.cli.common import STOPPED
+from nanoemo.cli.common import STOPPED, no_memory
 
 __all__ = ["main"]
 
@@ -56,8 +56,9 @@ def main(argv=None):
     if command is None:
         parser.print_help()
         return 0
+    batches = "--batch-size" in options
     try:
-        with warnings.catch_warnings(), out_of_memory_explained():
+        with warnings.catch_warnings(), out_of_memory_explained(batches):
             # Overflow in a training that diverges: it ends with an error that says so, and where.
             warnings.simplefilter("ignore", RuntimeWarning)
             warnings.showwarning = _warner(args.command)
@@ -73,7 +74,7 @@ def main(argv=None):
     except (ValueError, OSError, ImportError, MemoryError, NoCudaError) as error:
         if os.environ.get("NANOEMO_TRACEBACK") == "1":
             raise
-        print(f"nanoemo {args.command}: error: {_one_line(error)}", file=sys.stderr)
+        print(f"nanoemo {args.command}: error: {_one_line(error, batches)}", file=sys.stderr)
         return 2
 
 
@@ -132,9 +133,10 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _one_line(error):
+def _one_line(error, batches):
+    """What is said of an error; batches: whether their size may be chosen."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, MemoryError) and not isinstance(error, CardMemoryError):
-        return f"not enough memory ({error}); a smaller --batch-size needs less"
+    if isinstance(error, MemoryError):
+        return no_memory(error) + "; a smaller --batch-size needs less" * (batches and not isinstance(error, CardMemoryError))
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,10 +1,22 @@
-"""What several commands share: kinds of arguments, lines of output, an exit status."""
+"""What several commands share: kinds of arguments, lines of output, what an error is called, an exit status."""
 import argparse
 
-__all__ = ["SPLITS", "STOPPED", "say", "whole_number"]
+from nanoemo.card_memory import CardMemoryError
+
+__all__ = ["SPLITS", "STOPPED", "no_memory", "say", "whole_number"]
 
 SPLITS = ("train", "validation", "test")
 STOPPED = 130            # the exit status that shells give for Ctrl-C
+
+
+def no_memory(error):
+    """What a MemoryError is called; that of the card explains itself.
+
+    >>> no_memory(MemoryError("Unable to allocate 9.5 GiB")), no_memory(MemoryError())
+    ('not enough memory (Unable to allocate 9.5 GiB)', 'not enough memory')
+    """
+    said = " ".join(str(error).split())
+    return said if isinstance(error, CardMemoryError) else "not enough memory" + f" ({said})" * bool(said)
 
 
 def say(line):

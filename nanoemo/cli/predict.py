@@ -1,9 +1,11 @@
 """`nanoemo predict RUN FILE...`: the emotion that a trained model reads in the faces of pictures, or in recorded voices."""
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
-from nanoemo.cli.common import whole_number
+from nanoemo.card_memory import out_of_memory_explained
+from nanoemo.cli.common import no_memory, whole_number
 from nanoemo.files import plain
 
 
@@ -15,7 +17,8 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="DIR", help="a new folder for what is written (default predictions/RUN-N)")
     parser.add_argument("--whole", action="store_true", help="each picture is a face already: search for none in it")
     parser.add_argument("--search", type=whole_number(24, 4000), metavar="PIXELS",
-                        help="search in pictures scaled down to this size (default 400); more finds smaller faces, slowly")
+                        help="search in pictures scaled down to this size (default 400, and 1000 where that finds no face); more "
+                             "finds smaller faces, slowly")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to compute (default cpu)")
 
 
@@ -37,15 +40,17 @@ def run(args):
         print(f"this run was trained on {kind.DRAWN} means nothing", flush=True)
     try:
         for file in files:
+            results.save()                                 # what follows may be killed, for its memory or by a power cut
             try:
-                line, found, draw = kind.answer(file)
+                with out_of_memory_explained(batches=False):
+                    line, found, draw = kind.answer(file)
                 results.write(file, found, draw)
-            except (DataError, OSError) as error:          # the others shall not suffer
+            except (DataError, OSError, MemoryError) as error:     # the others shall not suffer
                 results.failed(file, error)
                 continue
             print(f"{plain(file)}: {line}", flush=True)
     finally:
-        results.close()
+        results.save(now=True)
     if kind.advice(len(files)):
         print(kind.advice(len(files)))
     if results.folder:
@@ -58,12 +63,14 @@ class Results:
 
     def __init__(self, args, kind):
         self.args, self.kind = args, kind
-        self.folder, self.entries, self.names, self.problems = None, [], Counter(), 0
+        self.folder, self.entries, self.names, self.problems, self.due = None, [], Counter(), 0, 0.0
         if args.out is not None and Path(args.out).exists() and (not Path(args.out).is_dir() or any(Path(args.out).iterdir())):
             raise ValueError(f"{args.out} exists already, and nothing is overwritten; give a new folder with --out")
 
     def failed(self, file, error):
-        reason = str(error) if not isinstance(error, OSError) else f"{file}: {error.strerror or error}"
+        reason = str(error)
+        if isinstance(error, (OSError, MemoryError)):
+            reason = f"{file}: {no_memory(error) if isinstance(error, MemoryError) else error.strerror or error}"
         self._say(reason)
         self.entries.append({"file": plain(file), "error": plain(reason)})
 
@@ -79,7 +86,7 @@ class Results:
         name = self._free_name(plain(file.stem))
         try:
             viz.save(draw(), self.folder / name)
-        except (ValueError, OSError) as error:             # what was found shall not suffer
+        except (ValueError, OSError, MemoryError) as error:         # what was found shall not suffer
             reason = " ".join(str(error).split())          # Matplotlib's may have lines
             self._say(f"{file}: its figure cannot be drawn ({reason}); what was found is in predictions.json")
             return {}
@@ -104,11 +111,16 @@ class Results:
         number = self.names[stem.lower()]
         return f"{stem}.png" if number == 1 else self._free_name(f"{stem}-{number}")
 
-    def close(self):
+    def save(self, now=False):
+        """Write predictions.json; unless `now`, of thousands of files not after each: it would take longer than they."""
         from nanoemo.files import write_json
 
-        if self.folder is not None:
-            trained = self.kind.trained
-            write_json(self.folder / "predictions.json", {
-                "run": str(self.args.run), "model": trained.title, "drawn": trained.drawn,
-                "classes": list(trained.classes), self.kind.PLURAL: self.entries})
+        start = time.monotonic()
+        if self.folder is None or start < self.due and not now:
+            return
+        trained = self.kind.trained
+        write_json(self.folder / "predictions.json", {
+            "run": str(self.args.run), "model": trained.title, "drawn": trained.drawn,
+            "classes": list(trained.classes), self.kind.PLURAL: self.entries})
+        end = time.monotonic()
+        self.due = end + 9 * (end - start)

@@ -4,18 +4,21 @@ Each kind says which files are its own, loads the run, and answers for a file wi
 function that draws a figure, or None. It raises DataError for a file that it can do nothing with.
 """
 import functools
+import math
 import sys
 
 from nanoemo import data, viz
+from nanoemo.data.detection import smallest_face
 from nanoemo.data.photo import shrunk
 from nanoemo.data.pictures import is_picture
 from nanoemo.data.recordings import is_recording
 from nanoemo.files import plain
 from nanoemo.recognition import Listener, Recognizer
+from nanoemo.recognition.recognizer import FINER_SEARCH
 
-__all__ = ["Faces", "Voices", "with_bar"]
+__all__ = ["FINEST_SEARCH", "SHOWN", "Faces", "Voices", "with_bar"]
 
-FINER_SEARCH = 1000     # pixels of the longer side in which faces are searched for, that a run which finds none advises
+FINEST_SEARCH = 4000    # pixels of the longer side in which faces are searched for, at most
 SHOWN = 1600            # pixels of the longer side in the pictures that are written
 
 
@@ -26,6 +29,7 @@ class Faces:
 
     def __init__(self, args):
         self.args, self.empty = args, 0
+        self.shrunk = []        # of each picture searched smaller than it is: (smallest face, pixels searched, longer side, file)
 
     accepts = staticmethod(is_picture)
 
@@ -37,12 +41,17 @@ class Faces:
             raise data.DataError(f"{photo}: a recording, but {self.args.run} was trained on faces; give pictures, or a run "
                                  "that was trained on voices")
         picture = data.read_photo(photo)
-        found = self.trained(picture, self.args.whole, longest=self.args.search or 400)
+        search = {"longest": self.args.search} if self.args.search else {}
+        found, searched = self.trained.recognize(picture, self.args.whole, **search)
         self.empty += not found
         height, width, _ = picture.shape
+        size = max(height, width)
+        smallest = {} if searched is None else {"smallest": round(smallest_face(size, searched), 1)}
+        if searched is not None and searched < size:
+            self.shrunk.append((smallest_face(size, searched), searched, size, photo))
         line = _describe(found)
         draw = functools.partial(self._figure, picture, found, f"{plain(photo.name)}: {self.trained.title if found else line}")
-        return line, {"width": width, "height": height, "faces": [one.as_json() for one in found]}, draw
+        return line, {"width": width, "height": height, **smallest, "faces": [one.as_json() for one in found]}, draw
 
     def _figure(self, picture, found, title):
         small, scale = shrunk(picture, SHOWN)
@@ -51,9 +60,18 @@ class Faces:
         return viz.faces_in_photo(small, squares, rows, self.trained.classes, title)
 
     def advice(self, total):
-        smaller = "" if (self.args.search or 0) >= FINER_SEARCH else f"for smaller faces: --search {FINER_SEARCH}; "
-        return self.empty and (f"no face found in {self.empty} of {total} pictures; {smaller}where a picture is a face and "
-                               "nothing else: --whole")
+        lines = []
+        if self.empty:
+            lines.append(f"no face found in {self.empty} of {total} pictures; where a picture is a face and nothing else: "
+                         "--whole")
+        if self.shrunk:
+            smallest, searched, size, photo = max(self.shrunk)
+            finer = min(size, FINER_SEARCH if searched < FINER_SEARCH else FINEST_SEARCH)
+            remedy = (f"--search {finer} finds those from {math.ceil(smallest_face(size, finer))} pixels on" if finer > searched
+                      else "cut the picture into parts to find them")
+            lines.append(f"scaled down for the search: {len(self.shrunk)} of {total} pictures; faces under {math.ceil(smallest)} "
+                         f"pixels in {plain(photo.name)} were not searched for; {remedy}")
+        return "\n".join(lines)
 
 
 def _describe(found):

@@ -6,7 +6,7 @@ import numpy as np
 from nanoemo import data, viz
 from nanoemo.cli.common import say
 from nanoemo.cli.predict import Results
-from nanoemo.cli.predict_kinds import FINER_SEARCH, SHOWN, Faces, Voices, with_bar
+from nanoemo.cli.predict_kinds import FINEST_SEARCH, SHOWN, Faces, Voices, with_bar
 from nanoemo.data.clipset import RATE
 from nanoemo.data.photo import shrunk
 from nanoemo.data.pictures import is_picture
@@ -34,11 +34,12 @@ class Pair:
     def answer(self):
         """(`Judged`, plain data, a function that draws the figure)."""
         picture, outline = data.read_photo(self.photo), Outline()
+        search = {"longest": self.args.search} if self.args.search else {}
         try:
             judged = self.trained(picture, self.clip, self.args.whole, lambda windows: outline(with_bar(self.clip, windows)),
-                                  longest=self.args.search or 400)
+                                  **search)
         except NoFace as error:
-            raise NoFace(f"{self.photo}: {error}; for smaller faces: --search {FINER_SEARCH}; where it is a face and nothing "
+            raise NoFace(f"{self.photo}: {error}; for smaller faces: --search {FINEST_SEARCH}; where it is a face and nothing "
                          "else: --whole") from None
         height, width, _ = picture.shape
         found = {"recording": plain(self.clip), "width": width, "height": height, **judged.as_json()}
@@ -66,7 +67,7 @@ def run(args):
     try:
         results.write(pair.photo, found, draw, "picture")
     finally:
-        results.close()
+        results.save(now=True)
     say(f"{plain(pair.photo)}: {seen(judged) or 'a face'}; {plain(pair.clip)}: {heard(judged)}")
     for way, shares in judged.probabilities.items():
         label = judged.labels[way]

@@ -34,7 +34,7 @@ from nanoemo.files import write_file
 __all__ = ["cache_folder", "remember"]
 
 DRAFT_SECONDS = 24 * 3600       # no data set takes longer to read
-FORMAT = 3          # goes into every entry's name: raise it when what readers return changes
+FORMAT = 4          # goes into every entry's name: raise it when what readers return changes
 
 
 def cache_folder():

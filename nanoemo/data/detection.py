@@ -69,6 +69,15 @@ def find_faces(picture, longest=LONGEST, tilts=TILTS):
     return sorted(_distinct(faces), key=lambda face: -face.side)
 
 
+def smallest_face(size, longest=LONGEST):
+    """The side of the smallest face that `find_faces` searches for, in pixels of a picture whose longer side has `size`.
+
+    >>> smallest_face(3000), smallest_face(300)
+    (180.0, 24.0)
+    """
+    return WINDOW * max(1.0, size / longest)
+
+
 def crop_face(picture, face, size=48):
     """The square `face` of a picture (H, W, C), uint8, set upright: uint8 (size, size, C).
 

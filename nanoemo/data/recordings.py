@@ -1,4 +1,4 @@
-"""Audio files of any rate, width and number of channels, made into clips of one form: mono, 16 bits, at `RATE`.
+"""Audio files of nearly any rate, and of any width and number of channels, made into clips of one form: mono, 16 bits, at `RATE`.
 
 A collection of thousands of recordings has a few that cannot be used: CREMA-D has a silent one. They are left out, and
 counted by what is wrong with them, with their names; nothing is left out unsaid.
@@ -20,6 +20,7 @@ __all__ = ["CANCELLED", "CLIPPED", "CUT_SHORT", "NO_NUMBERS", "SILENT", "Recordi
            "read_recordings", "require_libraries", "say_left_out"]
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au"}
+LOWEST_RATE = 2000                      # Hz: half of it, 1 kHz, is all it holds: pitch and first formant; a telephone has 8,000
 LONGEST, SHORTEST = 60.0, 0.1           # seconds: an utterance is not longer; its features need a few frames
 SILENT = 1e-4                           # of full scale: three steps of a 16-bit file
 FULL_SCALE = 0.999
@@ -119,12 +120,15 @@ def cancels(wave, mixed):
 
 @contextlib.contextmanager
 def opened_sound(file):
-    """A seekable binary file as a `soundfile.SoundFile`, for a `with` statement; Unusable where it is, or proves to be, none."""
+    """A seekable binary file as a `soundfile.SoundFile`, for a `with` statement; Unusable where it is, or proves to be, none, or
+    its rate is below `LOWEST_RATE`: a damaged header may say 1 Hz, and a second of sound then become half a day."""
     import soundfile
 
     _check_file(file)
     try:
         with soundfile.SoundFile(_Sought(file)) as sound:
+            if sound.samplerate < LOWEST_RATE:
+                raise Unusable(f"recorded at {sound.samplerate:,} Hz, which holds no voice (expected {LOWEST_RATE:,} Hz or more)")
             yield sound
     except Unusable:
         raise

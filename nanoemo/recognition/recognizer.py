@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from nanoemo import data, features
+from nanoemo.data.detection import LONGEST
 from nanoemo.data.photo import gray
 from nanoemo.data.pictures import fitted
 from nanoemo.recognition.trained import Trained
 from nanoemo.training.preparation import input_shape, preparation
 
-__all__ = ["Recognized", "Recognizer"]
+__all__ = ["FINER_SEARCH", "Recognized", "Recognizer"]
+
+FINER_SEARCH = 1000     # pixels of the longer side in which faces are searched for where a quick search finds none
 
 
 @dataclass(frozen=True)
@@ -65,30 +68,35 @@ class Recognizer(Trained):
 
         picture: a path, or uint8 (H, W, 3) as `nanoemo.data.read_photo` gives it, or gray (H, W) or (H, W, 1)
         whole: the picture is a face already: take the largest square about its centre, and search for nothing
-        search: as for `nanoemo.data.find_faces`
+        search: as for `nanoemo.data.find_faces`; without any, where no face is found, larger pictures are searched once more,
+            at `FINER_SEARCH`
         Raises ValueError for an array of another shape or dtype, and as `nanoemo.data.read_photo` does.
         """
-        faces, crops = self.crops(picture, whole, **search)
+        return self.recognize(picture, whole, **search)[0]
+
+    def recognize(self, picture, whole=False, **search):
+        """(What calling it returns, the pixels of the longer side in which faces were searched for, None if `whole`)."""
+        faces, crops, searched = self.crops(picture, whole, **search)
         rows = self.probabilities(crops) if faces else ()
-        return [Recognized(face, dict(zip(self.classes, row.tolist()))) for face, row in zip(faces, rows)]
+        return [Recognized(face, dict(zip(self.classes, row.tolist()))) for face, row in zip(faces, rows)], searched
 
     def crops(self, picture, whole=False, **search):
-        """The faces in a picture, largest first, as a list of `nanoemo.data.Face`, and cut out for `probabilities`: uint8
-        (N, *example_shape).
+        """The faces in a picture, largest first, as a list of `nanoemo.data.Face`; cut out for `probabilities`, uint8
+        (N, *example_shape); and the pixels of the longer side in which they were searched for, None if `whole`.
 
         Arguments and errors are those of a call.
         """
         picture = _in_colour(picture) if isinstance(picture, np.ndarray) else data.read_photo(picture)
-        faces = [_whole(picture)] if whole else data.find_faces(picture, **search)
+        faces, searched = ([_whole(picture)], None) if whole else _searched(picture, search)
         if not faces:
-            return [], np.empty((0, *self.example_shape), np.uint8)
+            return [], np.empty((0, *self.example_shape), np.uint8), searched
         size, _, channels = self.example_shape
         if whole:                               # as pictures to train on and to be judged by are read
             crops = fitted(np.ascontiguousarray(picture), self.example_shape)[None]
         else:
             tones = gray(picture) if channels == 1 else picture
             crops = np.stack([data.crop_face(tones, face, size) for face in faces])
-        return faces, crops
+        return faces, crops, searched
 
     def probabilities(self, images):
         """float32 (N, K), the softmax of the network's scores, for images uint8 (N, *example_shape).
@@ -117,6 +125,14 @@ def _in_colour(picture):
 def _remedy(pixels):
     """What to do about pixels that are no bytes; of floats the network, which scales for itself, would see black."""
     return "" if pixels.dtype == np.uint8 else "; (255 * pixels).astype(np.uint8) makes bytes of those in 0 … 1"
+
+
+def _searched(picture, search):
+    """The faces in a picture, and the pixels of the longer side in which they were searched for."""
+    faces = data.find_faces(picture, **search)
+    if faces or search or max(picture.shape) <= LONGEST:
+        return faces, search.get("longest", LONGEST)
+    return data.find_faces(picture, longest=FINER_SEARCH), FINER_SEARCH
 
 
 def _whole(picture):

@@ -95,7 +95,7 @@ class Together:
         picture, whole, search: as for a call of `Recognizer`; recording, each: as file and each of `Listener`
         Raises NoFace (a DataError) where no face is found in the picture, and what those two raise.
         """
-        faces, crops = self.recognizer.crops(picture, whole, **search)
+        faces, crops, _ = self.recognizer.crops(picture, whole, **search)
         if not faces:
             raise NoFace("no face found in the picture")
         spans, told, clipped = self.listener.heard(recording, lambda waves: np.hstack(self.listener.answers_and_features(waves)),
