@@ -26,8 +26,8 @@ def _in_order(arrays):
     return [in_order(array) for array in arrays]
 
 
-def _copy_back(arrays, in_order):
-    for array, ours in zip(arrays, in_order):
+def _copy_back(arrays, ordered):
+    for array, ours in zip(arrays, ordered):
         if ours is not array:
             array[...] = ours
 
@@ -60,10 +60,10 @@ def _pack(group):
 def _update(kernel, params, grads, states, *settings):
     """Launch an update rule over all tensors; params and states change."""
     changed = params, *states
-    in_order = [_in_order(arrays) for arrays in changed]
-    for packed, shape, dtype in _packed(in_order[0], _in_order(grads), *in_order[1:]):
+    ordered = [_in_order(arrays) for arrays in changed]
+    for packed, shape, dtype in _packed(ordered[0], _in_order(grads), *ordered[1:]):
         launch(kernel, shape, packed, *settings, real=dtype)
-    for arrays, ours in zip(changed, in_order):
+    for arrays, ours in zip(changed, ordered):
         _copy_back(arrays, ours)
 
 
@@ -119,9 +119,9 @@ def clip_by_norm(arrays, max_norm):
     Returns the norm before, an array () of float64 on the card. Where it is NaN, all numbers become NaN; where it is
     infinite, the infinite ones become NaN and the others 0.
     """
-    in_order = _in_order(arrays)
-    norm = joint_norm(in_order)
-    for packed, shape, dtype in _packed(in_order):
+    ordered = _in_order(arrays)
+    norm = joint_norm(ordered)
+    for packed, shape, dtype in _packed(ordered):
         launch("clip_by_norm", shape, packed, norm, max_norm, NORM_MARGIN, real=dtype)
-    _copy_back(arrays, in_order)
+    _copy_back(arrays, ordered)
     return norm

@@ -36,11 +36,11 @@ def add_arguments(parser):
                         help="number of blurs, each half of the one before (default 3)")
     figure.add_argument("--smoothness", type=float, default=0.005, metavar="X", help="weight of the regulariser (default 0.005)")
     figure.add_argument("--jitter", type=int, default=2, metavar="N", help="largest shift before a step, in pixels (default 2)")
-    for name, text in (("saliency", "how much each pixel moves the answer"),
-                       ("gradcam", "where a layer finds what speaks for the answer")):
-        figure = _figure(figures, name, text, images=7)
+    saliency = _figure(figures, "saliency", "how much each pixel moves the answer", images=7)
+    gradcam = _figure(figures, "gradcam", "where a layer finds what speaks for the answer", images=7)
+    for figure in (saliency, gradcam):
         figure.add_argument("--class", dest="label", metavar="NAME", help="ask about this class (default: the network's answer)")
-    figure.add_argument("--layer", metavar="NAME", help="default: the last activation that gives maps")
+    gradcam.add_argument("--layer", metavar="NAME", help="default: the last activation that gives maps")
     _figure(figures, "samples", "images beside the probabilities that the network gives each class", images=12)
 
 

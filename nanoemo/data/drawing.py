@@ -18,7 +18,7 @@ def draw(f, size):
     side = 1 + f.asymmetry * np.sign(x)              # an expression is a little stronger on one side
     turned = x - f.turn                              # features move across the head as it turns away
     skin = _head(f, x, y, picture)
-    _nose(f, turned, y, picture, skin)
+    _nose(f, turned, y, picture)
     _mouth(f, turned, y, picture, skin, side)
     _eyes(f, turned, y, picture, skin, side)
     _brows(f, turned, y, picture, side)
@@ -75,7 +75,7 @@ def _head(f, x, y, picture):
     return skin
 
 
-def _nose(f, x, y, picture, skin):
+def _nose(f, x, y, picture):
     tip = f.eye_line + f.nose_length - f.nose_wrinkle
     out = np.abs(x)
     bridge = _stroke(out - f.nose_width * (0.45 + 0.05 * (y - f.eye_line)), 1.2)

@@ -117,9 +117,8 @@ class DataLoader:
         ahead = deque()
 
         def start_next():
-            for step in steps:
+            if (step := next(steps, None)) is not None:
                 ahead.append(threads.submit(self._batch, order, epoch, step))
-                return
 
         try:
             for _ in range(self.prefetch):

@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer_for(self, content, options):
         try:
             with self.server.turn:
-                if self._is_alone():
+                if self._client_is_gone():
                     raise ConnectionAbortedError("the page asks something else by now")
                 answer = self.server.page.answer(content, options)
         except data.DataError as error:
@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer_json(200, answer)
 
-    def _is_alone(self):
+    def _client_is_gone(self):
         """Whether the browser has closed the connection, so that nobody waits for the answer."""
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
