@@ -12,7 +12,7 @@ import pytest
 
 from nanoemo import files, viz
 from nanoemo.training import Predictions, checkpoint, report
-from nanoemo.training.evaluation import write_evaluation
+from nanoemo.training.evaluation import describe_unseen, write_evaluation
 from nanoemo.training.runfolder import RunFolder, RunFolderError
 
 ARRAYS = {"model.w": np.arange(6, dtype=np.float32).reshape(2, 3), "optimizer.step": np.array(3)}
@@ -269,3 +269,11 @@ def test_both_figures_of_confusion_are_of_the_same_matrix(tmp_path, monkeypatch)
     judged = Predictions(np.array([0, 0, 1]), np.array([0, 1, 1]), 0.5)
     write_evaluation(tmp_path / "test", judged, ("a", "b"), "title", {})
     assert [matrix.tolist() for matrix in drawn] == [[[1, 1], [0, 1]]] * 2
+
+
+@pytest.mark.parametrize("images", [1, 29])
+@pytest.mark.parametrize("group", ["subject", "sequence"])
+def test_what_is_said_of_a_few_images_is_called_no_figure(images, group):
+    report = {"macro average": {"support": 140}, "unseen": {group: {"images": images, "accuracy": 0.0}}}
+    assert describe_unseen(report) == [f"accuracy 0.00 % on {images} of them, whose {group} is not in the training set (too few "
+                                       f"to tell; --split-by {group} gives the real figure)"]

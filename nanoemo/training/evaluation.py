@@ -9,6 +9,8 @@ from nanoemo.files import write_csv, write_file, write_json
 
 __all__ = ["describe_unseen", "read_table", "write_evaluation"]
 
+ENOUGH = 30             # images: of so many the accuracy is known to within 18 points, 19 times of 20
+
 
 def write_evaluation(folder, predictions, classes, title, about, unseen=None):
     """Write the figures of merit of `predictions` (`nanoemo.training.Predictions`) into `folder`.
@@ -71,16 +73,17 @@ def _part(truth, predicted, chosen):
 def describe_unseen(report):
     """A line for people for each group of images that a report tells apart, as a list.
 
-    >>> describe_unseen({"macro average": {"support": 30}, "unseen": {"subject": {"images": 21, "accuracy": 2 / 3}}})
-    ['accuracy 66.67 % on 21 of them, whose subject is not in the training set']
+    >>> describe_unseen({"macro average": {"support": 90}, "unseen": {"subject": {"images": 30, "accuracy": 2 / 3}}})
+    ['accuracy 66.67 % on 30 of them, whose subject is not in the training set']
     """
     lines = []
     for group, part in report.get("unseen", {}).items():
         if part["images"] == report["macro average"]["support"]:
             lines.append(f"no {group} of it is in the training set")
         elif part["images"]:
+            few = f" (too few to tell; --split-by {group} gives the real figure)" if part["images"] < ENOUGH else ""
             lines.append(f"accuracy {100 * part['accuracy']:.2f} % on {part['images']} of them, whose {group} "
-                         "is not in the training set")
+                         f"is not in the training set{few}")
         else:
             lines.append(f"each {group} of it is in the training set too")
     return lines
