@@ -209,13 +209,13 @@ def test_the_page_names_all_commits_of_a_run(small, monkeypatch):
     small.folder.mkdir(parents=True)
     path = run_path(small.folder, TRIALS[1])
     path.parent.mkdir()
-    for epochs, commit in ((1, "a" * 40), (2, "b" * 40), (3, "b" * 40)):
+    for epochs, commit in ((1, "a" * 40), (2, "b" * 40), (3, "b" * 40), (4, "b" * 40 + "+changes")):
         monkeypatch.setattr(experiment, "versions", lambda: {
             "nanoemo": "0", "python": "3", "numpy": "2", "machine": "Linux-x86_64", "cores": 2, "commit": commit})
         assert carry_out(trial_settings(TRIALS[1], str(small.csv), limit=14, batch_size=7, epochs=epochs), path,
                          say=lambda line: None)
-    assert [found["commit"][0] for found in RunFolder(path).config()["earlier_versions"]] == ["a"]
-    assert f"| {'a' * 12}, {'b' * 12} |" in write_page(small.folder, small.paper, "nanoemo").read_text()
+    assert [found["commit"][0] for found in RunFolder(path).config()["earlier_versions"]] == ["a", "b"]
+    assert f"| {'a' * 12}, {'b' * 12}, {'b' * 12}+changes |" in write_page(small.folder, small.paper, "nanoemo").read_text()
 
 
 def test_a_folder_with_other_settings_is_left_alone(small, capsys):

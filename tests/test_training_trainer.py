@@ -1,4 +1,6 @@
 """The loop: it learns, and its state is all there is to it."""
+import shutil
+import subprocess
 import time
 from types import SimpleNamespace
 
@@ -345,6 +347,30 @@ def test_versions_are_told_where_there_is_no_git(monkeypatch):
     monkeypatch.setenv("PATH", "")
     found = versions()
     assert found["numpy"] == np.__version__ and "commit" not in found
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_commit_with_changes_in_what_computes_is_told_from_the_clean_one(tmp_path, monkeypatch):
+    def git(*command):
+        git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        return subprocess.run([*git, *command], check=True, capture_output=True, text=True).stdout.strip()
+
+    for path in ("nanoemo/__init__.py", "kernels/conv.py", "docs/a.md"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text("a = 1\n")
+    monkeypatch.setattr(nanoemo, "__file__", str(tmp_path / "nanoemo" / "__init__.py"))
+    git("init", "-q")
+    assert versions()["commit"] is None
+    git("add", ".")
+    git("commit", "-qm", "a")
+    head = git("rev-parse", "HEAD")
+    (tmp_path / "docs/a.md").write_text("b")
+    assert versions()["commit"] == head
+    for path in ("kernels/conv.py", "nanoemo/new.py"):
+        (tmp_path / path).write_text("a = 2\n")
+        assert versions()["commit"] == f"{head}+changes"
+        git("stash", "-qu")
+        assert versions()["commit"] == head
 
 
 def test_paper_settings_are_the_defaults():

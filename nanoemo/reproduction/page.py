@@ -161,7 +161,9 @@ def _percent(share, digits=2):
 
 
 def _commits(versions):
-    commits = [each["commit"][:12] for each in versions if each.get("commit")]
+    """The commits, short; with "+changes" after one that had some (`nanoemo.training.versions`)."""
+    parted = (each["commit"].partition("+") for each in versions if each.get("commit"))
+    commits = [f"{commit[:12]}{plus}{changes}" for commit, plus, changes in parted]
     return ", ".join(dict.fromkeys(commits)) or "–"
 
 
