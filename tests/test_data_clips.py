@@ -73,6 +73,16 @@ def test_one_recording_in_two_places_is_taken_once():
     assert find_scheme(["03-01-09-01-02-01-12.wav", "1001_DFA_ANG.wav", "AudioData/AB/a01.wav"])[0] is None
 
 
+def test_songs_are_called_songs(tmp_path):
+    speech, song, other = "03-01-06-01-02-01-12.wav", "03-02-06-01-02-01-12.wav", "03-03-06-01-02-01-12.wav"
+    for name in (speech, "03-01-05-01-02-01-12.wav", song, "03-02-05-01-02-01-12.wav", other):
+        write(tmp_path / name)
+    with pytest.warns(UserWarning, match=r"RAVDESS: Left out 3 files: 2 of song, not of speech \(03-02-05-.*, 03-02-06-.*\); "
+                                         r"1 with names unlike 03-01-06-01-02-01-12.wav \(03-03-06-"):
+        assert len(data.read_clips(tmp_path)) == 2
+    assert find_scheme([speech, song])[2] == {"of song, not of speech": [song]}
+
+
 def test_ones_own_clips_may_be_called_as_those_of_a_known_set():
     own = [f"{emotion}/{take}.wav" for emotion in ("angry", "sad") for take in ("1", "2", "03a01Fa")]
     assert find_scheme(own)[0] is None

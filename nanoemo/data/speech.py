@@ -42,6 +42,7 @@ class Scheme(NamedTuple):
     example: str
     pattern: re.Pattern
     emotions: dict
+    songs: re.Pattern | None = None         # names of its files that are sung, and so not taken
 
     def parse(self, name):
         """The `Entry` of a file, None where its name is of another form."""
@@ -53,9 +54,10 @@ class Scheme(NamedTuple):
         return Entry(name, emotion, match["subject"].upper(), match["key"].upper().replace("/", "_"))
 
 
-def _scheme(name, title, example, pattern, emotions):
+def _scheme(name, title, example, pattern, emotions, songs=None):
     codes = "|".join(sorted(emotions, key=len, reverse=True))
-    return Scheme(name, title, example, re.compile(pattern.format(codes=codes), re.IGNORECASE), emotions)
+    return Scheme(name, title, example, re.compile(pattern.format(codes=codes), re.IGNORECASE), emotions,
+                  songs and re.compile(songs))
 
 
 SCHEMES = [
@@ -69,7 +71,7 @@ SCHEMES = [
     _scheme("ravdess", "RAVDESS", "03-01-06-01-02-01-12.wav",
             r".*/(?P<key>03-01-(?P<code>{codes})-\d\d-\d\d-\d\d-(?P<subject>\d\d))",
             {"01": "neutral", "02": "calm", "03": "happy", "04": "sad", "05": "angry", "06": "fear", "07": "disgust",
-             "08": "surprise"}),
+             "08": "surprise"}, songs=r"03-02(-\d\d){5}"),
 ]
 
 
@@ -93,7 +95,8 @@ def find_scheme(names):
     left_out = defaultdict(list)
     for name, entry in zip(names, entries):
         if entry is None:
-            left_out[f"with names unlike {scheme.example}"].append(name)
+            sung = scheme.songs and scheme.songs.fullmatch(PurePosixPath(name).stem)
+            left_out["of song, not of speech" if sung else f"with names unlike {scheme.example}"].append(name)
     once = {}
     for entry in sorted(filter(None, entries), key=lambda entry: not entry.name.lower().endswith(".wav")):
         if once.setdefault(entry.key, entry) is not entry:
