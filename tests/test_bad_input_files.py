@@ -176,6 +176,29 @@ def test_config_without_its_data(run, capsys, command, damage):
     assert "config.json" in error_of(capsys, *command, run, *(["face.png"] if command[0] == "predict" else []))
 
 
+@pytest.mark.parametrize("damage, words", [
+    (lambda config: config["data"]["classes"].__setitem__(0, None), r"the classes of 'data' are \[None, "),
+    (lambda config: config["data"]["image_shape"].__setitem__(1, None), r"the image_shape of 'data' is \[48, None, 1\]; expe"),
+    (lambda config: config["data"]["image_shape"].__setitem__(1, True), r"the image_shape of 'data' is \[48, True, 1\]"),
+    (lambda config: config["data"]["image_shape"].__setitem__(1, 0), r"the image_shape of 'data' is \[48, 0, 1\]"),
+    (lambda config: config["settings"].update(data=True), "the data of 'settings' is True; expected a path or null"),
+    (lambda config: config["settings"].update(model=5), "the model of 'settings' is 5; expected a name"),
+    (lambda config: config["settings"].pop("model"), "the model of 'settings' is None; expected a name"),
+    (lambda config: config.update(settings=True), "'settings' is True; expected values by name"),
+    (lambda config: config.update(earlier_versions=True), "'earlier_versions' is True; expected a list of versions"),
+    (lambda config: config.update(earlier_versions=["1"]), r"'earlier_versions' is \['1'\]; expected a list of versions"),
+])
+@pytest.mark.parametrize("command", [
+    ["train", "--resume", "run"], ["evaluate", "run"], ["predict", "run", "--whole", "face.png"], ["webcam", "run"],
+    ["show", "curves", "run"], ["show", "samples", "run"], ["fuse", "run", "run"]])
+def test_config_of_other_types(run, capsys, command, damage, words):
+    config = json.loads((run / "config.json").read_text())
+    damage(config)
+    (run / "config.json").write_text(json.dumps(config))
+    picture("face.png")(run.parent)
+    assert re.search(f"run/config.json: not the settings of a run: {words}", error_of(capsys, *command))
+
+
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"not an array"])
 def test_mean_image_that_cannot_be_read(run, content):
     (run / "mean_image.npy").write_bytes(content)

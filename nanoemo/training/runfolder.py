@@ -162,6 +162,8 @@ class RunFolder:
                 or not all(isinstance(about_data.get(name), kind) for name, kind in ABOUT_DATA.items())):
             raise RunFolderError(f"{self.config_path}: not the settings of a run: it must hold 'settings', and 'data' "
                                  f"with {', '.join(sorted(ABOUT_DATA))}")
+        if problem := _problem(config):
+            raise RunFolderError(f"{self.config_path}: not the settings of a run: {problem}")
         return config
 
     def write_config(self, config):
@@ -226,6 +228,25 @@ class RunFolder:
         write_csv(self.path / "history.csv", HISTORY_COLUMNS,
                   [["" if row.get(name) is None else row[name] for name in HISTORY_COLUMNS] for row in history])
         write_json(self.path / "history.json", history)
+
+
+def _problem(config):
+    """What inside config.json is not what a run writes there; "" for nothing. The settings themselves `Settings` judges."""
+    classes, shape = (config["data"][name] for name in ("classes", "image_shape"))
+    if not all(isinstance(name, str) for name in classes):
+        return f"the classes of 'data' are {classes}; expected names"
+    if not all(type(length) is int and length > 0 for length in shape):
+        return f"the image_shape of 'data' is {shape}; expected positive whole numbers"
+    settings, earlier = config["settings"], config.get("earlier_versions", [])
+    if not isinstance(settings, dict):
+        return f"'settings' is {settings!r}; expected values by name"
+    if not isinstance(settings.get("model"), str):
+        return f"the model of 'settings' is {settings.get('model')!r}; expected a name"
+    if not isinstance(settings.get("data"), str | None):
+        return f"the data of 'settings' is {settings['data']!r}; expected a path or null"
+    if not (isinstance(earlier, list) and all(isinstance(versions, dict) for versions in earlier)):
+        return f"'earlier_versions' is {earlier!r}; expected a list of versions by name"
+    return ""
 
 
 def _known_runs(folder, name=""):
