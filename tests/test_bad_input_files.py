@@ -159,6 +159,17 @@ def test_checkpoint_that_cannot_be_used(run, capsys, command, name, damage, word
     assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.parametrize("command", [["predict", "run", "--whole", "face.png"], ["webcam", "run"], ["show", "samples", "run"],
+                                     ["ensemble", "run", "other"], ["evaluate", "run"], ["train", "--resume", "run"]])
+def test_a_checkpoint_with_a_nan_is_told_as_fits_every_command(run, capsys, command):
+    shutil.copytree(run, run.parent / "other")
+    for name in ("best", "last"):
+        with_a_nan(run / "checkpoints" / f"{name}.safetensors")
+    picture("face.png")(run.parent)
+    assert re.search(r"run/checkpoints/\w+.safetensors: model\.\S+ holds nan at index .*; training cannot go on from it, and an "
+                     "answer of its network would mean nothing; take another run, or train anew\n$", error_of(capsys, *command))
+
+
 @pytest.mark.parametrize("config", ["", "[]", "{}", '{"settings": {"model": "njoku.cnn"}}', "no json"])
 @pytest.mark.parametrize("command", [["train", "--resume"], ["evaluate"]])
 def test_config_that_cannot_be_used(run, capsys, command, config):

@@ -67,7 +67,8 @@ def load(path):
     if _checksum(arrays, meta) != expected:
         raise CheckpointError(f"{path}: damaged, its checksum does not match its contents")
     if first_not_finite(arrays):
-        raise CheckpointError(f"{path}: {first_not_finite(arrays)}; training cannot go on from it")
+        raise CheckpointError(f"{path}: {first_not_finite(arrays)}; training cannot go on from it, and an "
+                              "answer of its network would mean nothing; take another run, or train anew")
     return arrays, meta
 
 
