@@ -164,7 +164,7 @@ def test_the_loss_of_all_counts_each_picture(portraits, tmp_path):
         run = people.path_of(RunFolder(tmp_path / "all"), subject)
         (run / "test").mkdir(parents=True)
         about = {"classes": ["a", "b"], "fingerprint": "", "image_shape": [48, 48, 1], "images": {}, "name": "JAFFE"}
-        files.write_json(run / "config.json", {"data": about, "settings": {}})
+        files.write_json(run / "config.json", {"data": about, "settings": {"model": "chater.dcnn", "data": None}})
         files.write_csv(run / "test" / "confusion_matrix.csv", ["true class", "a", "b"], [["a", 1, 0], ["b", 0, 1]])
     rows = [{"examples": examples, "loss": loss} for examples, loss in ((1, 2.0), (3, 4.0), (4, 0.0))]
     assert people._together(RunFolder(tmp_path / "all"), rows).loss == 14 / 8
