@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nanoemo.nn import Activation, Sequential, undisturbed, watch, zero_inputs
-from nanoemo.nn.checks import must_be_module
+from nanoemo.nn.module import must_be_module
 from nanoemo.tensor import Tensor
 
 __all__ = ["Row", "Summary", "summarize", "summary"]

@@ -21,6 +21,7 @@ from nanoemo.reproduction.results import SETTINGS, Result, run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
 from nanoemo.viz import style
 from small_data import write_pictures
+from training_runs import AfterChecks
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -159,13 +160,7 @@ def test_what_was_broken_off_goes_on_to_the_same_weights(small):
     small.folder.mkdir(parents=True)
     assert carry_out(settings, whole, say=lambda line: None)
 
-    class AfterSteps:
-        left = 40
-        def __bool__(self):
-            self.left -= 1
-            return self.left < 0
-
-    assert not carry_out(settings, broken, stop=AfterSteps(), say=lambda line: None)
+    assert not carry_out(settings, broken, stop=AfterChecks(40), say=lambda line: None)
     assert not (broken / "report.html").exists()
     assert carry_out(settings, broken, say=lambda line: None)
     weights, expected = (checkpoint.load(RunFolder.open(path).last_path)[0] for path in (broken, whole))

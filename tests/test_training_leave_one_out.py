@@ -11,6 +11,7 @@ from nanoemo import data, files, viz
 from nanoemo.cli import leave_one_out, main
 from nanoemo.data import jaffe
 from nanoemo.training import LeaveOneOut, RunFolder, Settings, sanity
+from training_runs import AfterChecks
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -30,17 +31,6 @@ def portraits(tmp_path, monkeypatch, rng):
         picture = rng.integers(0, 255, (64, 64), np.uint8)
         Image.fromarray(picture).save(tmp_path / "jaffe" / f"{name}.{number}.tiff")
     return str(tmp_path / "jaffe")
-
-
-class AfterChecks:
-    """True once it has been looked at so often."""
-
-    def __init__(self, checks):
-        self.left = checks
-
-    def __bool__(self):
-        self.left -= 1
-        return self.left < 0
 
 
 def table(path):

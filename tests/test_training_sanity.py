@@ -5,7 +5,7 @@ import pytest
 from nanoemo import nn, ops
 from nanoemo.modes import is_grad_enabled
 from nanoemo.training import sanity
-from training_runs import everything, make_trainer, toy_images
+from training_runs import AfterChecks, everything, make_trainer, toy_images
 
 
 def test_sanity_checks_disturb_nothing():
@@ -46,19 +46,8 @@ def test_sanity_checks_refuse_a_network_of_nan():
         sanity.check(broken, (images.images.astype(np.float32), images.labels), 3, ops.cross_entropy)
 
 
-class Stop:
-    """True from the `steps`-th time on that it is asked."""
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def __bool__(self):
-        self.steps -= 1
-        return self.steps < 0
-
-
 @pytest.mark.parametrize("limits, steps", [
-    ({"max_steps": 0}, 0), ({"max_steps": 3}, 3), ({"stop": Stop(0)}, 0), ({"stop": Stop(2)}, 2)])
+    ({"max_steps": 0}, 0), ({"max_steps": 3}, 3), ({"stop": AfterChecks(0)}, 0), ({"stop": AfterChecks(2)}, 2)])
 def test_the_steps_that_were_made_are_counted(limits, steps):
     images = toy_images()
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))

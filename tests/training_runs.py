@@ -41,6 +41,17 @@ class StopAfter(Callback):
         return self.steps <= 0
 
 
+class AfterChecks:
+    """True once it has been looked at so often."""
+
+    def __init__(self, checks):
+        self.left = checks
+
+    def __bool__(self):
+        self.left -= 1
+        return self.left < 0
+
+
 def everything(trainer):
     """All that a run is, bit for bit, without what depends on the clock."""
     arrays, meta = trainer.state()

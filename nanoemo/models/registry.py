@@ -106,10 +106,7 @@ def build(name, num_classes=None, input_shape=None, **options):
     2489095
     """
     builder, defaults = _find(name)
-    if input_shape is None:
-        input_shape = defaults.input_shape
-    shapes_of_inputs(input_shape)
-    input_shape = tuple(input_shape)
+    input_shape = defaults.input_shape if input_shape is None else input_shape
     known = [option for option in inspect.signature(builder).parameters
              if option not in ("num_classes", "input_shape")]
     unknown = [option for option in options if option not in known]
@@ -123,6 +120,7 @@ def build(name, num_classes=None, input_shape=None, **options):
     if _axes(input_shape) != _axes(defaults.input_shape):
         raise ValueError(f"{name}: input_shape must have {_axes(defaults.input_shape)} axes, like the paper's "
                          f"{defaults.input_shape}; got {input_shape}")
+    input_shape = tuple(input_shape)
     try:
         return builder(input_shape=input_shape, **options)
     except (ValueError, TypeError) as error:          # TypeError: an option such as dropout='high'

@@ -8,7 +8,7 @@ import numpy as np
 from nanoemo.hints import type_of
 from nanoemo.kernels.shapes import resolve_padding, resolve_padding_2d, sizes
 
-__all__ = ["checked_window", "misfit", "must_be_module", "must_be_state", "positive_integers"]
+__all__ = ["checked_window", "misfit", "must_be_state", "positive_integers"]
 
 
 def positive_integers(layer, **sizes):
@@ -39,21 +39,6 @@ def checked_window(layer, axes, kernel_size, stride, padding):
     else:
         resolve_padding(padding, *window, *window, *strides, f"{layer}: padding")
     return window
-
-
-def must_be_module(where, model):
-    """Raise TypeError where `model` is no Module.
-
-    >>> must_be_module("summary", "njoku.cnn")
-    Traceback (most recent call last):
-    ...
-    TypeError: summary: expected a Module, got str; models.build makes one of a name
-    """
-    from nanoemo.nn.module import Module            # which imports this file
-
-    if not isinstance(model, Module):
-        hint = "; models.build makes one of a name" if isinstance(model, str) else ""
-        raise TypeError(f"{where}: expected a Module, got {type_of(model)}{hint}")
 
 
 def must_be_state(state):

@@ -7,11 +7,12 @@ the state dictionary is the path of attributes that leads there: "0.weight", "en
 import numpy as np
 
 from nanoemo import backend, live
+from nanoemo.hints import type_of
 from nanoemo.nn import trace
 from nanoemo.nn.checks import misfit, must_be_state
 from nanoemo.tensor import Tensor
 
-__all__ = ["Module", "Parameter", "Buffer"]
+__all__ = ["Module", "Parameter", "Buffer", "must_be_module"]
 
 
 class Parameter(Tensor):
@@ -236,6 +237,20 @@ class Module:
         lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.children()]
         inside = self.extra_repr() + ("\n" + "\n".join(lines) + "\n" if lines else "")
         return f"{type(self).__name__}({inside})"
+
+
+def must_be_module(where, model):
+    """Raise TypeError where `model` is no Module.
+
+    >>> from nanoemo.nn.module import must_be_module
+    >>> must_be_module("summary", "njoku.cnn")
+    Traceback (most recent call last):
+    ...
+    TypeError: summary: expected a Module, got str; models.build makes one of a name
+    """
+    if not isinstance(model, Module):
+        hint = "; models.build makes one of a name" if isinstance(model, str) else ""
+        raise TypeError(f"{where}: expected a Module, got {type_of(model)}{hint}")
 
 
 def _holds_modules(value):

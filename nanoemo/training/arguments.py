@@ -5,7 +5,7 @@ import numpy as np
 
 from nanoemo.data.labelled import Labelled
 from nanoemo.hints import type_of
-from nanoemo.nn.checks import must_be_module
+from nanoemo.nn.module import must_be_module
 from nanoemo.optim.clip import check_limit
 from nanoemo.optim.optimizer import Optimizer
 from nanoemo.tensor import Tensor

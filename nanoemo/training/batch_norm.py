@@ -5,8 +5,8 @@ its variance is too large, and that is the variance which the running statistics
 inputs vary less than batch norm believes, and every layer behind it sees numbers that are too small (Li, Chen, Hu, Yang 2019,
 "Understanding the disharmony between dropout and batch normalization by variance shift", section 3).
 """
-from nanoemo import nn, no_grad
-from nanoemo.nn.trace import evaluating, module_device
+from nanoemo import nn
+from nanoemo.nn.trace import module_device, undisturbed
 from nanoemo.training.arguments import check_loader
 from nanoemo.training.transfer import on_device
 
@@ -35,7 +35,7 @@ def update_batch_norm(model, loader, stop=None):
     before = [norm.momentum for norm in norms]
     batches = 0
     try:
-        with evaluating(model), no_grad():
+        with undisturbed(model):
             for norm in norms:
                 norm.training = True
             for *inputs, _ in on_device(iter(loader), module_device(model)):

@@ -15,7 +15,7 @@ import numpy as np
 
 from nanoemo import Tensor, backend, capture, optim, random
 from nanoemo.card_memory import out_of_memory_explained
-from nanoemo.nn.checks import must_be_module
+from nanoemo.nn.module import must_be_module
 from nanoemo.nn.trace import module_device, undisturbed
 from nanoemo.training.arguments import check_loader, check_rule, checked_callbacks
 from nanoemo.training.checkpoint import CheckpointError, part

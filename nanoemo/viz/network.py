@@ -2,7 +2,7 @@
 import numpy as np
 
 from nanoemo.nn import Conv2d, Dropout, Linear, Upsample2d
-from nanoemo.nn.checks import must_be_module
+from nanoemo.nn.module import must_be_module
 from nanoemo.nn.pool import AvgPool2d, MaxPool2d, MinPool2d
 from nanoemo.summary import summarize
 from nanoemo.viz.style import BLUE, GREY, LABEL_SIZE, ORANGE, TITLE_SIZE, new_figure
