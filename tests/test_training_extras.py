@@ -101,7 +101,7 @@ def test_clipping_keeps_steps_short():
 
 def test_early_stopping_ends_training_and_is_remembered():
     experiment = Experiment(settings(epochs=9, lr=1e-9, patience=2))        # it learns nothing, so the first epochs stay best
-    experiment.trainer.callbacks = experiment.ending
+    experiment.trainer.callbacks = experiment.asked_for
     history = experiment.trainer.fit(9)
     assert experiment.trainer.finished and len(history) < 9
     best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"]

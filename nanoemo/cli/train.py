@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 
 from nanoemo.cli.common import STOPPED, say, whole_number
 
-EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "schedule", "patience", "start_from", "freeze")
+EXTRAS = ("weight_decay", "class_weights", "label_smoothing", "clip_norm", "schedule", "update_batch_norm", "patience",
+          "start_from", "freeze")
 
 
 def add_arguments(parser):
@@ -74,6 +75,8 @@ def add_extras(parser):
     group.add_argument("--clip-norm", type=float, metavar="X", help="upper limit of the gradients' joint length")
     group.add_argument("--schedule", metavar="S", help="of the learning rate: cosine, step=10, exponential=0.95, plateau=5, "
                                                        "warmup=5 or warmup=5,cosine")
+    group.add_argument("--update-batch-norm", action="store_true", default=None,
+                       help="measure batch norm's statistics anew after each epoch, without dropout")
     group.add_argument("--patience", type=int, metavar="N", help="end after N epochs without a better one")
     group.add_argument("--from", dest="start_from", metavar="RUN", help="start from the best weights of another run")
     group.add_argument("--freeze", metavar="LAYERS", help="layers that do not learn: names or kinds of the summary's table, "

@@ -97,9 +97,11 @@ def _side_by_side(done):
 
 
 def _rates(settings):
-    """The learning rate, its schedule if it has one, and the rate of fine-tuning where a training in stages does that."""
+    """The learning rate, its schedule if it has one, the rate of fine-tuning where a training in stages does that, and whether
+    batch norm was measured anew."""
     tuned = f", tuned {settings['fine_tuning'] * settings['lr']:g}" if settings["stages"] else ""
-    return f"{settings['lr']:g}{', ' if settings['schedule'] else ''}{settings['schedule']}{tuned}"
+    anew = ", batch norm measured anew" if settings["update_batch_norm"] else ""
+    return f"{settings['lr']:g}{', ' if settings['schedule'] else ''}{settings['schedule']}{tuned}{anew}"
 
 
 def _settings(done):

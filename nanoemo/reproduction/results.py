@@ -14,9 +14,10 @@ __all__ = ["FIGURES", "JUDGED", "Result", "done_before", "figure_path", "keep", 
 
 JUDGED = "validation", "test"
 FIGURES = "loss", "accuracy", "confusion"
-SETTINGS = ("model", "epochs", "batch_size", "optimizer", "lr", "schedule", "weight_decay", "augment", "limit", "seed",
-            "stages", "fine_tuning")
-UNSAID = {name: getattr(Settings, name) for name in ("fine_tuning", "schedule")}      # what older runs and results do not say
+SETTINGS = ("model", "epochs", "batch_size", "optimizer", "lr", "schedule", "update_batch_norm", "weight_decay", "augment",
+            "limit", "seed", "stages", "fine_tuning")
+UNSAID = {name: getattr(Settings, name) for name in             # what older runs and results do not say
+          ("fine_tuning", "schedule", "update_batch_norm")}
 DATA = "name", "drawn", "note", "images"
 
 

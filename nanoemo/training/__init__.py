@@ -3,7 +3,7 @@
 `Trainer` is the loop alone, for your own model and data; `Experiment` is the whole of `nanoemo train`, `StagedExperiment`
 that of a model trained part by part.
 """
-from nanoemo.training.batch_norm import update_batch_norm
+from nanoemo.training.batch_norm import UpdateBatchNorm, update_batch_norm
 from nanoemo.training.callbacks import Callback
 from nanoemo.training.carry_out import carry_out
 from nanoemo.training.checkpoint import CheckpointError
@@ -23,4 +23,5 @@ from nanoemo.training.trainer import Predictions, Trainer, TrainingDiverged, pre
 
 __all__ = ["Callback", "CheckpointError", "EarlyStopping", "Experiment", "LeaveOneOut", "Predictions", "Recorder", "RunFolder",
            "RunFolderError", "Search", "Settings", "Snapshots", "StagedExperiment", "Trainer", "TrainingDiverged",
-           "carry_out", "catch_interrupt", "class_weights", "experiment_for", "predict", "progress", "update_batch_norm"]
+           "UpdateBatchNorm", "carry_out", "catch_interrupt", "class_weights", "experiment_for", "predict", "progress",
+           "update_batch_norm"]

@@ -18,6 +18,10 @@ class Callback:
         """After each update of the weights; `trainer.step` steps of the epoch are made, `trainer.tally`
         sums them."""
 
+    def epoch_trained(self, trainer):
+        """After an epoch's last step, before the model is measured on the validation set. An epoch that is stopped in between
+        begins again here."""
+
     def epoch_end(self, trainer):
         """After validation; the epoch's figures are `trainer.history[-1]`."""
 

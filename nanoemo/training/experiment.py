@@ -12,7 +12,7 @@ from nanoemo.files import write_file, write_json
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
 from nanoemo.training import checkpoint, listening, pretrained, sanity
-from nanoemo.training.batch_norm import update_batch_norm
+from nanoemo.training.batch_norm import UpdateBatchNorm, batch_norms, update_batch_norm
 from nanoemo.training.class_weights import class_weights
 from nanoemo.training.early_stopping import EarlyStopping
 from nanoemo.training.evaluation import describe_unseen, write_evaluation
@@ -76,9 +76,18 @@ class Experiment:
         self.trainer = self.trainer_class(self.model, optimizer, self.make_loss(), self.train_loader(),
                                           self.loader("validation"), clip_norm=settings.clip_norm,
                                           schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
-        self.ending = [] if settings.patience is None else [EarlyStopping(settings.patience)]
+        self.asked_for = self._callbacks()
         self.in_charge = []                                     # callbacks of the run itself
         self.holds_best = False                                 # the model, and not what the trainer was at
+
+    def _callbacks(self):
+        """Those that the settings ask for."""
+        settings, callbacks = self.settings, []
+        if settings.update_batch_norm:
+            callbacks.append(UpdateBatchNorm(self.train_loader(augment=False)))
+        if settings.patience is not None:
+            callbacks.append(EarlyStopping(settings.patience))
+        return callbacks
 
     trainer_class, loss_unit = Trainer, "cross-entropy, nats"
 
@@ -161,6 +170,8 @@ class Experiment:
         if batch > images:
             raise ValueError(f"the batch size is {batch}, but there are only {images} training {self.noun}; "
                              f"give --batch-size {images} or less")
+        if self.settings.update_batch_norm and not batch_norms(self.model):
+            raise ValueError(f"update batch norm: {self.settings.model} has no batch norm; leave it out")
         next(self.train_loader().epoch(0))          # augmentation may not fit images of this size
         if self.settings.start_from:
             self._weights_to_start_from()
@@ -261,7 +272,7 @@ class Experiment:
         # Snapshots first: a kill between the two repeats the end of the epoch, and keeps the same weights again.
         keepers = [Snapshots(folder)] if folder.snapshots_path.exists() else []
         own = [callback for callback in trainer.callbacks if callback not in self.in_charge]      # what a user has put there
-        self.in_charge = [*keepers, recorder, display, *self.ending]
+        self.in_charge = [*keepers, recorder, display, *self.asked_for]
         trainer.callbacks = [*self.in_charge, *own]
         if not folder.last_path.exists():
             self.start(say)

@@ -193,7 +193,7 @@ def run_trial(search, candidate, fold):
         experiment = Experiment(search.settings_of(candidate), search.fold(fold))
         experiment.start(say=lambda line: None)
         trainer = experiment.trainer
-        trainer.callbacks = experiment.ending
+        trainer.callbacks = experiment.asked_for
         try:
             history = trainer.fit(experiment.settings.epochs)
         except TrainingDiverged:

@@ -52,6 +52,8 @@ class Settings:
     label_smoothing: as for `nanoemo.ops.cross_entropy`
     clip_norm: upper limit of the joint length of all gradients; None for no limit
     schedule: of the learning rate, as for `nanoemo.optim.build_schedule`; "" for none
+    update_batch_norm: whether batch norm's statistics are measured anew after each epoch, without dropout
+        (`nanoemo.training.update_batch_norm`)
     patience: epochs without a better one after which training ends (`EarlyStopping`); None for never
     start_from: folder of a run whose best weights are the initial ones, as far as they fit; "" for none
     freeze: layers that do not learn, as for `nanoemo.training.pretrained.freeze`; "" for none
@@ -84,6 +86,7 @@ class Settings:
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     schedule: str = ""
+    update_batch_norm: bool = False
     patience: int | None = None
     start_from: str = ""
     freeze: str = ""

@@ -113,6 +113,7 @@ class Trainer:
         self.tally = Tally()        # sums over those of them whose results have come back from the device
         self.history = []           # a dictionary for each finished epoch
         self.epochs = None
+        self.stop = None            # what `fit` was given to look at between steps
         self.ended = False          # a callback sets it to end training before all epochs are done
         self._learn = capture(self._learn_from, depends_on=self._what_learns)
         self._results = Results()
@@ -137,10 +138,10 @@ class Trainer:
         """
         if not isinstance(epochs, numbers.Integral):
             raise ValueError(f"fit: epochs must be a whole number, got {epochs!r}")
-        self.epochs, self.ended = epochs, False
+        self.epochs, self.ended, self.stop = epochs, False, stop
         self._tell("train_start")
         try:
-            while not self.finished and self._run_epoch(stop):
+            while not self.finished and self._run_epoch():
                 pass
         finally:
             self._tell("train_end")
@@ -150,7 +151,7 @@ class Trainer:
     def finished(self):
         return self.ended or self.epoch >= self.epochs
 
-    def _run_epoch(self, stop):
+    def _run_epoch(self):
         """The rest of the epoch under way, and its validation. False where asked to stop before its end."""
         self.model.train()
         self._clock = time.perf_counter()
@@ -161,11 +162,11 @@ class Trainer:
             self._results.put(self.step, len(batch[-1]), numbers)
             self._add_up()
             self._tell("step_end")
-            if stop:
+            if self.stop:
                 self._add_up(all=True)
                 return False
         self._add_up(all=True)
-        return self._finish_epoch(stop)
+        return self._finish_epoch()
 
     def _waited_for(self, batches):
         """Yield the batches, and note how long each let the loop wait."""
@@ -209,9 +210,10 @@ class Trainer:
             self.tally.add(result.images, result.loss, result.correct, now - self._clock)
             self._clock = now
 
-    def _finish_epoch(self, stop):
+    def _finish_epoch(self):
         before = time.perf_counter()
-        validation = self._validate(stop)
+        self._tell("epoch_trained")
+        validation = self._validate()
         if validation is None:
             return False
         self.history.append({
@@ -224,16 +226,16 @@ class Trainer:
             self.schedule.step(row["loss"] if row["val_loss"] is None else row["val_loss"])
         self.epoch, self.step, self.tally = self.epoch + 1, 0, Tally()
         self._tell("epoch_end")
-        return not stop
+        return not self.stop
 
-    def _validate(self, stop):
+    def _validate(self):
         """The validation's part of the epoch's row, or None where asked to stop."""
         if self.validation_loader is None:
             return {"val_loss": None, "val_accuracy": None}
         results, tally = [], Tally()
         with undisturbed(self.model):
             for batch in on_device(iter(self.validation_loader), module_device(self.model)):
-                if stop:
+                if self.stop:
                     return None
                 results.append((len(batch[-1]), _together(*self.measure(*batch))))
         for images, result in results:          # only now: to read one makes the card wait
