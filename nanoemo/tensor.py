@@ -12,6 +12,7 @@ import operator
 import numpy as np
 
 from nanoemo import backend, live
+from nanoemo.conversion import as_array, check_dtype
 from nanoemo.hints import of_pytorch
 from nanoemo.modes import anomalies_are_detected, call_site, check_finite, is_grad_enabled
 
@@ -92,11 +93,12 @@ class Tensor:
     __array_ufunc__ = None      # so that `ndarray * tensor` asks the tensor
 
     def __init__(self, data, requires_grad=False, dtype=None, device=None):
-        self.array = _as_array(data, dtype, device)
+        known = data if isinstance(data, Tensor) else None
+        self.array = as_array(data, dtype, device) if known is None else as_array(known.array, dtype, device or known.device)
         self._grad = None
         self.node = None
         self.requires_grad = requires_grad
-        self.guard = data.guard if isinstance(data, Tensor) and self.array is data.array else _Guard()
+        self.guard = known.guard if known is not None and self.array is known.array else _Guard()
 
     @classmethod
     def from_op(cls, name, array, inputs, backward, saved=None, saves_output=False, view_of=None):
@@ -153,7 +155,7 @@ class Tensor:
         if backend.is_array(value):
             value = backend.to_device(value, backend.device_beside(value, self.device))
         else:
-            value = _as_array(value, self.dtype, self.device)
+            value = as_array(value, self.dtype, self.device)
         if self.grad is not None and value.shape != self.shape:
             raise ValueError(f"data: shape {value.shape} does not fit the gradient of shape {self.grad.shape}; "
                              f"call zero_grad() first")
@@ -306,7 +308,7 @@ class Tensor:
         array = backend.to_device(self.array, home if device is None else backend.check_device(device))
         if dtype is not None:
             with backend.quiet():           # what is too large for float32 becomes infinite
-                array = array.astype(_check_dtype(dtype, given=True), copy=False)
+                array = array.astype(check_dtype(dtype, given=True), copy=False)
         if array is self.array:
             return self
         inputs = (self,) if array.dtype.kind == "f" else ()
@@ -367,7 +369,7 @@ def _first_gradient(tensor, grad):
     if device != tensor.device:
         raise RuntimeError(f"backward: the tensor is on '{tensor.device}', grad is on '{device}'; move it first, with "
                            f".to('{tensor.device}')")
-    grad = _as_array(grad, tensor.dtype, tensor.device)
+    grad = as_array(grad.array if isinstance(grad, Tensor) else grad, tensor.dtype, tensor.device)
     if grad.shape != tensor.shape:
         raise RuntimeError(f"backward: grad has shape {grad.shape}, the tensor has {tensor.shape}")
     return grad.copy()
@@ -443,43 +445,3 @@ def _can_be_changed(array):
 def _shares_memory(array, others):
     xp, device = backend.array_module(array), backend.device_of(array)
     return any(backend.device_of(other) == device and xp.may_share_memory(array, other) for other in others)
-
-
-def _as_array(data, dtype, device):
-    stays = isinstance(data, Tensor)
-    if stays:
-        data = data.array
-    elif isinstance(data, (list, tuple)) and is_grad_enabled() and _wants_gradient(data):
-        raise RuntimeError("Tensor: a tensor in this list requires a gradient, which would not flow back to it; join tensors "
-                           "with ops.stack or ops.concat, or take their .detach()")
-    on_card = backend.is_array(data) and backend.device_of(data) == "cuda"
-    try:
-        array = data if on_card else np.asarray(data)           # an array of another library, such as PyTorch's, too
-    except ValueError:
-        raise ValueError("Tensor: the rows of a nested list differ in length") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"Tensor: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
-    if dtype is None and not hasattr(data, "dtype") and array.dtype.kind == "f":
-        dtype = np.float32
-    dtype = _check_dtype(dtype or array.dtype, given=dtype is not None)
-    if device is None:
-        device = backend.device_of(array) if stays or on_card else backend.default_device()
-    return backend.to_device(array, device).astype(dtype, copy=False)
-
-
-def _wants_gradient(items):
-    """Whether a nested list holds a tensor that requires a gradient."""
-    return any(item.requires_grad if isinstance(item, Tensor) else isinstance(item, (list, tuple)) and _wants_gradient(item)
-               for item in items)
-
-
-def _check_dtype(dtype, given):
-    """`dtype` as NumPy's; TypeError for a float that is neither float32 nor float64, and for what is no number."""
-    try:
-        known = np.dtype(dtype)
-    except TypeError:
-        known = None
-    if known is None or known.kind not in "fiub" or known.kind == "f" and known.itemsize not in (4, 8):
-        remedy = "expected float32, float64 or an integer type" if given else "pass dtype='float32'"
-        raise TypeError(f"Tensor: {dtype} is not supported; {remedy}")
-    return known.newbyteorder("=")

@@ -17,6 +17,7 @@ LAYERS = [
     ("kernels",),
     ("backend", "live", "random", "files", "hints", "page_locked"),
     ("modes",),
+    ("conversion",),
     ("tensor",),
     ("capture", "gradcheck", "graph_memory", "ops"),
     ("nn", "optim"),
