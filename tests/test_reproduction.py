@@ -16,7 +16,7 @@ from nanoemo.cli import main
 from nanoemo.data import parse_changes, voices
 from nanoemo.files import read_json, write_json
 from nanoemo.reproduction import PAPERS, Paper, Trial, trial_settings, write_page
-from nanoemo.reproduction.page import _side_by_side
+from nanoemo.reproduction.page import _side_by_side, _unseen
 from nanoemo.reproduction.results import SETTINGS, Result, run_path
 from nanoemo.training import RunFolder, carry_out, checkpoint, experiment, sanity
 from nanoemo.viz import style
@@ -54,6 +54,14 @@ def test_networks_side_by_side_once_two_have_run():
     assert _side_by_side(done).strip().splitlines()[2:] == [
         "| class | paper, shallow | paper, deep | shallow | shallow again | deep |", "| --- | --- | --- | --- | --- | --- |",
         "| angry | – | – | – | – | – |", "| sad | 32.0 % | 63.0 % | 0.0 % | 10.0 % | 20.0 % |"]
+
+
+def test_an_accuracy_on_few_images_is_called_so():
+    unseen = {"test": {"subject": {"images": 30, "accuracy": 0.5}, "sequence": {"images": 29, "accuracy": 1.0}},
+              "validation": {"subject": {"images": 0, "accuracy": None}}}
+    assert _unseen(unseen, "clip") == [
+        "test set: 30 clips of a subject that is not in the training set, accuracy 50.00 %.",
+        "test set: 29 clips of a sequence that is not in the training set, accuracy 100.00 % (too few to tell)."]
 
 
 def test_every_paper_names_models_and_settings_that_exist():

@@ -8,6 +8,7 @@ from nanoemo import models
 from nanoemo.files import write_file
 from nanoemo.reproduction.results import FIGURES, JUDGED, figure_path, kept
 from nanoemo.reproduction.trials import noun
+from nanoemo.training.evaluation import ENOUGH
 from nanoemo.training.progress import counted, duration
 
 __all__ = ["write_page"]
@@ -129,17 +130,24 @@ def _detail(folder, trial, result):
     parts.append(textwrap.fill(note, WIDTH))
     if result.stages:
         parts.append(_stages(result.stages))
-    for split, groups in result.unseen.items():
-        for group, part in groups.items():
-            if part["accuracy"] is not None:
-                images = counted(part["images"], noun(trial).removesuffix("s"))
-                parts.append(f"{split} set: {images} of a {group} that is not in the training set, "
-                             f"accuracy {_percent(part['accuracy'])}.")
+    parts += _unseen(result.unseen, noun(trial).removesuffix("s"))
     texts = "Loss of each epoch", "Accuracy of each epoch", "Confusion matrix on the test set"
     for kind, text in zip(FIGURES, texts):
         parts.append(f"![{text}: {trial.name}]({figure_path(folder, trial, kind).relative_to(folder).as_posix()})")
     parts.append(_classes(trial, result))
     return "\n\n".join(parts)
+
+
+def _unseen(unseen, noun):
+    """A line for each group of images of a split that the network had not been trained on."""
+    lines = []
+    for split, groups in unseen.items():
+        for group, part in groups.items():
+            if part["accuracy"] is not None:
+                few = " (too few to tell)" if part["images"] < ENOUGH else ""
+                lines.append(f"{split} set: {counted(part['images'], noun)} of a {group} that is not in the training set, "
+                             f"accuracy {_percent(part['accuracy'])}{few}.")
+    return lines
 
 
 def _stages(stages):
