@@ -306,5 +306,5 @@ using std::abs; using std::exp; using std::log; using std::tanh; using std::sqrt
 using std::isnan; using std::isinf; using std::isfinite; using std::pow; using std::fabs;
 
 // A function that several files may define alike keeps its shared memory where the linker can throw copies away, which cannot
-// be the place where another function's lies (GCC 16 refuses it). One that belongs to this file alone shares it.
+// be the place where another function's lies (GCC 14 and 16 refuse it). One that belongs to this file alone shares it.
 #define inline static
