@@ -292,7 +292,7 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_makes_the_rest(tmp_path, jobs)
     assert main(["search", "chater.dcnn", *SMALL, *SPACE, "--out", str(whole)]) == 0
     process = subprocess.Popen([sys.executable, "-m", "nanoemo", "search", "chater.dcnn", *SMALL, *SPACE, "--jobs", jobs,
                                 "--out", str(stopped)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True)
+                               start_new_session=True, env={**os.environ, "PATH": str(tmp_path)})       # no pgrep, no ps
     while process.poll() is None and not (stopped / "trials.json").exists():
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)               # as a terminal does: to all processes at once

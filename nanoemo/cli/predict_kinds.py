@@ -5,9 +5,9 @@ function that draws a figure, or None. It raises DataError for a file that it ca
 """
 import functools
 import math
-import sys
 
 from nanoemo import data, viz
+from nanoemo.bar import with_bar
 from nanoemo.data.detection import smallest_face
 from nanoemo.data.photo import shrunk
 from nanoemo.data.pictures import is_picture
@@ -16,7 +16,7 @@ from nanoemo.files import plain
 from nanoemo.recognition import Listener, Recognizer
 from nanoemo.recognition.recognizer import FINER_SEARCH
 
-__all__ = ["FINEST_SEARCH", "SHOWN", "Faces", "Voices", "with_bar"]
+__all__ = ["FINEST_SEARCH", "SHOWN", "Faces", "Voices", "with_windows_shown"]
 
 FINEST_SEARCH = 4000    # pixels of the longer side in which faces are searched for, at most
 SHOWN = 1600            # pixels of the longer side in the pictures that are written
@@ -100,7 +100,7 @@ class Voices:
         if is_picture(file.name):
             raise data.DataError(f"{file}: a picture, but {self.args.run} was trained on voices; give recordings, or a run "
                                  "that was trained on faces")
-        heard = self.trained(file, functools.partial(with_bar, file))
+        heard = self.trained(file, functools.partial(with_windows_shown, file))
         share = f"{heard.label} {100 * heard.probabilities[heard.label]:.0f} %"
         clipped = heard.clipped.sum()
         if len(heard.rows) == 1:
@@ -114,10 +114,6 @@ class Voices:
         return None
 
 
-def with_bar(file, windows):
+def with_windows_shown(file, windows):
     """The windows of a recording, with how many are done on a terminal: two hours of it take minutes."""
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(windows, f"listening to {plain(file.name)}", console=Console(stderr=True), transient=True,
-                 disable=not sys.stderr.isatty(), total=None)
+    return with_bar(windows, f"listening to {plain(file.name)}")

@@ -6,7 +6,7 @@ import numpy as np
 from nanoemo import data, viz
 from nanoemo.cli.common import say
 from nanoemo.cli.predict import Results
-from nanoemo.cli.predict_kinds import FINEST_SEARCH, SHOWN, Faces, Voices, with_bar
+from nanoemo.cli.predict_kinds import FINEST_SEARCH, SHOWN, Faces, Voices, with_windows_shown
 from nanoemo.data.clipset import RATE
 from nanoemo.data.photo import shrunk
 from nanoemo.data.pictures import is_picture
@@ -36,8 +36,8 @@ class Pair:
         picture, outline = data.read_photo(self.photo), Outline()
         search = {"longest": self.args.search} if self.args.search else {}
         try:
-            judged = self.trained(picture, self.clip, self.args.whole, lambda windows: outline(with_bar(self.clip, windows)),
-                                  **search)
+            judged = self.trained(picture, self.clip, self.args.whole,
+                                  lambda windows: outline(with_windows_shown(self.clip, windows)), **search)
         except NoFace as error:
             raise NoFace(f"{self.photo}: {error}; for smaller faces: --search {FINEST_SEARCH}; where it is a face and nothing "
                          "else: --whole") from None

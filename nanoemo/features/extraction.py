@@ -14,6 +14,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
+from nanoemo.bar import with_bar
 from nanoemo.data.cache import cache_folder
 from nanoemo.data.changes import changed
 from nanoemo.data.clipset import ClipSet
@@ -139,9 +140,6 @@ def _make_all(clips, kind, missing):
 
     missing: (index, seed of the clip's change, path to keep the features at) of each
     """
-    from rich.console import Console
-    from rich.progress import track
-
     def make(index, seed, path):
         made = OF_CLIPS[kind].make(changed(clips.wave(index), str(clips.changes[index]), np.random.default_rng(seed)))
         if not np.isfinite(made).all():
@@ -151,8 +149,7 @@ def _make_all(clips, kind, missing):
     pool = ThreadPoolExecutor()                                    # NumPy lets other threads run while it computes
     try:
         done = as_completed([pool.submit(make, *of_clip) for of_clip in missing])
-        for future in track(done, f"features of {clips.name}", total=len(missing), console=Console(stderr=True), transient=True,
-                            disable=not (missing and sys.stderr.isatty())):
+        for future in with_bar(done, f"features of {clips.name}", len(missing)):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
