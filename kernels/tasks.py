@@ -105,8 +105,8 @@ class _Agenda:
     def _take(self):
         """The one of the ready tasks to begin with.
 
-        A loop of short calls, as others wait for it, unless another thread is in one. But if more long tasks are ready than
-        there are threads, they come first: left for the end, when no loop is there to be done beside them, they take longest.
+        A loop of short calls, as others wait for it, unless another thread is in one. But long tasks come first where more of
+        them are ready than there are threads: left for the end, they would have to be done one after the other.
         """
         prefer_short = self.short and not self.in_short_calls and len(self.long) <= threads.get_num_threads()
         task = self.short.popleft() if prefer_short or not self.long else self.long.popleft()
