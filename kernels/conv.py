@@ -110,7 +110,7 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     x, w, has_bias, strides, pads = cache
     dy = np.ascontiguousarray(dy)
     if fourier_suits(w.shape, strides, x.shape, dy.shape[1:3]) and not winograd_suits(w.shape, strides, len(x), dy.shape[1:3]):
-        dx, dw = fourier_gradients(dy, x, w, pads, needs[:2])
+        dx, dw = fourier_gradients(dy, x, w, pads, needs[:2])       # both at once: they share the frequencies of dy
     else:
         dx = _input_gradient(dy, x.shape, w, strides, pads) if needs[0] else None
         dw = _weight_gradient(dy, x, w.shape, strides, pads) if needs[1] else None
