@@ -19,6 +19,7 @@ from nanoemo.training.stages import PAPER, REVERSED, Stage, build_stage, stages_
 
 __all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
 
+
 def experiment_for(settings):
     """The `Experiment` that `settings` ask for: in stages, or all at once; a classifier, or an auto-encoder.
 
