@@ -200,6 +200,7 @@ def batch_norm_backward(dy, cache):
     scale = rows.spread(gamma * over_sigma, x.dtype)
 
     def times_scale(block, through_statistics=0):
+        """dx = gamma/σ · (dy − what comes through mean and var) of a block."""
         part = np.subtract(gradient[block], through_statistics, out=rows.matrix(dx)[block])
         part *= scale
 

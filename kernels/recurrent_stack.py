@@ -27,20 +27,20 @@ BLOCK_STATES = 8192         # sequences times units of the widest layer that go 
 
 
 class _Dropout:
-    """What lies between two layers: y = x · m / (1 − p) for x (N, T, u), as in kernels/dropout.py and with its mask."""
+    """Dropout between two layers, y = x · m / (1 − p) for x (N, T, u): a part at a time, with the mask of kernels/dropout.py."""
 
     def __init__(self, p, seed, shape):
         self.p, self.seed, self.kept = p, seed, np.empty(shape, bool) if p else None
 
     def tasks(self):
-        """Those of drawing the mask."""
+        """The tasks that draw the mask."""
         return [Task(partial(self._draw, block)) for block in row_blocks(self.kept.size, 1, BLOCK)] if self.p else []
 
     def _draw(self, block):
         self.kept.reshape(-1)[block] = draw_mask(block, self.p, self.seed)
 
     def apply(self, x, rows, part, out):
-        """Of some sequences and steps, x and out (steps, sequences, u)."""
+        """out = y of the sequences `rows` and the steps `part`; x and out are (steps, sequences, u)."""
         if self.p:
             apply_mask(x, self.kept[rows, part].swapaxes(0, 1), self.p, out)
         else:
