@@ -81,7 +81,7 @@ def _content_hash(folder, path, files):
     path = Path(path).resolve()
     note = folder / "seen" / f"{_digest([str(path)])}.json"
     stamps = ((file, *_size_and_time(file)) for file in files)
-    stamp = _digest(f"{name}\0{size}\0{time}\n" for name, size, time in stamps)
+    stamp = _digest(f"{name}\0{size}\0{changed}\n" for name, size, changed in stamps)
     try:
         seen = json.loads(note.read_text())
         if seen["stamp"] == stamp:

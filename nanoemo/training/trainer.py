@@ -349,6 +349,6 @@ def predict(model, loader, loss_fn=None, *, stop=None, answers=None):
             truth.append(_classes(labels, scores).copy())       # a batch on the GPU will be written over
     if not truth:
         raise ValueError("predict: the loader gives no batch")
-    truth, predicted = (np.concatenate([backend.to_device(part, "cpu") for part in parts]) for parts in (truth, predicted))
+    truth, predicted = (np.concatenate([backend.to_device(batch, "cpu") for batch in all_of]) for all_of in (truth, predicted))
     loss = sum(loss.item() * count for loss, count in losses) / len(truth) if losses else None
     return Predictions(truth, predicted, loss)
