@@ -66,7 +66,7 @@ class Layer:
     """The weights of a layer, and the orders in which the passes need them.
 
     Forward: `w_and_b` (4, in + 1, u), b the last row of w, and `u_pieces` (`_in_pieces`), both by gate.
-    Backward: `w_back` (4u, in) and `u_back`, wᵀ and uᵀ in the same order of gates.
+    Backward: `w_back` (4u, in) and `u_back` (`_in_pieces`), wᵀ and uᵀ in the same order of gates.
     """
 
     def __init__(self, w, u, b):
@@ -117,10 +117,10 @@ class ForwardPass:
         for gates, h_before, h, c_before, c in zip(self.gates[:, part].swapaxes(0, 1), hidden, hidden[1:], cells, cells[1:]):
             o, i, f, _ = gates
             np.matmul(h_before, u_pieces, out=product)          # z = h u
-            z += gates
+            z += gates                                          # z = x w + h u + b; of o, i and f half of it
             np.tanh(z, out=z)
             half_z *= 0.5
-            np.add(half_z, 0.5, out=gates[:3])
+            np.add(half_z, 0.5, out=gates[:3])                  # o, i, f = ½ tanh(z/2) + ½
             gates[3] = g
             np.multiply(f, c_before, out=c)
             c += np.multiply(i, g, out=scratch)

@@ -148,21 +148,22 @@ class Experiment:
         lonely = len(images) > settings.batch_size and len(images) % settings.batch_size == 1
         changes, mix = (self.changes, self.mix) if augment else ([], None)
         ahead = 8 if settings.device == "cuda" else 1       # a card is done with a batch sooner than a thread makes one
-        prepare = Compose([*changes, *self._preparation()])
+        prepare = Compose([*changes, *self._transforms()])
         return DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed, prefetch=ahead,
                           drop_last=lonely, transform=prepare, mix=mix)
 
     def loader(self, split, classes=None):
         """Batches of a split to measure with: in order, not augmented; labelled in the order of `classes`, if given."""
         examples = match(self.splits[split], classes or self.classes)
-        return DataLoader(examples, self.settings.batch_size, transform=Compose(self._preparation()))
+        return DataLoader(examples, self.settings.batch_size, transform=Compose(self._transforms()))
 
     def inputs(self, examples):
         """What the model is given for uint8 images (N, H, W, C) or features of clips: a tuple of arrays, one an input."""
-        prepared = Compose(self._preparation())(examples.astype(np.float32), None)
+        prepared = Compose(self._transforms())(examples.astype(np.float32), None)
         return prepared if isinstance(prepared, tuple) else (prepared,)
 
-    def _preparation(self):
+    def _transforms(self):
+        """What is done to every image, or to the features of every clip, augmented or not."""
         return preparation(self.mean_image, self.extract) if self.standardise is None else [self.standardise]
 
     @property
@@ -283,7 +284,7 @@ class Experiment:
         trainer.callbacks = [*self.in_charge, *own]
         if not folder.last_path.exists():
             self.start(say)
-        self._prepare(folder, stop, say)
+        self._before_first_step(folder, stop, say)
         if not stop:
             trainer.fit(self.settings.epochs, stop)
         if stop:
@@ -294,8 +295,8 @@ class Experiment:
         self._draw_curves(folder, trainer.history)
         return self.judge(folder, ("validation", "test"), stop=stop, say=say)
 
-    def _prepare(self, folder, stop, say):
-        """What comes before the first step, once: the checks."""
+    def _before_first_step(self, folder, stop, say):
+        """What is done once in a run, before the first step: the checks of `sanity`."""
         if (folder.path / "sanity.json").exists() or self.trainer.epoch or self.trainer.step:
             return
         batch = next(self.train_loader(augment=False).epoch(0))

@@ -175,10 +175,10 @@ class StageExperiment:
 class ClassifierStage(StageExperiment, Experiment):
     """A stage that ends in a classifier."""
 
-    def _prepare(self, folder, stop, say):
+    def _before_first_step(self, folder, stop, say):
         """The checks are of use where all is new."""
         if not self.stage.keeps:
-            super()._prepare(folder, stop, say)
+            super()._before_first_step(folder, stop, say)
 
 
 class AutoEncoderStage(StageExperiment, AutoEncoderExperiment):
