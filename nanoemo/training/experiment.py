@@ -116,25 +116,25 @@ class Experiment:
         note say. Raises ValueError where no epoch of the run is finished, and where `data` has fewer than two of its classes
         or another size of images.
         """
-        folder.finished_best_path()
+        folder.finished_best_path()         # for its error, before the data are loaded
         config = folder.config()
         began_on = config["data"]
-        settings, same = settings_on(folder, data, **changed)
+        settings, its_own = settings_on(folder, data, **changed)
         with moved_data_explained(folder, data):
             splits = load_splits(settings, began_on["image_shape"])
-        splits, judged, told = match_splits(splits, began_on["classes"])
-        if told:
-            warnings.warn(told, stacklevel=2)
-            splits = {split: replace(examples, note=f"{examples.note} {told}".strip()) for split, examples in splits.items()}
+        splits, judged, left_out = match_splits(splits, began_on["classes"])
+        if left_out:
+            warnings.warn(left_out, stacklevel=2)
+            splits = {split: replace(examples, note=f"{examples.note} {left_out}".strip()) for split, examples in splits.items()}
         experiment = cls(settings, splits)
         experiment.judged_classes = judged
-        now = experiment.about_data
+        now, limit_changed = experiment.about_data, settings.limit != config["settings"].get("limit")
         if now["image_shape"] != began_on["image_shape"]:
             raise ValueError(f"{folder.path} was trained on image_shape {began_on['image_shape']}, but "
                              f"{settings.data or now['name']} has {now['image_shape']}")
         if now["name"] != began_on["name"]:
             experiment.title = f"{settings.model}, trained on {began_on['name']}, on {now['name']}"
-        elif now["fingerprint"] != began_on["fingerprint"] and not (same and settings.limit != config["settings"].get("limit")):
+        elif now["fingerprint"] != began_on["fingerprint"] and not (its_own and limit_changed):
             warnings.warn(f"{settings.data or 'what is drawn here'} is {now['name']}, but not just as {folder.path} was trained "
                           "on it: what is tested on here may have been trained on there", stacklevel=2)
         return experiment
