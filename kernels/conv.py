@@ -110,7 +110,7 @@ def conv2d_backward(dy, cache, needs=(True, True, True)):
     x, w, has_bias, strides, pads = cache
     dy = np.ascontiguousarray(dy)
     if fourier_suits(w.shape, strides, x.shape, dy.shape[1:3]) and not winograd_suits(w.shape, strides, len(x), dy.shape[1:3]):
-        dx, dw = fourier_gradients(dy, x, w, pads, needs[:2])
+        dx, dw = fourier_gradients(dy, x, w, pads, needs[:2])       # both at once: they share the frequencies of dy
     else:
         dx = _input_gradient(dy, x.shape, w, strides, pads) if needs[0] else None
         dw = _weight_gradient(dy, x, w.shape, strides, pads) if needs[1] else None
@@ -125,10 +125,9 @@ def _correlate(x, w, b, strides, pads):
         return winograd_correlate(x, w, b, pads)
     if fourier_suits(w.shape, strides, x.shape, (height, width)):
         return fourier_correlate(x, w, b, pads)
-    channels = w.shape[3]
-    if (w.shape[:2] != (1, 1) and FEW_OUT * channels <= w.shape[2] and _may_swap(strides, x.shape, (height, width))
-            and _map_bytes(x, w) <= COLUMN_BYTES):
+    if _taps_suit(x, w, strides, (height, width)):
         return _correlate_by_taps(x, w, b, pads)
+    channels = w.shape[3]
     weights = np.ascontiguousarray(w).reshape(-1, channels)
     y = np.empty((x.shape[0], height, width, channels), x.dtype)
 
@@ -142,6 +141,15 @@ def _correlate(x, w, b, strides, pads):
 
     parallel(work, _blocks(x.shape[0], height, width, w.shape, x.itemsize))
     return y
+
+
+def _taps_suit(x, w, strides, outputs):
+    """Whether so few channels come out that products of all cells of x are less to move than columns, and fit into the cache.
+
+    outputs: (height, width) of the result
+    """
+    return (w.shape[:2] != (1, 1) and FEW_OUT * w.shape[3] <= w.shape[2] and _may_swap(strides, x.shape, outputs)
+            and _map_bytes(x, w) <= COLUMN_BYTES)
 
 
 def _correlate_by_taps(x, w, b, pads):
@@ -176,7 +184,7 @@ def _correlate_by_taps(x, w, b, pads):
 
 
 def _map_bytes(x, w):
-    """Of one image: a number for each of its cells, each place in the window, each channel out."""
+    """Bytes of the maps m of one image: a number for each of its cells, each place in the window, each channel out."""
     return math.prod(x.shape[1:3]) * math.prod(w.shape[:2]) * w.shape[3] * x.itemsize
 
 

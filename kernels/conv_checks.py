@@ -30,6 +30,7 @@ def check_conv1d(x, w, b, stride, padding):
 
 
 def _check_arrays(name, x, w, b, x_axes, w_axes):
+    """Raise ValueError where the shapes of x, w and b, which may be None, do not fit together, or an axis is 0."""
     if x.ndim != len(x_axes.split(",")) or w.ndim != x.ndim:
         raise ValueError(f"{name}: expected x {x_axes} and w {w_axes}, got shapes {x.shape} and {w.shape}")
     if x.shape[-1] != w.shape[-2]:
@@ -43,6 +44,7 @@ def _check_arrays(name, x, w, b, x_axes, w_axes):
 
 
 def _check_windows(name, x, window, pads, padding):
+    """Raise ValueError where no window fits into x with its padding."""
     for size, kernel, (before, after) in zip(x.shape[1:], window, pads):
         if size + before + after < kernel:
             raise ValueError(f"{name}: the window {window} is larger than the padded input "

@@ -72,14 +72,14 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_p
     """
     strides, pads = check_conv2d(x, w, b, stride, padding)
     height, width = output_shape(x.shape, w.shape, strides, pads)
-    unpooled = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # stands for its shape
-    axes = rows, columns = axes_2d("max_pool2d", unpooled, kernel_size, None, pool_padding)
+    stand_in = np.broadcast_to(x[:1, :1, :1, :1], (len(x), height, width, 1))       # of the shape of what will be pooled
+    axes = rows, columns = axes_2d("max_pool2d", stand_in, kernel_size, None, pool_padding)
     if _in_tiles(x.shape, w.shape, strides, axes):
         y, place = winograd_correlate(x, w, b, pads, (rows.kernel, columns.kernel))
         return y, ((x, w, b is not None, strides, pads), place, axes)
     if not _in_one_go(x.shape, w.shape, strides, axes):
-        whole, conv_cache = conv2d_forward(x, w, b, stride, padding)
-        y, (place, _) = relu_max_pool2d_forward(whole, kernel_size, None, pool_padding)
+        convolved, conv_cache = conv2d_forward(x, w, b, stride, padding)
+        y, (place, _) = relu_max_pool2d_forward(convolved, kernel_size, None, pool_padding)
         return y, (conv_cache, place, axes)
     channels, places = w.shape[3], rows.kernel * columns.kernel
     weights = np.concatenate([w.reshape(-1, channels), (np.zeros(channels, w.dtype) if b is None else b)[None]])
@@ -88,9 +88,9 @@ def conv2d_relu_max_pool2d_forward(x, w, b, stride, padding, kernel_size, pool_p
 
     def work(block):
         best, chosen = y[block], place[block]
-        whole = workspace("conv whole", (places, *best.shape), x.dtype)
-        np.dot(_windows(x, w.shape, strides, pads, axes, block).T, weights, out=whole.reshape(-1, channels))
-        relu_max_of(whole, best, chosen)
+        convolved = workspace("conv before pooling", (places, *best.shape), x.dtype)
+        np.dot(_columns(x, w.shape, strides, pads, axes, block).T, weights, out=convolved.reshape(-1, channels))
+        relu_max_of(convolved, best, chosen)
 
     parallel(work, _blocks(axes, y, weights))
     return y, ((x, w, b is not None, strides, pads), place, axes)
@@ -109,10 +109,10 @@ def conv2d_relu_max_pool2d_backward(dy, cache, needs=(True, True, True)):
         dweights = np.zeros((math.prod(w.shape[:3]) + 1, channels), dy.dtype)
         product = workspace("conv dw", dweights.shape, dy.dtype)
         for block in group:
-            whole = workspace("conv whole", (places, *dy[block].shape), dy.dtype)
+            dconvolved = workspace("conv before pooling", (places, *dy[block].shape), dy.dtype)
             for k in range(places):
-                where_chosen(place[block], k, dy[block], whole[k])
-            np.dot(_windows(x, w.shape, strides, pads, axes, block), whole.reshape(-1, channels), out=product)
+                where_chosen(place[block], k, dy[block], dconvolved[k])
+            np.dot(_columns(x, w.shape, strides, pads, axes, block), dconvolved.reshape(-1, channels), out=product)
             np.add(dweights, product, out=dweights)
         return dweights
 
@@ -144,15 +144,15 @@ def _blocks(axes, y, weights):
     return image_blocks(len(y), axes[0].outputs, BLOCK_BYTES // row_bytes)
 
 
-def _windows(x, w_shape, strides, pads, axes, block):
-    """Columns of a block of y, (kh·kw·C + 1, places · outputs): what the weights, and last the bias, are multiplied with."""
+def _columns(x, w_shape, strides, pads, axes, block):
+    """Columns of a block of y, (kh·kw·C + 1, places · outputs): the factors of the weights and, last, of the bias."""
     (kh, kw, c, _), (images, pooled), (rows, columns) = w_shape, block, axes
     slab = padded_slab(x, kh, strides, pads, images, slice(pooled.start * rows.kernel, pooled.stop * rows.kernel))
     n, i, j, k = slab.strides
     down, right = i * strides[0], j * strides[1]
     shape = kh, kw, c, rows.kernel, columns.kernel, len(slab), pooled.stop - pooled.start, columns.outputs
-    windows = workspace("conv columns", (kh * kw * c + 1, math.prod(shape[3:])), x.dtype)
+    gathered = workspace("conv columns", (kh * kw * c + 1, math.prod(shape[3:])), x.dtype)
     steps = i, j, k, down, right, n, down * rows.kernel, right * columns.kernel
-    np.copyto(windows[:-1].reshape(shape), as_strided(slab, shape, steps))
-    windows[-1] = 1
-    return windows
+    np.copyto(gathered[:-1].reshape(shape), as_strided(slab, shape, steps))
+    gathered[-1] = 1
+    return gathered

@@ -14,6 +14,7 @@ __all__ = ["linear_forward", "linear_backward", "linear_forward_plain", "linear_
 
 
 def check_linear(x, w, b):
+    """Raise ValueError where the shapes of x, w and b, which may be None, do not fit together."""
     if w.ndim != 2:
         raise ValueError(f"linear: w must be (in, out), got shape {w.shape}")
     if x.ndim < 1 or x.shape[-1] != w.shape[0]:

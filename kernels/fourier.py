@@ -110,11 +110,11 @@ def _weight_gradient(blocks, period, w_shape):
     dtype = blocks[0][0].dtype
     dw_at = aligned((_frequencies(period), inputs, channels, 2), dtype)
 
-    def work(some):
-        total = sum_of([np.matmul(x_at[some].transpose(0, 2, 1), dy_at[some]) for x_at, dy_at in blocks])
+    def work(frequencies):
+        total = sum_of([np.matmul(x_at[frequencies].transpose(0, 2, 1), dy_at[frequencies]) for x_at, dy_at in blocks])
         total = total.reshape(-1, inputs, 2, channels, 2)
-        np.add(total[:, :, 0, :, 0], total[:, :, 1, :, 1], out=dw_at[some, ..., 0])         # (xr + i·xi) · (dr − i·di)
-        np.subtract(total[:, :, 1, :, 0], total[:, :, 0, :, 1], out=dw_at[some, ..., 1])
+        np.add(total[:, :, 0, :, 0], total[:, :, 1, :, 1], out=dw_at[frequencies, ..., 0])      # (xr + i·xi) · (dr − i·di)
+        np.subtract(total[:, :, 1, :, 0], total[:, :, 0, :, 1], out=dw_at[frequencies, ..., 1])
 
     parallel(work, row_blocks(len(dw_at), 4 * dw_at[0].nbytes))
     dw = np.empty((inputs, kh, kw, channels), dtype)
@@ -129,7 +129,7 @@ def _period(outputs, w_shape):
 
 
 def _frequencies(period):
-    """How many there are, but for those that mirror others."""
+    """How many are kept: half of them, as the others mirror these."""
     return period[1] * (period[0] // 2 + 1)
 
 
@@ -164,20 +164,20 @@ def _weights_at_frequencies(w, period):
 # ---- the transform and its inverse ------------------------------------------------------------------------------
 
 
-def _to_frequencies(planes, period, origin, memory):
+def _to_frequencies(images, period, origin, allocate):
     """(n, h, w, c) -> (Q·U, n, 2c): of each number its real and its imaginary part, side by side.
 
-    memory: makes the array for it, of a shape and a dtype
+    allocate: function of a shape and a dtype that gives the array for the result
     """
-    n, h, w, c = planes.shape
-    along_rows, along_columns = (matrices(size, length, start, planes.dtype)
+    n, h, w, c = images.shape
+    along_rows, along_columns = (axis_transform(size, length, start, images.dtype)
                                  for size, length, start in zip(period, (h, w), origin))
     half = len(along_rows.half) // 2
-    rows = workspace("fourier rows", (n, 2, half, w, c), planes.dtype)
-    np.matmul(along_rows.half, planes.reshape(n, h, w * c), out=rows.reshape(n, 2 * half, w * c))
+    rows = workspace("fourier rows", (n, 2, half, w, c), images.dtype)
+    np.matmul(along_rows.half, images.reshape(n, h, w * c), out=rows.reshape(n, 2 * half, w * c))
     turned = workspace("fourier columns", (w, half, n, c), along_columns.whole.dtype)
     turned.real[...], turned.imag[...] = rows.transpose(1, 3, 2, 0, 4)
-    result = memory((period[1] * half, n, 2 * c), planes.dtype)
+    result = allocate((period[1] * half, n, 2 * c), images.dtype)
     np.matmul(along_columns.whole, turned.reshape(w, -1), out=result.view(turned.dtype).reshape(period[1], -1))
     return result
 
@@ -185,7 +185,7 @@ def _to_frequencies(planes, period, origin, memory):
 def _from_frequencies(frequencies, period, origin, out):
     """The inverse of `_to_frequencies`; writes `out` (n, h, w, c)."""
     n, h, w, c = out.shape
-    along_rows, along_columns = (matrices(size, length, start, out.dtype)
+    along_rows, along_columns = (axis_transform(size, length, start, out.dtype)
                                  for size, length, start in zip(period, (h, w), origin))
     half = len(along_rows.half) // 2
     turned = workspace("fourier columns", (w, half, n, c), along_columns.whole.dtype)
@@ -197,8 +197,8 @@ def _from_frequencies(frequencies, period, origin, out):
     np.matmul(along_rows.half_inverse, rows.reshape(n, 2 * half, w * c), out=out.reshape(n, h, w * c))
 
 
-class Matrices:
-    """The Fourier transform along one axis, and its inverse, of numbers that lie at start, start + 1, … in the period.
+class AxisTransform:
+    """The matrices of the Fourier transform along one axis, and of its inverse, for numbers at start, start + 1, … of the period.
 
     whole (P, length): to all frequencies; inverse (length, P), complex
     half (2U, length): of real numbers, the real parts of the frequencies 0 … P/2 and then their imaginary parts
@@ -208,25 +208,25 @@ class Matrices:
     def __init__(self, period, length, start, dtype):
         at = np.arange(start, start + length)
         waves = np.exp(-2j * np.pi / period * (np.outer(np.arange(period), at) % period))
-        waves[:, (at < 0) | (at >= period)] = 0             # nobody looks at it
-        some, kind = waves[:period // 2 + 1], np.result_type(dtype, np.complex64)
-        mirrored = np.full(len(some), 2.0)
+        waves[:, (at < 0) | (at >= period)] = 0             # no output looks at what lies there
+        kept, complex_dtype = waves[:period // 2 + 1], np.result_type(dtype, np.complex64)
+        real_and_imaginary = np.concatenate([kept.real, kept.imag])
+        mirrored = np.full(len(kept), 2.0)                  # how many frequencies each of those kept stands for
         mirrored[0] = 1
         if period % 2 == 0:
             mirrored[-1] = 1
-        self.whole, self.inverse = waves.astype(kind), (waves.conj().T / period).astype(kind)
-        self.half = np.concatenate([some.real, some.imag]).astype(dtype)
-        self.half_inverse = np.ascontiguousarray((np.concatenate([some.real, some.imag]).T * np.tile(mirrored, 2)
-                                                  / period).astype(dtype))
+        self.whole, self.inverse = waves.astype(complex_dtype), (waves.conj().T / period).astype(complex_dtype)
+        self.half = real_and_imaginary.astype(dtype)
+        self.half_inverse = np.ascontiguousarray((real_and_imaginary.T * np.tile(mirrored, 2) / period).astype(dtype))
 
 
 @lru_cache(maxsize=64)
-def matrices(period, length, start, dtype):
-    """`Matrices`, kept.
+def axis_transform(period, length, start, dtype):
+    """`AxisTransform`, kept from call to call.
 
-    >>> transform = matrices(4, 3, 0, np.dtype(float))
+    >>> transform = axis_transform(4, 3, 0, np.dtype(float))
     >>> numbers = np.array([1.0, 2.0, 3.0])
     >>> np.allclose(transform.half_inverse @ (transform.half @ numbers), numbers)
     True
     """
-    return Matrices(period, length, start, dtype)
+    return AxisTransform(period, length, start, dtype)

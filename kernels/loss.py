@@ -62,7 +62,7 @@ def check_labels(logits, labels):
 
 
 def check_target(loss, prediction, target):
-    """Raise ValueError where shapes differ or are empty; `loss` is the name to be told."""
+    """Raise ValueError where shapes differ or are empty; loss: name of the kernel, for the message."""
     if prediction.shape != target.shape:
         raise ValueError(f"{loss}: prediction of shape {prediction.shape} and target of shape {target.shape} "
                          "differ; reshape one of them (they are not broadcast)")
@@ -71,6 +71,7 @@ def check_target(loss, prediction, target):
 
 
 def _check_probabilities(p, target):
+    """`check_target`, and ValueError for a value outside 0 … 1."""
     check_target("binary_cross_entropy", p, target)
     for name, values in (("p", p), ("target", target)):
         outside = (values < 0) | (values > 1)       # False for a NaN, which the loss shall show

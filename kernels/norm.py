@@ -29,7 +29,8 @@ __all__ = ["batch_norm_forward_plain", "batch_norm_backward_plain",
 BLOCK_BYTES = 1024 * 1024
 
 
-def check(x, training, **vectors):
+def check_batch_norm(x, training, **vectors):
+    """Raise ValueError where x has no channels, a vector is not one number a channel, or a batch in training has no variance."""
     if x.ndim < 2:
         raise ValueError(f"batch_norm: x must have at least 2 axes, channels last, got shape {x.shape}")
     if x.shape[-1] == 0:
@@ -45,6 +46,7 @@ def check(x, training, **vectors):
 
 
 def _follow(running, batch, momentum):
+    """running = (1 − m)·running + m·batch, in place."""
     running *= 1 - momentum
     running += (momentum * batch).astype(running.dtype)
 
@@ -53,7 +55,7 @@ def _follow(running, batch, momentum):
 
 def batch_norm_forward_plain(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
     """Batch normalisation by the formulas above: see `batch_norm_forward`."""
-    check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    check_batch_norm(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
     mean, var = running_mean, running_var
     if training:
@@ -96,19 +98,23 @@ class _Rows:
         self.blocks = self.blocks or [slice(0, 0)]          # an empty batch has sums, too: zeros
 
     def matrix(self, array):
+        """(…, W, C) -> (rows, W·C)."""
         return np.ascontiguousarray(array).reshape(-1, self.length)
 
     def spread(self, vector, dtype):
+        """(C,) -> (W·C,): the same for each of the W parts of a row."""
         return np.tile(vector.astype(dtype), self.repeats)
 
     def gather(self, row):
+        """(W·C,) -> (C,): the sum of a row's W parts."""
         return row.reshape(self.repeats, self.channels).sum(axis=0)
 
     def sum(self, block):
-        """Column sums of a block: a product with ones, several times as fast as block.sum(axis=0)."""
+        """Σ of each channel (C,) over a block (rows, W·C): a product with ones, several times as fast as block.sum(axis=0)."""
         return self.gather(np.dot(np.ones(len(block), block.dtype), block))
 
     def sum_of_products(self, a, b):
+        """Σ a·b of each channel, (C,), over two blocks."""
         return self.gather(np.einsum("ij,ij->j", a, b))
 
 
@@ -125,7 +131,7 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
     >>> y.tolist()
     [[-1.0], [1.0]]
     """
-    check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    check_batch_norm(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     rows = _Rows(x)
     mean, var = running_mean, running_var
     if training:
@@ -194,6 +200,7 @@ def batch_norm_backward(dy, cache):
     scale = rows.spread(gamma * over_sigma, x.dtype)
 
     def times_scale(block, through_statistics=0):
+        """dx = gamma/σ · (dy − what comes through mean and var) of a block."""
         part = np.subtract(gradient[block], through_statistics, out=rows.matrix(dx)[block])
         part *= scale
 

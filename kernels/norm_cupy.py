@@ -2,7 +2,7 @@
 import cupy as cp
 
 from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, each, in_order
-from nanoemo.kernels.norm import check
+from nanoemo.kernels.norm import check_batch_norm
 
 __all__ = ["batch_norm_forward", "batch_norm_backward"]
 
@@ -38,7 +38,7 @@ def batch_norm_forward(x, gamma, beta, running_mean, running_var, training, mome
 
     Raises ValueError for a vector of another shape and for a batch with one value a channel in training.
     """
-    check(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
+    check_batch_norm(x, training, gamma=gamma, beta=beta, running_mean=running_mean, running_var=running_var)
     x = in_order(x)
     chunks = _Chunks(x)
     mean, over_sigma, y = cp.empty_like(running_mean), cp.empty_like(running_mean), cp.empty_like(x)

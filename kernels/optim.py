@@ -27,8 +27,11 @@ BLOCK_BYTES = 512 * 1024
 NORM_MARGIN = 1e-6          # added to the norm that `clip_by_norm` divides by, as PyTorch does
 
 
-def check(rule, lists, **settings):
-    """Arrays must match; settings must lie in their ranges. `lists` begins with params and grads."""
+def check_rule(rule, lists, **settings):
+    """Raise ValueError for a setting out of its range, and where the arrays of a parameter do not match.
+
+    rule: name of the kernel; lists: params, grads and lists of state; settings: by name, as the kernel's arguments are called
+    """
     for name, value in settings.items():
         below_one = name in ("alpha", "beta1", "beta2")
         if not (value >= 0 and (value < 1 or not below_one) and value < float("inf")):
@@ -56,7 +59,7 @@ def sgd_step_plain(params, grads, velocities, lr, momentum=0.0, nesterov=False, 
 
 def rmsprop_step_plain(params, grads, squares, lr, alpha=0.99, eps=1e-8, weight_decay=0.0):
     """The formula. Arguments are those of `rmsprop_step`."""
-    check("rmsprop_step", (params, grads, squares), lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
+    check_rule("rmsprop_step", (params, grads, squares), lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
     for p, g, s in zip(params, grads, squares):
         g = g + weight_decay * p
         s[...] = alpha * s + (1 - alpha) * g**2
@@ -125,8 +128,9 @@ def _add_scaled(total, array, factor, scratch):
 
 
 def check_sgd(params, grads, velocities, lr, momentum, nesterov, weight_decay):
+    """`check_rule`, and ValueError for nesterov without momentum."""
     lists = (params, grads, velocities) if momentum else (params, grads)
-    check("sgd_step", lists, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    check_rule("sgd_step", lists, lr=lr, momentum=momentum, weight_decay=weight_decay)
     if nesterov and not momentum:
         raise ValueError("sgd_step: nesterov looks ahead along the momentum, so momentum must be above 0")
 
@@ -179,7 +183,7 @@ def rmsprop_step(params, grads, squares, lr, alpha=0.99, eps=1e-8, weight_decay=
     >>> p.tolist(), s.tolist()                         # √s = 1.5, so the step is 0.1 · 3 / 1.5
     ([0.8], [2.25])
     """
-    check("rmsprop_step", (params, grads, squares), lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
+    check_rule("rmsprop_step", (params, grads, squares), lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
     lr, alpha, eps, weight_decay = float(lr), float(alpha), float(eps), float(weight_decay)
 
     def update(block):
@@ -198,8 +202,9 @@ def rmsprop_step(params, grads, squares, lr, alpha=0.99, eps=1e-8, weight_decay=
 
 
 def check_adam(rule, params, grads, means, squares, step, lr, beta1, beta2, eps, weight_decay):
+    """`check_rule`, and ValueError for a step below 1."""
     lists = params, grads, means, squares
-    check(rule, lists, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
+    check_rule(rule, lists, lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
     if step < 1:
         raise ValueError(f"{rule}: step counts from 1, got {step!r}")
 

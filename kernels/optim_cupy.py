@@ -7,7 +7,7 @@ import cupy as cp
 import numpy as np
 
 from nanoemo.kernels.cuda import BLOCK, CudaFile, blocks_of, in_order
-from nanoemo.kernels.optim import NORM_MARGIN, check, check_adam, check_sgd
+from nanoemo.kernels.optim import NORM_MARGIN, check_adam, check_rule, check_sgd
 
 __all__ = ["sgd_step", "rmsprop_step", "adam_step", "adamw_step", "clip_by_norm"]
 
@@ -80,7 +80,7 @@ def sgd_step(params, grads, velocities, lr, momentum=0.0, nesterov=False, weight
 
 def rmsprop_step(params, grads, squares, lr, alpha=0.99, eps=1e-8, weight_decay=0.0):
     """One step of RMSprop, in place."""
-    check("rmsprop_step", (params, grads, squares), lr=_seen(lr, 0.0), alpha=alpha, eps=eps,
+    check_rule("rmsprop_step", (params, grads, squares), lr=_seen(lr, 0.0), alpha=alpha, eps=eps,
           weight_decay=weight_decay)
     _update("rmsprop_step", params, grads, [squares], lr, alpha, 1 - alpha, eps, weight_decay)
 

@@ -5,7 +5,7 @@ import cupy as cp
 import numpy as np
 
 from nanoemo.kernels.cuda import CudaFile, each, in_order
-from nanoemo.kernels.windows import axes_1d, axes_2d
+from nanoemo.kernels.windows import as_one_row, axes_1d, axes_2d
 
 __all__ = [
     "avg_pool1d_backward", "avg_pool1d_forward", "avg_pool2d_backward", "avg_pool2d_forward", "max_pool1d_backward",
@@ -66,6 +66,7 @@ def _extreme_backward(dy, cache):
 
 
 def _mean_forward(x, axes):
+    """The mean of each window's real cells."""
     x, y, shape, pooling = _forward(x, axes)
     launch("mean_forward", shape, x, y, pooling)
     return y, axes
@@ -76,11 +77,6 @@ def _mean_backward(dy, axes):
     dy, dx, shape, pooling = _backward(dy, axes)
     launch("mean_backward", shape, dy, dx, pooling)
     return dx
-
-
-def _in_1d(forward, x, axes, *how):
-    y, cache = forward(x[:, None], axes, *how)
-    return y[:, 0], cache
 
 
 # ---------------------------------------------------------------------------------------- the kernels, by name
@@ -107,17 +103,17 @@ def avg_pool2d_forward(x, kernel_size, stride=None, padding="valid"):
 
 def max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     """Largest value of each window of a sequence: x (N, T, C) -> y (N, T', C)."""
-    return _in_1d(_extreme_forward, x, axes_1d("max_pool1d", x, kernel_size, stride, padding), 1)
+    return as_one_row(_extreme_forward, x, axes_1d("max_pool1d", x, kernel_size, stride, padding), 1)
 
 
 def relu_max_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     """Largest value of each window of a sequence, or 0 where none is positive."""
-    return _in_1d(_extreme_forward, x, axes_1d("relu_max_pool1d", x, kernel_size, stride, padding), 1, True)
+    return as_one_row(_extreme_forward, x, axes_1d("relu_max_pool1d", x, kernel_size, stride, padding), 1, True)
 
 
 def avg_pool1d_forward(x, kernel_size, stride=None, padding="valid"):
     """Mean of the real cells of each window of a sequence."""
-    return _in_1d(_mean_forward, x, axes_1d("avg_pool1d", x, kernel_size, stride, padding))
+    return as_one_row(_mean_forward, x, axes_1d("avg_pool1d", x, kernel_size, stride, padding))
 
 
 def max_pool1d_backward(dy, cache):

@@ -20,18 +20,20 @@ and over all steps  dw = Σ x_tᵀ dz_t,  du = Σ h_{t−1}ᵀ dz_t,  db = Σ dz
 Layers one above the other, each reading the hidden states of the one below, with dropout between them, are an operation of
 their own, `lstm_stack`: a layer need not wait until the one below has read everything.
 
-Here are the definitions; the fast versions' work is done in kernels/recurrent_walk.py and kernels/recurrent_stack.py.
+Here are the definitions. The fast versions are in kernels/recurrent_walk.py, the arithmetic of one layer, and
+kernels/recurrent_stack.py, how layers, and parts of the time, are shared among the threads.
 """
 import numpy as np
 
 from nanoemo.kernels.dropout import check_p, dropout_backward_plain, dropout_forward_plain
-from nanoemo.kernels.recurrent_stack import walk_back, walk_through
+from nanoemo.kernels.recurrent_stack import stack_backward, stack_forward
 
 __all__ = ["lstm_backward", "lstm_backward_plain", "lstm_forward", "lstm_forward_plain", "lstm_stack_backward",
            "lstm_stack_backward_plain", "lstm_stack_forward", "lstm_stack_forward_plain"]
 
 
 def check_lstm(x_shape, w, u, b, h0=None, c0=None):
+    """Raise ValueError where the shapes of a layer's arguments, those of `lstm_forward`, do not fit together."""
     if len(x_shape) != 3:
         raise ValueError(f"lstm: x must be (batch, steps, features), got shape {x_shape}")
     if x_shape[1] < 1:
@@ -50,7 +52,7 @@ def check_lstm(x_shape, w, u, b, h0=None, c0=None):
 
 
 def check_lstm_stack(x, weights, dropouts):
-    """The errors of each layer, as if they were one by one."""
+    """Raise ValueError for no layer, too few or too many dropouts, and for a layer whose shapes do not fit (`check_lstm`)."""
     if not weights:
         raise ValueError("lstm_stack: weights must be (w, u, b) of one layer at least, got none")
     if len(dropouts) != len(weights) - 1:
@@ -131,7 +133,7 @@ def lstm_forward(x, w, u, b, h0=None, c0=None):
     ((2, 5, 4), 1.0)
     """
     check_lstm(x.shape, w, u, b, h0, c0)
-    return walk_through(x, [(w, u, b)], (), h0, c0)
+    return stack_forward(x, [(w, u, b)], (), h0, c0)
 
 
 def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
@@ -149,7 +151,7 @@ def lstm_backward(dh, dh_T, dc_T, cache, needs=(True, True, True, True)):
     >>> float(dc0[0, 0] * 2**5)
     1.0
     """
-    gradients, state = walk_back(dh, dh_T, dc_T, cache, needs)
+    gradients, state = stack_backward(dh, dh_T, dc_T, cache, needs)
     return *gradients, *state
 
 
@@ -203,7 +205,7 @@ def lstm_stack_forward(x, weights, dropouts):
     (2, 7, 5)
     """
     check_lstm_stack(x, weights, dropouts)
-    (h, _, _), cache = walk_through(x, weights, dropouts)
+    (h, _, _), cache = stack_forward(x, weights, dropouts)
     return h, cache
 
 
@@ -212,5 +214,5 @@ def lstm_stack_backward(dh, cache, needs):
 
     dh: (N, T, u); needs: which of the gradients are wanted, in their order; the others are None.
     """
-    gradients, _ = walk_back(dh, None, None, cache, needs)
+    gradients, _ = stack_backward(dh, None, None, cache, needs)
     return gradients

@@ -57,8 +57,8 @@ def resolve_padding(padding, size, kernel, stride, name="padding"):
     return before, after
 
 
-def resolve_padding_2d(padding, sizes, kernels, strides, name="padding"):
-    """`resolve_padding` for rows and columns: ((top, bottom), (left, right)).
+def resolve_padding_2d(padding, shape, kernels, strides, name="padding"):
+    """`resolve_padding` for the rows and columns of images of `shape` (height, width): ((top, bottom), (left, right)).
 
     A pair means (rows, columns), each the same on both of its sides, as in PyTorch.
 
@@ -66,8 +66,8 @@ def resolve_padding_2d(padding, sizes, kernels, strides, name="padding"):
     ((1, 1), (2, 2))
     """
     rows, columns = (padding, padding) if isinstance(padding, str) else pair(padding, name)
-    return (resolve_padding(rows, sizes[0], kernels[0], strides[0], name),
-            resolve_padding(columns, sizes[1], kernels[1], strides[1], name))
+    return (resolve_padding(rows, shape[0], kernels[0], strides[0], name),
+            resolve_padding(columns, shape[1], kernels[1], strides[1], name))
 
 
 def output_size(size, kernel, stride, pads):

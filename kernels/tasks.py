@@ -1,7 +1,8 @@
-"""Work that is done in pieces, some of which wait for others: a list of `Task`, and `run`, which has all threads do them.
+"""Work in pieces, some of which wait for others: a list of `Task`, and `run`, which has all threads do them.
 
-`parallel` (kernels/threads.py) is for pieces of which none waits. Which thread does a task, and when, depends on who is free;
-what it computes must not, so a task writes only what no other one writes or, unless it waits for the other, reads.
+`parallel` (kernels/threads.py) is for pieces of which none waits. Which thread does a task, and when, depends on who is free.
+What the task computes must not; so no two tasks write the same memory, and none reads what another writes unless one of the two
+waits for the other.
 """
 import threading
 from collections import deque
@@ -21,14 +22,15 @@ class Task:
 
     def __init__(self, work, needs=(), short_calls=False):
         self.work, self.short_calls = work, short_calls
-        self.waits_for, self.followers = len(needs), []
+        self.waits_for, self.followers = len(needs), []         # how many are not done yet; who waits for this one
         for need in needs:
             need.followers.append(self)
 
 
 def run(tasks):
-    """Do all the tasks, on all threads, in an order in which none is begun before what it needs, which must be among them. An
-    error ends it: no more tasks are begun, and it is raised here.
+    """Do all the tasks on all threads, each after those that it needs, which must be among them.
+
+    An error in one of them is raised here, and no more tasks are begun.
 
     >>> done = []
     >>> flour, eggs = Task(lambda: done.append("flour")), Task(lambda: done.append("eggs"))
@@ -54,9 +56,10 @@ def run(tasks):
 
 
 class _Agenda:
-    """The tasks that can be begun, of long calls and of short ones; `left` are all that are not begun.
+    """The tasks that are ready, those of long calls and those of short ones; `left` counts all that are not begun.
 
-    The lock is entered, not the condition that stands on it, whose own lines of Python Ctrl-C could come between.
+    Methods enter the lock and not the condition made of it: `with condition` runs lines of Python of its own, between which
+    Ctrl-C could come and leave the lock held.
     """
 
     def __init__(self, tasks, helpers):
@@ -68,17 +71,19 @@ class _Agenda:
         self.changed = threading.Condition(self.lock)
 
     def begin(self):
+        """The tasks that need no other are ready."""
         with self.lock:
             self._add(task for task in self.tasks if not task.waits_for)
 
     def _add(self, tasks):
-        """Tasks that can be begun, and helpers for all but one of them, which the calling thread can do."""
+        """These tasks are ready. Call helpers for all that are ready but one, which the calling thread can do."""
         for task in tasks:
             (self.short if task.short_calls else self.long).append(task)
         for _ in range(min(len(self.long) + len(self.short) - 1, self.helpers - len(self.futures), self.left)):
             self.futures.append(threads.workers().submit(self.work_off))
 
     def work_off(self):
+        """What each thread does: one task after the other, until all are begun."""
         try:
             with threads.as_worker():
                 while task := self._next():
@@ -89,7 +94,7 @@ class _Agenda:
             raise
 
     def _next(self):
-        """The task to do now, once there is one; None where all are begun."""
+        """The task to do now, waited for if none is ready; None where all are begun."""
         with self.lock:
             while self.left:
                 if self.long or self.short:
@@ -98,15 +103,19 @@ class _Agenda:
             return None
 
     def _take(self):
-        """A walk through short calls if nobody is at one, as it is what others wait for: but first the long ones that have piled
-        up, for which there would be too few threads at the end."""
-        walk = self.short and not self.in_short_calls and len(self.long) <= threads.get_num_threads()
-        task = self.short.popleft() if walk or not self.long else self.long.popleft()
+        """The one of the ready tasks to begin with.
+
+        A loop of short calls, as others wait for it, unless another thread is in one. But long tasks come first where more of
+        them are ready than there are threads: left for the end, they would have to be done one after the other.
+        """
+        prefer_short = self.short and not self.in_short_calls and len(self.long) <= threads.get_num_threads()
+        task = self.short.popleft() if prefer_short or not self.long else self.long.popleft()
         self.left -= 1
         self.in_short_calls += task.short_calls
         return task
 
     def _is_done(self, task):
+        """Those that waited for this task alone are ready now."""
         with self.lock:
             self.in_short_calls -= task.short_calls
             for follower in task.followers:

@@ -5,7 +5,7 @@ import numpy as np
 
 from nanoemo.kernels.shapes import output_size, resolve_padding, resolve_padding_2d, sizes
 
-__all__ = ["Axis", "axes_1d", "axes_2d"]
+__all__ = ["Axis", "as_one_row", "axes_1d", "axes_2d"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,14 @@ def axes_1d(name, x, kernel_size, stride, padding):
     return Axis(1, 1, 1, (0, 0)), axis
 
 
+def as_one_row(forward, x, axes, *how, **more):
+    """What `forward(x, axes, …)`, the pooling of images, makes of sequences x (N, T, C): y (N, T', C) and the cache."""
+    y, cache = forward(x[:, None], axes, *how, **more)
+    return y[:, 0], cache
+
+
 def _check_input(name, x, rank, layout):
+    """Raise ValueError for another number of axes and for x without cells, TypeError for x that is not of floats."""
     if x.ndim != rank:
         raise ValueError(f"{name}: x must have {rank} axes {layout}, got shape {x.shape}")
     if not np.issubdtype(x.dtype, np.floating):
@@ -73,6 +80,7 @@ def _check_input(name, x, rank, layout):
 
 
 def _check_axis(name, word, axis):
+    """Raise ValueError where a window could lie in the padding alone, or none fits; `word` says what the axis counts."""
     if max(axis.pads) > axis.kernel // 2:
         raise ValueError(f"{name}: padding {axis.pads} of {word} is more than half the window of "
                          f"{axis.kernel}, so some windows would hold padding alone; "

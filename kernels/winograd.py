@@ -33,14 +33,14 @@ import numpy as np
 from nanoemo.kernels.conv_checks import output_shape
 from nanoemo.kernels.memory import aligned, workspace
 from nanoemo.kernels.threads import groups, image_blocks, once_per_thread, parallel, row_blocks, sum_of
-from nanoemo.kernels.winograd_tiles import Planes, TilePool, TileReader, TileWriter
+from nanoemo.kernels.winograd_tiles import TilePool, TileReader, TileTransform, TileWriter
 
 __all__ = ["winograd_correlate", "winograd_suits", "winograd_weight_gradient"]
 
 POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)       # and infinity
-USUAL_TILE = 4                  # outputs along an axis at the most, but for
-LARGEST_TILE = 6                # with many channels, where the products are much more work than the transforms, and only
-MANY_CHANNELS = 64              # where a tile that large saves a tenth: it rounds more
+USUAL_TILE = 4                  # outputs along an axis at the most, as a larger tile rounds more
+LARGEST_TILE = 6                # the same where there are many channels, and so large a tile saves a tenth of the multiplications
+MANY_CHANNELS = 64              # in and out: products are then much more work than transforms
 WEIGHTS_COST = 100              # in tiles: the weights at all points are written once, and read again for every block
 BLOCK_BYTES = 2000 << 10        # of the larger of a block's transformed inputs and outputs: about a level-2 cache
 MIN_TILES = 64                  # in a block, for products of enough rows
@@ -166,13 +166,14 @@ class _Inputs:
 
     def __init__(self, x, tiling, matrices, count, height):
         cells = tiling.cells(count, height, x.shape[3])
-        self.planes = Planes(matrices[0][2], matrices[1][2], cells, "winograd tiles", "winograd inputs")
-        self.reader = TileReader(x, tiling.points, tiling.tile, tiling.origin, cells, self.planes.input)
-        self.values = self.planes.output.reshape(math.prod(tiling.points), -1, x.shape[3])
+        self.transform = TileTransform(matrices[0][2], matrices[1][2], cells, "winograd tiles", "winograd inputs")
+        self.reader = TileReader(x, tiling.points, tiling.tile, tiling.origin, cells, self.transform.input)
+        self.values = self.transform.output.reshape(math.prod(tiling.points), -1, x.shape[3])
 
     def compute(self, block):
+        """Fill `values` with those of this block, and return them."""
         self.reader.read(block)
-        self.planes.run()
+        self.transform.run()
         return self.values
 
 
@@ -212,7 +213,7 @@ def winograd_correlate(x, w, b, pads, pool=None):
         """For blocks of `count` images and `height` rows of tiles: this thread's buffers, and the steps in them."""
         inputs = _Inputs(x, tiling, matrices, count, height)
         cells = tiling.cells(count, height, channels)
-        outputs = Planes(at_rows, at_columns, cells, "winograd products", "winograd tiles")
+        outputs = TileTransform(at_rows, at_columns, cells, "winograd products", "winograd tiles")
         products = outputs.input.reshape(points, -1, channels)
         tiles = outputs.output.reshape(*tiling.tile, *cells)
         writer = TilePool(tiles, pool, y, place) if pool else TileWriter(tiles, y)
@@ -240,9 +241,10 @@ def winograd_weight_gradient(dy, x, w_shape, pads, partial_sums):
     points, channels = math.prod(tiling.points), w_shape[3]
 
     def prepare(count, height):
+        """As in `winograd_correlate`: this thread's buffers, and the steps in them."""
         inputs = _Inputs(x, tiling, matrices, count, height)
         cells = tiling.cells(count, height, channels)
-        outputs = Planes(a_rows, a_columns, cells, "winograd dy", "winograd products")
+        outputs = TileTransform(a_rows, a_columns, cells, "winograd dy", "winograd products")
         reader = TileReader(dy, tiling.tile, tiling.tile, (0, 0), cells, outputs.input)
         dy_at_points = outputs.output.reshape(points, -1, channels)
 
@@ -277,4 +279,5 @@ def add_product(total, left, right):
 
 
 def _size(block):
+    """How many images, and how many rows of tiles, a block (images, rows) has."""
     return block[0].stop - block[0].start, block[1].stop - block[1].start

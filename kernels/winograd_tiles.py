@@ -11,11 +11,11 @@ from nanoemo.kernels.memory import workspace
 from nanoemo.kernels.pool import relu_max_of
 from nanoemo.kernels.shapes import copy_with_border
 
-__all__ = ["Planes", "TilePool", "TileReader", "TileWriter"]
+__all__ = ["TilePool", "TileReader", "TileTransform", "TileWriter"]
 
 
-class Planes:
-    """Both axes of a block's tiles transformed, rows_matrix · d · columns_matrixᵀ, in buffers that are kept.
+class TileTransform:
+    """Transforms all tiles d of a block, rows_matrix · d · columns_matrixᵀ, in buffers that are kept.
 
     Fill `input` (p, q, cells), call `run()`, and read `output` (p', q', cells).
     cells: shape of those at one place of all tiles; source, target: names of the buffers (`workspace`)
@@ -37,6 +37,7 @@ class Planes:
             self.steps = [(rows_matrix, columns_first, half), (columns_matrix, half.transpose(1, 0, 2), self.output)]
 
     def run(self):
+        """Compute `output` from `input`."""
         for matrix, given, target in self.steps:
             np.matmul(matrix, given, out=target)
 
@@ -57,6 +58,7 @@ class TileReader:
         self.slab = workspace("winograd slab", (count, *self.reach, channels), x.dtype)
 
     def read(self, block):
+        """Copy the tiles of this block, with zeros for what lies outside the images."""
         images, rows = block
         x, (top, left) = self.x, (rows.start * self.step[0] + self.origin[0], self.origin[1])
         bottom, right = top + self.reach[0], left + self.reach[1]
@@ -91,8 +93,10 @@ class TileWriter:
 
 
 class TilePool:
-    """ReLU and max pooling of tiles that hold whole windows, side by side: compares all cells at one place of their windows with
-    all at the next, and writes the largest to y, and which it was to place."""
+    """ReLU and max pooling of tiles that hold whole windows, side by side: writes the largest to y, and which it was to `place`.
+
+    All cells at one place of their windows are compared with all at the next.
+    """
 
     def __init__(self, tiles, window, y, place):
         (mh, mw, *rest), (ph, pw) = tiles.shape, window

@@ -42,7 +42,7 @@ def out_of_memory_explained(batches=True):
 
 
 def _is_of_the_card(error):
-    """Told by its name, so that CuPy is not imported for it."""
+    """Whether an error says that the card's memory is full: told by its class's name, so that CuPy is not imported for it."""
     kind = type(error)
     if isinstance(error, MemoryError):
         return kind.__module__.startswith("cupy")
@@ -50,6 +50,7 @@ def _is_of_the_card(error):
 
 
 def _explanation(error, batches):
+    """The message of a CardMemoryError: how much there is, who holds it, what to try."""
     xp = backend.card_module()
     free, on_card = xp.cuda.runtime.memGetInfo()
     pool, graphs = xp.get_default_memory_pool(), graph_memory()
@@ -73,7 +74,10 @@ def bytes_held():
 
 
 def _held_by_owner():
-    """{owner: bytes} of what Python's garbage collector knows: it finds every model, without any keeping lists."""
+    """{owner: bytes} on the card of all parameters, gradients and optimisers there are.
+
+    Python's garbage collector knows them all, so no model has to be registered anywhere.
+    """
     parameters = _alive(Parameter)
     return {"parameters": _bytes(parameter.array for parameter in parameters),
             "gradients": _bytes(parameter.grad.array for parameter in parameters if parameter.grad is not None),
@@ -82,16 +86,18 @@ def _held_by_owner():
 
 
 def _alive(kind):
+    """All objects of a class; `isinstance` would ask proxies for what they stand for."""
     return [thing for thing in gc.get_objects() if issubclass(type(thing), kind)]
 
 
 def _bytes(arrays):
-    """Of those on the card, each place in memory once."""
+    """Bytes of those arrays that are on the card; memory that several share counts once."""
     return sum({array.data.ptr: array.nbytes for array in arrays if backend.device_of(array) == "cuda"}.values())
 
 
 def _size(size):
-    """
+    """A number of bytes, to be read; below 0, as differences may be, it is 0.
+
     >>> _size(3 << 29), _size(700_000), _size(-1)
     ('1.5 GiB', '0.7 MiB', '0.0 MiB')
     """

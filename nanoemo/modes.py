@@ -46,7 +46,7 @@ class _Mode(ContextDecorator):
     def __exit__(self, *error):
         setattr(_modes, self.attribute, self.before.pop())
 
-    def _recreate_cm(self):
+    def _recreate_cm(self):         # ContextDecorator's, for each call of a decorated function
         return type(self)()
 
 

@@ -93,12 +93,13 @@ class Tensor:
     __array_ufunc__ = None      # so that `ndarray * tensor` asks the tensor
 
     def __init__(self, data, requires_grad=False, dtype=None, device=None):
-        known = data if isinstance(data, Tensor) else None
-        self.array = as_array(data, dtype, device) if known is None else as_array(known.array, dtype, device or known.device)
+        source = data if isinstance(data, Tensor) else None
+        self.array = as_array(data, dtype, device) if source is None else as_array(source.array, dtype, device or source.device)
         self._grad = None
         self.node = None
         self.requires_grad = requires_grad
-        self.guard = known.guard if known is not None and self.array is known.array else _Guard()
+        shares_memory = source is not None and self.array is source.array
+        self.guard = source.guard if shares_memory else _Guard()
 
     @classmethod
     def from_op(cls, name, array, inputs, backward, saved=None, saves_output=False, view_of=None):
@@ -360,6 +361,7 @@ class Tensor:
 
 
 def _first_gradient(tensor, grad):
+    """The array that `backward` begins with: `grad`, checked and copied, or 1 where it is None."""
     if grad is None:
         if tensor.size != 1:
             raise RuntimeError(f"backward: a tensor of shape {tensor.shape} has no single gradient; reduce it to one "

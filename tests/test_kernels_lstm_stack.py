@@ -135,8 +135,8 @@ def test_an_empty_batch(rng):
 
 def test_what_is_remembered_goes_with_the_cache(rng, monkeypatch):
     """Without waiting for the collector of cycles: it comes by when there are many objects, not when they are large."""
-    made, reading = [], recurrent_stack.Reading
-    monkeypatch.setattr(recurrent_stack, "Reading", lambda *given: made.append(weakref.ref(it := reading(*given))) or it)
+    made, kind = [], recurrent_stack.ForwardPass
+    monkeypatch.setattr(recurrent_stack, "ForwardPass", lambda *given: made.append(weakref.ref(it := kind(*given))) or it)
     x, weights, dh = arrays(rng, (3, 5, 2, 4, 3))
     gc.disable()
     try:

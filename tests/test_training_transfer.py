@@ -99,4 +99,4 @@ def test_results_that_are_not_there_yet_are_left_for_later(card, monkeypatch):
     assert [(result.step, result.correct) for result in results.take()] == [(1, 1), (2, 2), (3, 3), (LAG, 0)]
     late = True
     results.put(9, 8, Tensor([0.25, 7.0], device="cuda"))
-    assert list(results.take(all=True)) == [(9, 8, 0.25, 7)]
+    assert list(results.take(wait_for_all=True)) == [(9, 8, 0.25, 7)]

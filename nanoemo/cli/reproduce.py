@@ -26,7 +26,7 @@ def add_arguments(parser):
 def run(args):
     from nanoemo.data import DataError
     from nanoemo.reproduction import noun, paper, trial_settings, write_page
-    from nanoemo.reproduction.results import done_before, kept, result_path, run_path
+    from nanoemo.reproduction.results import done_before, keep_and_load, result_path, run_path
     from nanoemo.training import carry_out, catch_interrupt
     from nanoemo.training.progress import counted
     from nanoemo.training.run_data import load_divided
@@ -51,7 +51,7 @@ def run(args):
         except DataError as error:
             raise DataError(f"the trials of {name} are on {chosen.data}, and cannot be made with this --data: {error}") from None
         for trial in chosen.trials:
-            kept(folder, trial)                                 # nor that the page cannot be written
+            keep_and_load(folder, trial)                        # nor that the page cannot be written
         done = [trial for trial, settings in plan.values() if done_before(folder, trial, settings)]
         for trial, settings in plan.values():
             say(f"\n{trial.name}: {settings.model}, {counted(settings.epochs, 'epoch')}")

@@ -1,8 +1,9 @@
 """Arrays read once from a slow format and kept as memory-mapped .npy files, found again by content.
 
-A data set of text or of 36,000 small pictures takes seconds to read; its arrays in a .npy file take none,
-because the file is mapped and its pages come in as they are used. (Faces and voices made by formula
-take seconds, too; the files they come from are those of the code.) Each entry of the cache is a folder
+A data set of text, or of 36,000 small pictures, takes seconds to read. Its arrays in .npy files are there at once:
+a file is mapped into memory, and each page of it is read when it is first used. (Faces and voices made by formula
+take seconds too. They are kept in the same way; the files that they are made from are those of the code.) Each entry
+of the cache is a folder
 
     <reader>-<content hash>/     train-images.npy, …, and entry.json (checksums, and what the reader noted)
 
@@ -76,11 +77,11 @@ def remember(reader, path, files, build):
 
 
 def _content_hash(folder, path, files):
-    """Hash of all the files' bytes; from an earlier run's note where sizes and times are as they were."""
+    """Hash of all the files' bytes, taken from the note of an earlier run where the files' sizes and times are still the same."""
     path = Path(path).resolve()
     note = folder / "seen" / f"{_digest([str(path)])}.json"
     stamps = ((file, *_size_and_time(file)) for file in files)
-    stamp = _digest(f"{name}\0{size}\0{time}\n" for name, size, time in stamps)
+    stamp = _digest(f"{name}\0{size}\0{changed}\n" for name, size, changed in stamps)
     try:
         seen = json.loads(note.read_text())
         if seen["stamp"] == stamp:

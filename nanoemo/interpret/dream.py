@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first
-from nanoemo.nn import undisturbed, watch
+from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first, runs_of
+from nanoemo.nn import undisturbed
 
 MOST_OCTAVES = 10       # the blur of the first is 2⁸ pixels then
 
@@ -53,10 +53,10 @@ class Goal:
         """How far it is reached, for each image, as a tensor (N,). Raises ValueError where the model has no such thing."""
         if self.layer is None:
             return _column(class_scores(model, inputs), self.label, "class")
-        (module, number), seen = find_run(model, self.layer), []
-        with watch(lambda ran, output: seen.append(output) if ran is module else None):
+        module, number = find_run(model, self.layer)
+        with runs_of(module) as outputs:
             model(*inputs)
-        output = seen[check_run(self.layer, number, len(seen))]
+        output = outputs[check_run(self.layer, number, len(outputs))]
         if self.unit is not None:
             output = _column(output, self.unit, f"unit of layer {self.layer!r}")
         squares = output * output if self.unit is None else output

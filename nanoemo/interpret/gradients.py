@@ -5,7 +5,7 @@ gradient of its own.
 """
 import numpy as np
 
-from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first
+from nanoemo.interpret.layers import as_tensors, check_run, class_scores, constant, find_run, images_first, runs_of
 from nanoemo.modes import is_grad_enabled, no_grad
 from nanoemo.nn import watch
 from nanoemo.tensor import Tensor
@@ -41,37 +41,47 @@ def grad_cam(model, inputs, targets, layer):
     Raises ValueError as `saliency` does, for an unknown layer, and for one that gives no maps or on which the scores do not
     depend.
     """
-    module, number = find_run(model, layer)
     images = as_tensors(model, images_first(inputs))
-    runs = []
-
-    def count(ran, output):
-        if ran is module:
-            runs.append(output.shape)
-
-    def take_hold(ran, output):
-        if ran is module:
-            runs.append(output)
-            if len(runs) - 1 == wanted:
-                output.requires_grad = True     # nothing before it does, so this is a leaf, and will have a .grad
-
     with constant(model):
-        with no_grad(), watch(count):
-            class_scores(model, images)
-        wanted = check_run(layer, number, len(runs))
-        if len(runs[wanted]) != 4:
-            raise ValueError(f"layer {layer!r} gives {runs[wanted]}; expected maps (N, h, w, channels)")
-        runs.clear()
-        with watch(take_hold):
-            scores = class_scores(model, images)
+        module, run = _run_that_gives_maps(model, images, layer)
+        maps, scores = _scores_from(module, run, model, images)
         if not scores.requires_grad:
             if not is_grad_enabled():
                 raise RuntimeError("grad_cam needs gradients, which are switched off here; call it outside no_grad()")
             raise ValueError(f"the scores do not depend on layer {layer!r}")
         sum_of_scores(scores, targets).backward()
-    maps, gradient = (tensor.cpu().numpy() for tensor in (runs[wanted].detach(), runs[wanted].grad))
+    maps, gradient = (tensor.cpu().numpy() for tensor in (maps.detach(), maps.grad))
     weights = gradient.mean(axis=(1, 2), keepdims=True)
     return np.maximum((weights * maps).sum(axis=-1), 0)
+
+
+def _run_that_gives_maps(model, images, layer):
+    """The module that the name `layer` stands for, and which of its runs, from 0. ValueError where that gives no maps."""
+    module, number = find_run(model, layer)
+    with no_grad(), runs_of(module) as outputs:
+        class_scores(model, images)
+    run = check_run(layer, number, len(outputs))
+    if outputs[run].ndim != 4:
+        raise ValueError(f"layer {layer!r} gives {outputs[run].shape}; expected maps (N, h, w, channels)")
+    return module, run
+
+
+def _scores_from(module, run, model, images):
+    """(output of that run of the module, scores), where the graph of the scores begins at the output.
+
+    Nothing before the output requires a gradient (`constant`), so it is a leaf, and `backward` will fill in its `.grad`.
+    """
+    outputs = []
+
+    def begin_graph(ran, output):
+        if ran is module:
+            outputs.append(output)
+            if len(outputs) == run + 1:
+                output.requires_grad = True
+
+    with watch(begin_graph):
+        scores = class_scores(model, images)
+    return outputs[run], scores
 
 
 def sum_of_scores(scores, targets):

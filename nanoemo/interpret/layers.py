@@ -13,7 +13,8 @@ from nanoemo.nn import Activation, evaluating, undisturbed, watch
 from nanoemo.nn.trace import module_device
 from nanoemo.tensor import Tensor
 
-__all__ = ["as_tensors", "constant", "find_layer", "images_first", "map_layers", "outputs_of", "probabilities", "sparsity"]
+__all__ = ["as_tensors", "constant", "find_layer", "images_first", "map_layers", "outputs_of", "probabilities", "runs_of",
+           "sparsity"]
 
 
 def find_layer(model, name):
@@ -60,6 +61,22 @@ def outputs_of(model, inputs, names):
     with undisturbed(model), watch(keep):
         model(*as_tensors(model, inputs))
     return {name: found[id(module)][check_run(name, number, len(found[id(module)]))] for name, (module, number) in runs.items()}
+
+
+@contextmanager
+def runs_of(module):
+    """Inside the `with` block, a list of what the module gave each time that it ran: tensors, the first run first.
+
+    >>> from nanoemo import nn
+    >>> model = nn.Sequential(nn.Flatten(), nn.ReLU())
+    >>> with runs_of(model[1]) as outputs:
+    ...     y = model(Tensor([[[-1.0, 2.0]]]))
+    >>> outputs
+    [Tensor([[0. 2.]])]
+    """
+    outputs = []
+    with watch(lambda ran, output: outputs.append(output) if ran is module else None):
+        yield outputs
 
 
 def find_run(model, name):

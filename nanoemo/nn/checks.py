@@ -11,17 +11,17 @@ from nanoemo.kernels.shapes import resolve_padding, resolve_padding_2d, sizes
 __all__ = ["checked_window", "misfit", "must_be_state", "positive_integers"]
 
 
-def positive_integers(layer, **sizes):
-    """Raise ValueError naming the first of `sizes` that is not a positive integer.
+def positive_integers(layer, **arguments):
+    """Raise ValueError naming the first of a layer's `arguments` that is not a positive integer.
 
     >>> positive_integers("Linear", in_features=0)
     Traceback (most recent call last):
     ...
     ValueError: Linear: in_features must be a positive integer, got 0
     """
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, numbers.Integral) or size < 1:
-            raise ValueError(f"{layer}: {name} must be a positive integer, got {size!r}")
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(f"{layer}: {name} must be a positive integer, got {value!r}")
 
 
 def checked_window(layer, axes, kernel_size, stride, padding):

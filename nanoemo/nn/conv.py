@@ -8,6 +8,7 @@ __all__ = ["Conv1d", "Conv2d"]
 
 
 class _Conv(Module):
+    """What the two have in common; `axes` are those that the window slides along."""
     axes = 2
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding="valid", bias=True):

@@ -18,8 +18,8 @@ def fused(layers):
     LSTMs of which each reads all hidden states of the one before, with the dropout between them.
 
     The numbers are those of the layers one by one, but for rounding. kernels/pool.py, kernels/conv_pool.py and
-    kernels/recurrent_stack.py say why it is faster. The layers run one by one where somebody has
-    replaced one of their kernels, or given one of them a `forward` of its own.
+    kernels/recurrent_stack.py say why it is faster. The layers run one by one where somebody has replaced one of their kernels,
+    or given one of them a `forward` of its own.
     """
     steps, layers = [], list(layers)
     while layers:

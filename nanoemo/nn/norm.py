@@ -9,6 +9,7 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "Dropout"]
 
 
 class _BatchNorm(Module):
+    """What the two have in common; `ranks` are the numbers of axes that x may have, and what these are."""
     ranks = {}
 
     def __init__(self, num_features, momentum=0.1, eps=1e-5):

@@ -8,6 +8,7 @@ __all__ = ["MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "MinPool2d", "Ups
 
 
 class _Pool(Module):
+    """What all but `Upsample2d` have in common; `axes` are those that the window slides along."""
     operation = None
     axes = 2
 

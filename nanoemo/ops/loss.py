@@ -12,42 +12,43 @@ from nanoemo.tensor import Tensor
 __all__ = ["cross_entropy", "mse_loss", "binary_cross_entropy"]
 
 
-def _target(name, target, prediction, check_upload=None, what="target", of="prediction"):
+def _target(name, target, prediction, check_upload=None, target_is="target", prediction_is="prediction"):
     """The target as a tensor on the prediction's device, whose values nobody changes unnoticed before backward needs them.
 
-    A list becomes an array there, an array is copied.
-    check_upload: called with the prediction and what goes up to the GPU, where nobody looks at it
-    what, of: the arguments' names
+    An array is therefore copied where backward will need it; a list becomes an array.
+    check_upload: called with the prediction and values on their way to the GPU, where they cannot be looked at without waiting
+    target_is, prediction_is: what the operation calls these two arguments, for error messages
     """
     if isinstance(target, Tensor):
-        same_device(name, **{of: prediction, what: target})
+        same_device(name, **{prediction_is: prediction, target_is: target})
         if target.requires_grad and is_grad_enabled():
-            raise RuntimeError(f"{name}: the {what} requires a gradient, but only the {of} gets one; "
-                               f"swap the two, or pass {what}.detach()")
+            raise RuntimeError(f"{name}: the {target_is} requires a gradient, but only the {prediction_is} gets one; "
+                               f"swap the two, or pass {target_is}.detach()")
         return target
-    same_device(name, **{of: prediction})
+    same_device(name, **{prediction_is: prediction})
     if isinstance(target, (list, tuple)):
-        values = _from_list(name, target, what)
+        values = _from_list(name, target, target_is)
         if check_upload is not None and prediction.device == "cuda":
             check_upload(prediction, values)
         return Tensor(values, device=prediction.device)
     if not backend.is_array(target):
-        raise TypeError(f"{name}: the {what} must be a Tensor, an array or a list, got {type(target).__name__}")
+        raise TypeError(f"{name}: the {target_is} must be a Tensor, an array or a list, got {type(target).__name__}")
     given = Tensor(target, device=backend.device_beside(target, prediction.device))
-    same_device(name, **{of: prediction, what: given})
+    same_device(name, **{prediction_is: prediction, target_is: given})
     if check_upload is not None and given.device == "cuda" and backend.device_of(target) == "cpu":
         check_upload(prediction, target)
     shared = prediction.requires_grad and is_grad_enabled() and given.array is target
     return Tensor(given.array.copy(), device=given.device) if shared else given
 
 
-def _from_list(name, target, what):
+def _from_list(name, target, target_is):
+    """A list as an array; ValueError for rows of different lengths, TypeError for what is no numbers."""
     try:
         array = np.asarray(target)
     except ValueError:
-        raise ValueError(f"{name}: the rows of the {what} differ in length") from None
+        raise ValueError(f"{name}: the rows of the {target_is} differ in length") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: the {what} must hold numbers, got {array.dtype}")
+        raise TypeError(f"{name}: the {target_is} must hold numbers, got {array.dtype}")
     return array
 
 
@@ -66,7 +67,7 @@ def cross_entropy(logits, labels, weight=None, label_smoothing=0.0):
     >>> round(loss.item(), 4)
     1.9459
     """
-    labels = _target("cross_entropy", labels, logits, check_upload=check_labels, what="labels", of="logits")
+    labels = _target("cross_entropy", labels, logits, check_upload=check_labels, target_is="labels", prediction_is="logits")
     if weight is not None or label_smoothing:
         labels = _weighted_target(logits, labels.array, weight, label_smoothing)
     return kernel_op("cross_entropy", {"logits": logits}, labels)
@@ -93,7 +94,8 @@ def _weighted_target(logits, labels, weight, smoothing):
     if weight is None:
         weight = xp.ones(classes, logits.dtype)
     else:
-        weight = _target("cross_entropy", weight, logits, what="weight", of="logits").array.astype(logits.dtype, copy=False)
+        weight = _target("cross_entropy", weight, logits, target_is="weight", prediction_is="logits").array
+        weight = weight.astype(logits.dtype, copy=False)
     if weight.shape != (classes,):
         raise ValueError(f"cross_entropy: weight must be {(classes,)}, one number a class; got shape {weight.shape}")
     if logits.device == "cpu" and not (weight >= 0).all():
@@ -128,4 +130,4 @@ def binary_cross_entropy(probability, target):
     0.6931
     """
     return kernel_op("binary_cross_entropy", {"probability": probability},
-                     _target("binary_cross_entropy", target, probability, of="probability"))
+                     _target("binary_cross_entropy", target, probability, prediction_is="probability"))

@@ -98,6 +98,7 @@ def _is_list(value):
 
 
 def _pair(state):
+    """`state`, if it is a list or tuple of two; TypeError otherwise."""
     if not _is_list(state) or len(state) != 2:
         raise TypeError(f"lstm: state must be a pair (h0, c0) of Tensors, got {type(state).__name__}"
                         + (f" of {len(state)}" if _is_list(state) else ""))

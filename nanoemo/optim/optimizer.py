@@ -72,9 +72,10 @@ class Optimizer:
             slots = [[self._slot(name, i) for i in group] for name in self.slot_names]
             count = functools.partial(self._count_step, group)
             captured = live.capturing() is not None
+            # A captured step asks for its number again at each launch, and that counts it.
             step = live.number(count) if captured else self.step_counts[group[0]] + 1
             self.update(device, params, grads, slots, step, live.number(lambda: self.lr))
-            if not captured:            # a step that failed is not counted
+            if not captured:            # only now: a step that failed is not counted
                 count()
             for i in group:
                 self.params[i].changed_in_place()
@@ -94,6 +95,7 @@ class Optimizer:
         return self.step_counts[group[0]]
 
     def _slot(self, name, i):
+        """What the rule remembers of parameter i under this name, made of zeros when it is first asked for."""
         values, parameter = self.slots[name], self.params[i]
         if values[i] is None:
             if live.capturing():
@@ -128,21 +130,7 @@ class Optimizer:
         numbers; then nothing has been changed.
         """
         must_be_state(state)
-        shapes = {f"{name}.{i}": self.params[i].shape for name in self.slots for i in range(len(self.params))}
-        shapes |= {"step_counts": (len(self.params),), "lr": ()}
-        shapes |= {name: np.shape(getattr(self, name)) for name in self.hyper_names}
-        needed = ["lr", *self.hyper_names, "step_counts"]
-        if not misfit(state.get("step_counts", 0), shapes["step_counts"]):
-            needed += [f"{name}.{i}" for name in self.slots for i, count in enumerate(state["step_counts"]) if count]
-        problems = [f"  {name}: unexpected" for name in state if name not in shapes]
-        problems += [f"  {name}: missing" for name in needed if name not in state]
-        problems += [f"  {name}: expected {problem}" for name, value in state.items()
-                     if name in shapes and (problem := misfit(value, shapes[name]))]
-        if not problems:
-            problems = [f"  {name}: expected a finite number, at least 0, got {np.asarray(state[name]).tolist()!r}"
-                        for name in ("lr", *self.hyper_names)
-                        if not all(0 <= value < math.inf for value in np.ravel(state[name]))]
-        if problems:
+        if problems := self._problems(state):
             raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__} over "
                              f"{len(self.params)} parameters:\n" + "\n".join(problems))
         live.moved()
@@ -158,6 +146,22 @@ class Optimizer:
                 if value is not None:
                     value = backend.to_device(np.array(value, parameter.dtype), parameter.device)
                 values[i] = value
+
+    def _problems(self, state):
+        """Why `load_state_dict` cannot take this state, a line of text for each entry; an empty list where it can."""
+        shapes = {f"{name}.{i}": self.params[i].shape for name in self.slots for i in range(len(self.params))}
+        shapes |= {"step_counts": (len(self.params),), "lr": ()}
+        shapes |= {name: np.shape(getattr(self, name)) for name in self.hyper_names}
+        needed = ["lr", *self.hyper_names, "step_counts"]
+        if not misfit(state.get("step_counts", 0), shapes["step_counts"]):
+            needed += [f"{name}.{i}" for name in self.slots for i, count in enumerate(state["step_counts"]) if count]
+        problems = [f"  {name}: unexpected" for name in state if name not in shapes]
+        problems += [f"  {name}: missing" for name in needed if name not in state]
+        problems += [f"  {name}: expected {problem}" for name, value in state.items()
+                     if name in shapes and (problem := misfit(value, shapes[name]))]
+        return problems or [f"  {name}: expected a finite number, at least 0, got {np.asarray(state[name]).tolist()!r}"
+                            for name in ("lr", *self.hyper_names)
+                            if not all(0 <= value < math.inf for value in np.ravel(state[name]))]
 
 
 def at_least_zero(owner, name, value, below=math.inf):

@@ -6,7 +6,7 @@ import textwrap
 
 from nanoemo import models
 from nanoemo.files import write_file
-from nanoemo.reproduction.results import FIGURES, JUDGED, figure_path, kept
+from nanoemo.reproduction.results import FIGURES, JUDGED, figure_path, keep_and_load
 from nanoemo.reproduction.trials import noun
 from nanoemo.training.evaluation import ENOUGH
 from nanoemo.training.progress import counted, duration
@@ -41,7 +41,7 @@ def write_page(folder, paper, command):
 
     command: what was typed. Trials without a finished run are named as not run.
     """
-    results = [(trial, kept(folder, trial)) for trial in paper.trials]
+    results = [(trial, keep_and_load(folder, trial)) for trial in paper.trials]
     done = [(trial, result) for trial, result in results if result]
     page = PAGE.format(title=paper.title, command=command, warnings=_warnings(paper, done),
                        reading=textwrap.fill(paper.reading, WIDTH), outcome=_outcome(results),

@@ -10,7 +10,7 @@ from nanoemo.training import RunFolder, Settings
 from nanoemo.training.evaluation import read_table
 from nanoemo.training.recorder import best_epoch
 
-__all__ = ["FIGURES", "JUDGED", "Result", "done_before", "figure_path", "keep", "kept", "result_path", "run_path"]
+__all__ = ["FIGURES", "JUDGED", "Result", "done_before", "figure_path", "keep", "keep_and_load", "result_path", "run_path"]
 
 JUDGED = "validation", "test"
 FIGURES = "loss", "accuracy", "confusion"
@@ -104,8 +104,9 @@ def keep(folder, trial):
     write_json(result_path(folder, trial), asdict(result))
 
 
-def kept(folder, trial):
-    """The `Result` of a trial; None where it has not been run."""
+def keep_and_load(folder, trial):
+    """The `Result` of a trial, None where it has not been run; that of a finished run is written anew (`keep`) before it is read.
+    """
     if RunFolder(run_path(folder, trial)).is_finished:
         keep(folder, trial)
     path = result_path(folder, trial)

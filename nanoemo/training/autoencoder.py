@@ -36,7 +36,7 @@ class AutoEncoderExperiment(Experiment):
     def _scores_as(self, run):
         return True             # its input again, whatever the classes are
 
-    def _prepare(self, folder, stop, say):
+    def _before_first_step(self, folder, stop, say):
         """What is to be made again must be brought into the decoder's range, 0 … 1."""
         if self.trainer.epoch == self.trainer.step == 0:        # later what comes before the encoder may have learnt
             self.model.measure_range(self.loader("train"), stop=stop)

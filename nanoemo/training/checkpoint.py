@@ -14,7 +14,7 @@ import numpy as np
 from nanoemo.files import write_file
 from nanoemo.serialization import first_not_finite
 
-__all__ = ["CheckpointError", "save", "load"]
+__all__ = ["CheckpointError", "load", "load_weights", "part", "save"]
 
 FORMAT = "nanoemo.checkpoint.2"
 

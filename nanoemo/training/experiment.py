@@ -1,5 +1,4 @@
-"""From settings to a trained model and its report: what `nanoemo train` does, to be read from top to
-bottom."""
+"""From settings to a trained model and its report: what `nanoemo train` does, to be read from top to bottom."""
 import functools
 import warnings
 from dataclasses import asdict, replace
@@ -7,7 +6,8 @@ from dataclasses import asdict, replace
 import numpy as np
 
 import nanoemo
-from nanoemo import backend, data, features, models, nn, ops, optim, viz
+from nanoemo import backend, features, models, nn, ops, optim, viz
+from nanoemo.data import Compose, DataLoader, SubtractMean, augmented_samples, match, match_splits, parse_augment, unseen
 from nanoemo.files import write_file, write_json
 from nanoemo.nn import shapes_of_inputs
 from nanoemo.summary import summarize
@@ -41,6 +41,7 @@ class Experiment:
     >>> experiment.title, experiment.trainer.steps_per_epoch
     ('njoku.cnn on drawn faces', 3)
     """
+    trainer_class, loss_unit = Trainer, "cross-entropy, nats"
 
     def __init__(self, settings, splits=None):
         must_be_settings(type(self).__name__, settings)
@@ -51,22 +52,7 @@ class Experiment:
         if self.trainer_class.classifies and models.recipe(settings.model).num_classes is None:
             raise ValueError(f"{settings.model} is an auto-encoder: it makes its input again and knows no classes, so this, "
                              "which is for classifiers, cannot be done with it")
-        self.mean_image = self.extract = self.standardise = self.mix = None
-        self.changes = []                                       # made to each batch of images
-        if settings.listens:
-            self.splits = splits or load_splits(settings)
-            self.standardise = listening.standardisation(settings, self.splits["train"])
-        else:
-            self.changes, self.mix = data.parse_augment(settings.augment)    # before the data, which may take long to read
-            self.splits = splits or load_splits(settings)
-            if settings.subtract_mean:
-                self.mean_image = data.SubtractMean.fit(self.splits["train"]).mean_image
-            self.extract = features.BY_NAME[settings.features] if settings.features else None
-        train = self.splits["train"]
-        self.classes, self.noun = train.class_names, train.NOUN
-        self.judged_classes = self.classes                      # fewer of them where the data do not know them all
-        self.title = f"{settings.model} on {train.name.removesuffix(' train')}"
-
+        self._set_up_data(splits)
         nanoemo.manual_seed(settings.seed)
         self.model = self.make_model()
         pretrained.freeze(self.model, settings.freeze)
@@ -78,7 +64,30 @@ class Experiment:
                                           schedule=optim.build_schedule(settings.schedule, optimizer, settings.epochs))
         self.asked_for = self._callbacks()
         self.in_charge = []                                     # callbacks of the run itself
-        self.holds_best = False                                 # the model, and not what the trainer was at
+        self.holds_best = False                                 # whether the model has the best weights, not the trainer's last
+
+    def _set_up_data(self, splits):
+        """Load the data, unless it is given, and work out what is done to it on its way into the model.
+
+        Images: `changes` and `mix` augment batches of the training set; `mean_image` is taken from each image; `extract` makes
+        the features that go beside it. Features of clips: `standardise`. What is not done is None, or an empty list.
+        """
+        settings = self.settings
+        self.changes, self.mix = [], None
+        self.mean_image = self.extract = self.standardise = None
+        if settings.listens:
+            self.splits = splits or load_splits(settings)
+            self.standardise = listening.standardisation(settings, self.splits["train"])
+        else:
+            self.changes, self.mix = parse_augment(settings.augment)        # before the data, which may take long to read
+            self.splits = splits or load_splits(settings)
+            if settings.subtract_mean:
+                self.mean_image = SubtractMean.fit(self.splits["train"]).mean_image
+            self.extract = features.BY_NAME[settings.features] if settings.features else None
+        train = self.splits["train"]
+        self.classes, self.noun = train.class_names, train.NOUN
+        self.judged_classes = self.classes                      # fewer of them where the data do not know them all
+        self.title = f"{settings.model} on {train.name.removesuffix(' train')}"
 
     def _callbacks(self):
         """Those that the settings ask for."""
@@ -88,8 +97,6 @@ class Experiment:
         if settings.patience is not None:
             callbacks.append(EarlyStopping(settings.patience))
         return callbacks
-
-    trainer_class, loss_unit = Trainer, "cross-entropy, nats"
 
     def make_model(self):
         """The untrained model."""
@@ -109,25 +116,25 @@ class Experiment:
         note say. Raises ValueError where no epoch of the run is finished, and where `data` has fewer than two of its classes
         or another size of images.
         """
-        folder.finished_best_path()
+        folder.finished_best_path()         # for its error, before the data are loaded
         config = folder.config()
         began_on = config["data"]
-        settings, same = settings_on(folder, data, **changed)
+        settings, its_own = settings_on(folder, data, **changed)
         with moved_data_explained(folder, data):
             splits = load_splits(settings, began_on["image_shape"])
-        splits, judged, told = nanoemo.data.match_splits(splits, began_on["classes"])
-        if told:
-            warnings.warn(told, stacklevel=2)
-            splits = {split: replace(examples, note=f"{examples.note} {told}".strip()) for split, examples in splits.items()}
+        splits, judged, left_out = match_splits(splits, began_on["classes"])
+        if left_out:
+            warnings.warn(left_out, stacklevel=2)
+            splits = {split: replace(examples, note=f"{examples.note} {left_out}".strip()) for split, examples in splits.items()}
         experiment = cls(settings, splits)
         experiment.judged_classes = judged
-        now = experiment.about_data
+        now, limit_changed = experiment.about_data, settings.limit != config["settings"].get("limit")
         if now["image_shape"] != began_on["image_shape"]:
             raise ValueError(f"{folder.path} was trained on image_shape {began_on['image_shape']}, but "
                              f"{settings.data or now['name']} has {now['image_shape']}")
         if now["name"] != began_on["name"]:
             experiment.title = f"{settings.model}, trained on {began_on['name']}, on {now['name']}"
-        elif now["fingerprint"] != began_on["fingerprint"] and not (same and settings.limit != config["settings"].get("limit")):
+        elif now["fingerprint"] != began_on["fingerprint"] and not (its_own and limit_changed):
             warnings.warn(f"{settings.data or 'what is drawn here'} is {now['name']}, but not just as {folder.path} was trained "
                           "on it: what is tested on here may have been trained on there", stacklevel=2)
         return experiment
@@ -141,21 +148,22 @@ class Experiment:
         lonely = len(images) > settings.batch_size and len(images) % settings.batch_size == 1
         changes, mix = (self.changes, self.mix) if augment else ([], None)
         ahead = 8 if settings.device == "cuda" else 1       # a card is done with a batch sooner than a thread makes one
-        prepare = data.Compose([*changes, *self._preparation()])
-        return data.DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed, prefetch=ahead,
-                               drop_last=lonely, transform=prepare, mix=mix)
+        prepare = Compose([*changes, *self._transforms()])
+        return DataLoader(images, settings.batch_size, shuffle=True, seed=settings.seed, prefetch=ahead,
+                          drop_last=lonely, transform=prepare, mix=mix)
 
     def loader(self, split, classes=None):
         """Batches of a split to measure with: in order, not augmented; labelled in the order of `classes`, if given."""
-        examples = data.match(self.splits[split], classes or self.classes)
-        return data.DataLoader(examples, self.settings.batch_size, transform=data.Compose(self._preparation()))
+        examples = match(self.splits[split], classes or self.classes)
+        return DataLoader(examples, self.settings.batch_size, transform=Compose(self._transforms()))
 
     def inputs(self, examples):
         """What the model is given for uint8 images (N, H, W, C) or features of clips: a tuple of arrays, one an input."""
-        prepared = data.Compose(self._preparation())(examples.astype(np.float32), None)
+        prepared = Compose(self._transforms())(examples.astype(np.float32), None)
         return prepared if isinstance(prepared, tuple) else (prepared,)
 
-    def _preparation(self):
+    def _transforms(self):
+        """What is done to every image, or to the features of every clip, augmented or not."""
         return preparation(self.mean_image, self.extract) if self.standardise is None else [self.standardise]
 
     @property
@@ -206,7 +214,7 @@ class Experiment:
         if self.mean_image is not None:
             folder.write_mean_image(self.mean_image)
         if self.settings.augment and not self.settings.listens:
-            samples = data.augmented_samples(self.splits["train"], self.settings.augment, seed=self.settings.seed)
+            samples = augmented_samples(self.splits["train"], self.settings.augment, seed=self.settings.seed)
             figure = viz.augmented(*samples, self.classes, title=f"{self.title}: augmentation")
             write_file(folder.path / "augmentation.png", viz.to_png(figure))
         if self.standardise is not None:
@@ -276,7 +284,7 @@ class Experiment:
         trainer.callbacks = [*self.in_charge, *own]
         if not folder.last_path.exists():
             self.start(say)
-        self._prepare(folder, stop, say)
+        self._before_first_step(folder, stop, say)
         if not stop:
             trainer.fit(self.settings.epochs, stop)
         if stop:
@@ -287,8 +295,8 @@ class Experiment:
         self._draw_curves(folder, trainer.history)
         return self.judge(folder, ("validation", "test"), stop=stop, say=say)
 
-    def _prepare(self, folder, stop, say):
-        """What comes before the first step, once: the checks."""
+    def _before_first_step(self, folder, stop, say):
+        """What is done once in a run, before the first step: the checks of `sanity`."""
         if (folder.path / "sanity.json").exists() or self.trainer.epoch or self.trainer.step:
             return
         batch = next(self.train_loader(augment=False).epoch(0))
@@ -343,10 +351,10 @@ class Experiment:
             predictions = predict(self.model, self.loader(split, classes), ops.cross_entropy, stop=stop, answers=answers)
             if predictions is None:
                 return False
-            title, about = f"{self.title}, {split} set", {"epoch": epoch, "data": self.about_data}
+            title, facts = f"{self.title}, {split} set", {"epoch": epoch, "data": self.about_data}
             known = trained_on_this and split != "train"
-            unseen = data.unseen(self.splits["train"], self.splits[split]) if known else {}
-            report = write_evaluation((place or folder.path) / split, predictions, classes, title, about, unseen)
+            of_new_groups = unseen(self.splits["train"], self.splits[split]) if known else {}
+            report = write_evaluation((place or folder.path) / split, predictions, classes, title, facts, of_new_groups)
             say(f"{split} set: accuracy {100 * report['accuracy']:.2f} %, loss {predictions.loss:.4f}, "
                 f"{len(predictions.truth)} {self.noun} (weights of epoch {epoch})")
             for line in describe_unseen(report):

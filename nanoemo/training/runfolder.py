@@ -1,4 +1,4 @@
-"""The folder that holds everything a run leaves behind.
+"""The folder that holds everything a run leaves behind: what lies where, and how it is read and written.
 
     runs/njoku.cnn-1/
       config.json               every setting, the data's fingerprint, versions, seed
@@ -47,7 +47,7 @@ class RunFolderError(ValueError):
 class RunFolder:
     """A run's folder; make one with `RunFolder.create` (a new run) or `RunFolder.open` (one that exists).
 
-    Use it as a context manager to hold the lock while writing. Where a path is wanted, it stands for its own.
+    Use it as a context manager to hold the lock while writing. Whatever takes a path takes the folder, too.
     """
 
     def __init__(self, path):
@@ -187,12 +187,15 @@ class RunFolder:
     def write_standardisation(self, standardise):
         self._write_array("standardisation.npy", np.stack([standardise.mean, standardise.std]))
 
-    def _array(self, name, several):
-        """The array in a file, of shape (*several, *that of an example); of an axis whose numbers share one it may have 1."""
-        path, expected = self.path / name, (*several, *self.config()["data"]["image_shape"])
+    def _array(self, name, leading):
+        """The array in a file, of shape (*leading, *an example's); along an axis whose numbers share one value its size may be 1.
+
+        Raises RunFolderError where the file is not there, damaged, or holds an array of another shape.
+        """
+        path, expected = self.path / name, (*leading, *self.config()["data"]["image_shape"])
         try:
             array = np.load(path, allow_pickle=False)
-            if (array.ndim == len(expected) and array.shape[:len(several)] == several
+            if (array.ndim == len(expected) and array.shape[:len(leading)] == leading
                     and all(length in (1, whole) for length, whole in zip(array.shape, expected))):
                 return array
             problem = f"of shape {array.shape}, where {expected} is expected"

@@ -19,6 +19,7 @@ from nanoemo.training.stages import PAPER, REVERSED, Stage, build_stage, stages_
 
 __all__ = ["StagedExperiment", "StageExperiment", "experiment_for"]
 
+
 def experiment_for(settings):
     """The `Experiment` that `settings` ask for: in stages, or all at once; a classifier, or an auto-encoder.
 
@@ -94,33 +95,34 @@ class StagedExperiment(Experiment):
             self.stages = stages_of(folder.config()["stages"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(f"{folder.config_path}: its 'stages' are not those of a run ({error})") from None
-        done = [place for place in self._places(folder) if place.is_finished]
-        for place in done:
+        done = [stage_folder for stage_folder in self._stage_folders(folder) if stage_folder.is_finished]
+        for stage_folder in done:
             try:
-                place.history()                 # the report needs it, hours later
+                stage_folder.history()                 # the report needs it, hours later
             except RunFolderError:
-                place.write_history(checkpoint.load(place.last_path)[1]["history"])
+                stage_folder.write_history(checkpoint.load(stage_folder.last_path)[1]["history"])
         return f"{len(done)} of {len(self.stages)} stages are done"
 
     def run(self, folder, display, stop=None, save_every=60.0, say=print):
         """Carry out the stages that are not done yet, each into its folder; then judge the architecture."""
-        for number, place in enumerate(self._places(folder), start=1):
-            if place.is_finished:
+        for number, stage_folder in enumerate(self._stage_folders(folder), start=1):
+            if stage_folder.is_finished:
                 continue
             kind = AutoEncoderStage if self.stages[number - 1].reconstructs else ClassifierStage
             stage = kind(self, number, folder)
             say(f"stage {number} of {len(self.stages)}: {stage.describe()}")
-            if place.config_path.exists():
-                say(f"resuming {place.path}: {stage.resume(place)}")
-            place.path.mkdir(exist_ok=True)
-            stage.begin(place)
-            if not stage.run(place, display, stop, save_every, say):
+            if stage_folder.config_path.exists():
+                say(f"resuming {stage_folder.path}: {stage.resume(stage_folder)}")
+            stage_folder.path.mkdir(exist_ok=True)
+            stage.begin(stage_folder)
+            if not stage.run(stage_folder, display, stop, save_every, say):
                 return False
         say("the architecture, with the weights of the last stage:")
-        write_file(folder.best_path, place.best_path.read_bytes())
+        write_file(folder.best_path, stage_folder.best_path.read_bytes())
         return self.judge(folder, ("validation", "test"), stop=stop, say=say)
 
-    def _places(self, folder):
+    def _stage_folders(self, folder):
+        """The run folder of each stage inside that of the whole run."""
         return [folder.stage(number, stage.name) for number, stage in enumerate(self.stages, start=1)]
 
 
@@ -173,10 +175,10 @@ class StageExperiment:
 class ClassifierStage(StageExperiment, Experiment):
     """A stage that ends in a classifier."""
 
-    def _prepare(self, folder, stop, say):
+    def _before_first_step(self, folder, stop, say):
         """The checks are of use where all is new."""
         if not self.stage.keeps:
-            super()._prepare(folder, stop, say)
+            super()._before_first_step(folder, stop, say)
 
 
 class AutoEncoderStage(StageExperiment, AutoEncoderExperiment):

@@ -31,8 +31,7 @@ class TrainingDiverged(ValueError):
 
 @dataclass
 class Tally:
-    """Running sums over the examples seen so far in an epoch, which are called images, as in the history, when they are clips
-    too."""
+    """Running sums over the examples seen so far in an epoch; they are called images, clips of voices too, as in the history."""
     images: int = 0
     loss_sum: float = 0.0
     correct: int = 0
@@ -128,8 +127,7 @@ class Trainer:
 
     @out_of_memory_explained()
     def fit(self, epochs, stop=None):
-        """Train until `epochs` epochs are done in all; returns the history, a list with a dictionary an
-        epoch.
+        """Train until `epochs` epochs are done in all; returns the history, a list with a dictionary an epoch.
 
         stop: anything with a truth value, looked at between steps; where it becomes true, fit returns
         early, with the state in order (`finished` is then False).
@@ -157,15 +155,15 @@ class Trainer:
         self._clock = time.perf_counter()
         batches = self._waited_for(self.train_loader.epoch(self.epoch, start=self.step))
         for batch in on_device(batches, module_device(self.model)):
-            numbers = self._learn(*batch)
+            loss_and_correct = self._learn(*batch)
             self.step += 1
-            self._results.put(self.step, len(batch[-1]), numbers)
+            self._results.put(self.step, len(batch[-1]), loss_and_correct)
             self._add_up()
             self._tell("step_end")
             if self.stop:
-                self._add_up(all=True)
+                self._add_up(wait_for_all=True)
                 return False
-        self._add_up(all=True)
+        self._add_up(wait_for_all=True)
         return self._finish_epoch()
 
     def _waited_for(self, batches):
@@ -201,9 +199,12 @@ class Trainer:
         return (tuple(parameter.requires_grad for parameter in self.optimizer.params),
                 tuple(module.training for _, module in self.model.named_modules()))
 
-    def _add_up(self, all=False):
-        """Add the results that have come back to the tally."""
-        for result in self._results.take(all):
+    def _add_up(self, wait_for_all=False):
+        """Add the results that have come back from the device to the tally; with `wait_for_all` those on their way, too.
+
+        Raises TrainingDiverged where a loss is not finite.
+        """
+        for result in self._results.take(wait_for_all):
             if not math.isfinite(result.loss):
                 raise TrainingDiverged(self._diverged(result.loss, f"at epoch {self.epoch + 1}, step {result.step}"))
             now = time.perf_counter()
@@ -211,6 +212,7 @@ class Trainer:
             self._clock = now
 
     def _finish_epoch(self):
+        """Validate, write the epoch's row of the history, and set the next one's learning rate. False where asked to stop."""
         before = time.perf_counter()
         self._tell("epoch_trained")
         validation = self._validate()
@@ -251,6 +253,7 @@ class Trainer:
         return tally.accuracy if self.classifies else None
 
     def _tell(self, event):
+        """Call the method of that name of each callback."""
         for callback in self.callbacks:
             getattr(callback, event)(self)
 
@@ -263,7 +266,7 @@ class Trainer:
 
     def state(self):
         """Everything needed to go on from here: (arrays by name, plain data). Waits for results under way."""
-        self._add_up(all=True)
+        self._add_up(wait_for_all=True)
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
         arrays.update({f"optimizer.{name}": np.asarray(value)
                        for name, value in self.optimizer.state_dict().items()})
@@ -317,8 +320,7 @@ def _together(loss, correct):
 
 
 class Predictions(NamedTuple):
-    """Of a whole set, in the loader's order: true classes (N,), predicted classes (N,), mean loss (None if
-    not asked)."""
+    """Of a whole set, in the loader's order: true classes (N,), predicted classes (N,), mean loss (None if not asked)."""
     truth: np.ndarray
     predicted: np.ndarray
     loss: float | None
@@ -347,6 +349,6 @@ def predict(model, loader, loss_fn=None, *, stop=None, answers=None):
             truth.append(_classes(labels, scores).copy())       # a batch on the GPU will be written over
     if not truth:
         raise ValueError("predict: the loader gives no batch")
-    truth, predicted = (np.concatenate([backend.to_device(part, "cpu") for part in parts]) for parts in (truth, predicted))
+    truth, predicted = (np.concatenate([backend.to_device(batch, "cpu") for batch in all_of]) for all_of in (truth, predicted))
     loss = sum(loss.item() * count for loss, count in losses) / len(truth) if losses else None
     return Predictions(truth, predicted, loss)

@@ -55,6 +55,7 @@ class _Slot:
         self.locked, self.on_card = [], []
 
     def send(self, batch):
+        """Begin to copy the batch to the card, once the step that read the one before is done with it."""
         self.arrived.synchronize()              # of the copy before; long ago
         if [(a.shape, a.dtype) for a in batch] != [(a.shape, a.dtype) for a in self.locked]:
             self.locked = [page_locked(self.xp, array.shape, array.dtype) for array in batch]
@@ -68,6 +69,7 @@ class _Slot:
         self.arrived.record(self.stream)
 
     def receive(self):
+        """The batch as tensors on the card; what is computed from now on waits for the copy."""
         self.xp.cuda.get_current_stream().wait_event(self.arrived)
         return tuple(Tensor(array) for array in self.on_card)
 
@@ -86,25 +88,26 @@ class Results:
     def __init__(self):
         self.under_way = deque()
 
-    def put(self, step, images, numbers):
-        """numbers: a tensor of two, (loss, correct)."""
-        if numbers.device == "cpu":
-            self.under_way.append((step, images, numbers.numpy(), None))
+    def put(self, step, images, loss_and_correct):
+        """Begin to fetch what a step gave, a tensor (2,), which the device may not have computed yet."""
+        if loss_and_correct.device == "cpu":
+            self.under_way.append((step, images, loss_and_correct.numpy(), None))
             return
         xp = backend.card_module()
-        locked = page_locked(xp, 2, numbers.dtype)
-        numbers.array.get(out=locked, blocking=False)
+        locked = page_locked(xp, 2, loss_and_correct.dtype)
+        loss_and_correct.array.get(out=locked, blocking=False)
         arrived = xp.cuda.Event(disable_timing=True)
         arrived.record()
         self.under_way.append((step, images, locked, arrived))
 
-    def take(self, all=False):
-        """The results that are there; those of more than LAG steps ago, or all, are waited for."""
+    def take(self, wait_for_all=False):
+        """Yield the `Result`s that are there, in order; those of more than LAG steps ago, or all, are waited for."""
         while self.under_way:
-            step, images, numbers, arrived = self.under_way[0]
+            step, images, loss_and_correct, arrived = self.under_way[0]
             if arrived is not None and not arrived.done:
-                if not all and len(self.under_way) <= LAG:
+                if not wait_for_all and len(self.under_way) <= LAG:
                     return
                 arrived.synchronize()
             self.under_way.popleft()
-            yield Result(step, images, float(numbers[0]), int(numbers[1]))
+            loss, correct = loss_and_correct
+            yield Result(step, images, float(loss), int(correct))
