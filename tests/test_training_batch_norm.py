@@ -41,7 +41,7 @@ def test_dropout_in_front_of_batch_norm_spoils_its_variance(rng):
 
 def test_evaluating_with_statistics_measured_anew(tmp_path, capsys):
     run = tmp_path / "run"
-    assert main(["train", "alizadeh.deep", "--limit", "14", "--batch-size", "7", "--epochs", "1", "--option", "hidden=(8, 8)",
+    assert main(["train", "alizadeh.shallow", "--limit", "14", "--batch-size", "7", "--epochs", "1", "--option", "hidden=8",
                  "--out", str(run)]) == 0
     best = (run / "checkpoints" / "best.safetensors").read_bytes()
     assert main(["evaluate", str(run), "--split", "test"]) == 0
@@ -107,7 +107,7 @@ def test_frozen_batch_norm_keeps_its_statistics(rng):
 
 
 def test_measured_anew_by_a_setting(tmp_path, capsys):
-    short = ["train", "alizadeh.deep", "--limit", "14", "--batch-size", "7", "--epochs", "1", "--option", "hidden=(8, 8)"]
+    short = ["train", "alizadeh.shallow", "--limit", "14", "--batch-size", "7", "--epochs", "1", "--option", "hidden=8"]
     plain, anew = tmp_path / "plain", tmp_path / "anew"
     assert main([*short, "--out", str(plain)]) == 0
     assert main([*short, "--update-batch-norm", "--out", str(anew)]) == 0
