@@ -44,7 +44,7 @@ def test_what_is_imported_is_declared_and_nothing_else():
     wanted = imported - {"nanoemo", "cupy", "cupy_backends", "torch"}       # CuPy is two extras; PyTorch is the user's
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {re.match(r"[\w-]+", text)[0] for text in project["dependencies"] + project["optional-dependencies"]["speech"]}
-    of_others = {"psutil"}              # joblib imports it where it is there, and ends its workers with it
+    of_others = {"psutil", "numba"}     # joblib ends its workers with the one, librosa compiles its functions with the other
     assert {{"skimage": "scikit-image", "PIL": "pillow"}.get(name, name) for name in wanted} | of_others == declared
 
 
